@@ -1,0 +1,138 @@
+/**
+ * The one interface between the engine and every external system, in both directions: a source is a connector that
+ * we `list`. Objects in, objects out, so that it can grow. Enabled state and password are fields of create and
+ * update, so a plan that changes the department and disables is one call.
+ *
+ * Laws (connectors/contract.ts checks them against real systems):
+ * - every failure is thrown as a `ConnectorFault` of one of the seven kinds, nothing else;
+ * - `find` before `create` is the engine's business; `create` itself never looks;
+ * - `delete` of something already gone succeeds; `read` of something gone gives null;
+ * - `list` ends, whatever the app's paging does, and says `complete: false` when it cannot vouch for having seen all;
+ * - no call outlives `ctx.signal`.
+ */
+import type { Attribute, Capabilities, FaultKind, Profile, Schema } from "../core/types.ts";
+
+export type ExternalId = string;
+
+/** A value that must not be printed: `reveal()` is called only where it goes out to the app. */
+export type Secret = Readonly<{ reveal(): string; toJSON(): string; toString(): string }>;
+
+/** Wraps a clear text so that logging or serialising it shows nothing. */
+export function secret(text: string): Secret {
+  return Object.freeze({ reveal: () => text, toJSON: () => "[secret]", toString: () => "[secret]" });
+}
+
+/** What happened in a call, for the log: one line per request, no secrets. */
+export type CallLog = (line: Readonly<{ request: string; status?: number; ms: number; note?: string }>) => void;
+
+/** What a call is given: when to give up, where to tell, and the time. */
+export type Context = Readonly<{ signal: AbortSignal; log: CallLog; now(): Date }>;
+
+export type RemoteAccount = Readonly<{ id: ExternalId; profile: Profile; enabled: boolean; etag?: string }>;
+
+/** `key`: our stable id of the account, for apps with an externalId or an idempotency key. */
+export type AccountWrite = Readonly<{ profile: Profile; enabled: boolean; password?: Secret; key: string }>;
+
+/** `set`: only what changes; null or absent-after-was clears. `was`: what we believe is there, for PUT and merging. */
+export type AccountChange = Readonly<{
+  set: Profile;
+  enabled?: boolean;
+  password?: Secret;
+  was?: RemoteAccount;
+}>;
+
+/**
+ * `account`: what the app holds after the write, if it is known by a read-back or a trustworthy echo.
+ * `pending`: the app will do it later (asynchronous), or a person must (manual): a task, not yet a fact.
+ */
+export type Written = Readonly<{ id: ExternalId; account?: RemoteAccount; pending?: boolean }>;
+
+/** `cursor` is opaque and comes from the previous page; `since` asks only for what changed after that token. */
+export type PageRequest = Readonly<{ cursor?: string; since?: string; limit?: number }>;
+
+/**
+ * `gone`: ids that the app says were deleted. `next`: there is more. `since`: token for the next incremental list.
+ * `complete: false` on the last page: the list may lack accounts, so absence proves nothing.
+ */
+export type Page<T = RemoteAccount> = Readonly<{
+  items: readonly T[];
+  gone?: readonly ExternalId[];
+  next?: string;
+  since?: string;
+  complete?: boolean;
+}>;
+
+/** An attribute of the app and the values that identify one account. */
+export type MatchKey = Readonly<{ attribute: string; value: string }>;
+
+export type RemoteGroup = Readonly<{ id: ExternalId; name: string; description?: string; etag?: string }>;
+
+/** Result of one member's change; `fault` tells why it did not go in or out. */
+export type MemberResult = Readonly<{ id: ExternalId; fault?: FaultKind; detail?: string }>;
+
+export type GroupOperations = Readonly<{
+  list(ctx: Context, page: PageRequest): Promise<Page<RemoteGroup>>;
+  read(ctx: Context, id: ExternalId): Promise<RemoteGroup | null>;
+  find(ctx: Context, name: string): Promise<readonly RemoteGroup[]>;
+  /** All member ids; null: this app never shows its members. */
+  members(ctx: Context, id: ExternalId): Promise<readonly ExternalId[] | null>;
+  create(ctx: Context, group: Readonly<{ name: string; description?: string; key: string }>): Promise<RemoteGroup>;
+  rename(ctx: Context, id: ExternalId, to: Readonly<{ name: string; description?: string }>): Promise<void>;
+  /** One request: at most `members_max` changes and `bytes_max` bytes; the engine packs. */
+  change(
+    ctx: Context,
+    id: ExternalId,
+    delta: Readonly<{ add: readonly ExternalId[]; remove: readonly ExternalId[] }>,
+  ): Promise<readonly MemberResult[]>;
+  delete(ctx: Context, id: ExternalId): Promise<void>;
+  /** The app's limit for one `change`. */
+  members_max: number;
+  bytes_max: number;
+  /** Bytes that one member's change costs in a request body. */
+  member_bytes(id: ExternalId): number;
+}>;
+
+export type Connector = Readonly<{
+  kind: string;
+  can: Capabilities;
+  /** Credentials and reach, no writes. Throws a fault that says what to mend. */
+  test(ctx: Context): Promise<void>;
+  schema(ctx: Context): Promise<Schema>;
+  list(ctx: Context, page: PageRequest): Promise<Page>;
+  /** null: the app says it is not there. */
+  read(ctx: Context, id: ExternalId): Promise<RemoteAccount | null>;
+  /** Look before create, and after any lost reply. */
+  find(ctx: Context, key: MatchKey): Promise<readonly RemoteAccount[]>;
+  create(ctx: Context, account: AccountWrite): Promise<Written>;
+  update(ctx: Context, id: ExternalId, change: AccountChange): Promise<Written>;
+  /** Already gone is success. */
+  delete(ctx: Context, id: ExternalId): Promise<void>;
+  groups?: GroupOperations;
+  close?(): Promise<void>;
+}>;
+
+/** A failed call: the kind decides the engine's reaction, the rest tells people who, where and what to do. */
+export class ConnectorFault extends Error {
+  readonly kind: FaultKind;
+  /** The attribute at fault, in our name, when the app says. */
+  readonly attribute: string | undefined;
+  /** For `rate_limited` and `denied`: not before. */
+  readonly retry_at: Date | undefined;
+  /** HTTP, LDAP or SQL status as the app gave it. */
+  readonly status: string | undefined;
+
+  constructor(
+    kind: FaultKind,
+    message: string,
+    more: Readonly<{ attribute?: string; retry_at?: Date; status?: string; cause?: unknown }> = {},
+  ) {
+    super(message, more.cause === undefined ? undefined : { cause: more.cause });
+    this.name = "ConnectorFault";
+    this.kind = kind;
+    this.attribute = more.attribute;
+    this.retry_at = more.retry_at;
+    this.status = more.status;
+  }
+}
+
+export type { Attribute, Capabilities, Profile, Schema };
