@@ -1,0 +1,36 @@
+/** All migrations in order. Forward only: a migration that has landed is never edited, the next one mends it. */
+import { type Kysely, sql } from "kysely";
+import { type Migration, Migrator } from "kysely/migration";
+import { ground } from "./0001_ground.ts";
+import { history } from "./0002_history.ts";
+
+/** Statements of a script, one by one: PGlite's extended protocol takes no more; bodies between `$$` stay whole. */
+function statements(script: string): string[] {
+  const parts = script.split(/(\$\$[\s\S]*?\$\$)/);
+  const marked = parts.map((part, n) => (n % 2 === 1 ? part : part.replaceAll(/;\s*\n/g, ";\0"))).join("");
+  return marked.split(";\0").filter((statement) => statement.trim() !== "");
+}
+
+const run = (script: string): Migration => ({
+  up: async (db: Kysely<unknown>) => {
+    for (const statement of statements(script)) await sql.raw(statement).execute(db);
+  },
+});
+
+const migrations: Record<string, Migration> = {
+  "0001_ground": run(ground),
+  "0002_history": run(history),
+};
+
+/**
+ * Brings the database to the newest shape. Safe when several nodes start at once: the migrator takes a lock for the
+ * transaction and the later ones find nothing to do.
+ *
+ * @throws Error naming the migration that failed; nothing of it is kept.
+ */
+export async function migrate<T>(db: Kysely<T>): Promise<void> {
+  const migrator = new Migrator({ db, provider: { getMigrations: async () => migrations } });
+  const { error, results } = await migrator.migrateToLatest();
+  const failed = results?.find((result) => result.status === "Error");
+  if (error) throw new Error(`migration ${failed?.migrationName ?? ""} failed: ${String(error)}`, { cause: error });
+}
