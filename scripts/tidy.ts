@@ -1,0 +1,2 @@
+/** Placeholder until the rules are written in the next change. */
+export {};
