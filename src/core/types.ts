@@ -68,6 +68,8 @@ export type Attribute = Readonly<{
   unique: boolean;
   /** false: two values that differ only by case are the same (SCIM's caseExact). */
   case_exact: boolean;
+  /** An array attribute of an app whose values from several groups are joined instead of taken by priority. */
+  union?: boolean;
   /** Hidden from everyone but super administrators, and never in logs. */
   sensitive?: boolean;
   enum?: readonly Value[];

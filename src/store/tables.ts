@@ -215,6 +215,7 @@ export type AccountRow = {
   have_revision: Generated<number>;
   grants: Json<readonly AccountGrant[]>;
   snapshot: Json<Object_ | null>;
+  match_key: string | null;
   pending: "create" | "update" | "remove" | null;
   error: string | null;
   created_at: Time;
@@ -232,6 +233,7 @@ export type WorkRow = {
   due_at: MaybeTime;
   priority: number;
   unsure: Generated<boolean>;
+  tried_keys: Generated<string[]>;
   attempts: Generated<number>;
   fault: FaultKind | null;
   fault_detail: string | null;
@@ -359,6 +361,14 @@ export type Tables = {
   group_assignments: GroupAssignmentRow;
   accounts: AccountRow;
   work: WorkRow;
+  orphans: {
+    app_id: string;
+    external_id: string;
+    profile: Json<Profile>;
+    enabled: boolean;
+    decision: "ignore" | null;
+    seen_at: Time;
+  };
   dirty: { user_id: string; priority: number; marked_at: Time; cause: number | null };
   operations: {
     id: GeneratedAlways<number>;

@@ -207,7 +207,7 @@ create table group_assignments (
 create index group_assignments_group on group_assignments (group_id);
 create index group_assignments_expiry on group_assignments (expires_at) where expires_at is not null;
 
--- grants: why the account is wanted, as computed with want. released_at: the assignment ended and the app keeps the
+-- grants: why the account is wanted, as computed with want. match_key: the value it is looked for by. released_at: the assignment ended and the app keeps the
 -- account (deactivation off): nobody manages it, it is listed as an orphan. pending: a person must do it (manual app).
 create table accounts (
   id text primary key default new_id('0ua'),
@@ -221,6 +221,7 @@ create table accounts (
   have_revision int not null default 0,
   grants jsonb not null default '[]',
   snapshot jsonb,
+  match_key text,
   pending text check (pending in ('create', 'update', 'remove')),
   error text,
   created_at timestamptz not null default tenure_now(),
@@ -241,6 +242,8 @@ create table work (
   due_at timestamptz,
   priority smallint not null,
   unsure boolean not null default false,
+  -- Every match key a create may have been sent with: after a lost reply and a new name the account has the old one.
+  tried_keys text[] not null default '{}',
   attempts int not null default 0,
   fault text,
   fault_detail text,
@@ -253,6 +256,17 @@ create table work (
 ) with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.01);
 create index work_due on work (app_id, priority, due_at) where due_at is not null;
 create index work_fault on work (app_id, fault) where fault is not null;
+
+-- What an app holds that is nobody's account, as the last reconcile saw it.
+create table orphans (
+  app_id text not null references apps on delete cascade,
+  external_id text not null,
+  profile jsonb not null,
+  enabled boolean not null,
+  decision text check (decision in ('ignore')),
+  seen_at timestamptz not null,
+  primary key (app_id, external_id)
+);
 
 create table dirty (
   user_id text primary key references users on delete cascade,
