@@ -41,6 +41,7 @@ async function runScript(args) {
  * development packages. The exit code is the file's own.
  */
 export async function bootstrap(file, args, dev) {
+  if (process.env.npm_lifecycle_event !== undefined) stopWithNpm();
   const absolute = path.join(root, file);
   await prepare(dev);
   if (!fs.existsSync(absolute)) fail(`${file} is missing: this checkout is not complete.`);
@@ -82,7 +83,7 @@ function compareInstalled(wanted, dev) {
   if (record === undefined) return "an earlier install did not finish";
   const installed = JSON.parse(record).packages ?? {};
   for (const [place, entry] of Object.entries(wanted.packages)) {
-    if (!place.startsWith("node_modules/")) continue;
+    if (!place.startsWith("node_modules/") || entry.link) continue;
     const found = installed[place];
     if (found === undefined) {
       if (entry.optional || entry.extraneous || entry.devOptional || (entry.dev && !dev)) continue;
@@ -240,6 +241,20 @@ async function run(node, file, args) {
     process.kill(process.pid, signal);
     setTimeout(() => process.exit(1), 1000);
   });
+}
+
+/**
+ * A SIGTERM to npm ends npm and the shell it runs scripts with, and the shell passes nothing on: without this, a
+ * stopped `npm start` would leave the server running. Noticing the lost parent, we send the SIGTERM to ourselves.
+ */
+function stopWithNpm() {
+  const parent = process.ppid;
+  const watch = setInterval(() => {
+    if (process.ppid === parent) return;
+    clearInterval(watch);
+    process.kill(process.pid, "SIGTERM");
+  }, 250);
+  watch.unref();
 }
 
 /**
