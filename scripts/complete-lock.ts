@@ -34,7 +34,18 @@ const systems: Record<string, string> = {
   win32: "win32",
   windows: "win32",
 };
-const processors = new Set(["arm64", "x64", "arm", "ia32", "ppc64", "s390x", "riscv64", "loong64", "mips64el", "wasm32"]);
+const processors = new Set([
+  "arm64",
+  "x64",
+  "arm",
+  "ia32",
+  "ppc64",
+  "s390x",
+  "riscv64",
+  "loong64",
+  "mips64el",
+  "wasm32",
+]);
 
 function platform(name: string): Pick<Entry, "os" | "cpu" | "libc"> | undefined {
   const words = name.split(/[-/.]/);
