@@ -1,0 +1,9 @@
+/** Any server that keeps to SCIM 2.0, and every server we know nothing of: the defaults of profile.ts and no more. */
+import { defineProfile } from "../profile.ts";
+
+export const strict = defineProfile({
+  id: "strict",
+  name: "SCIM 2.0",
+  docs: ["https://www.rfc-editor.org/rfc/rfc7644"],
+  notes: ["Every change is read back, because many servers answer 200 to what they do not do."],
+});

@@ -1,0 +1,104 @@
+/**
+ * A flat account profile as a SCIM user resource, and back. What apps answer is made canonical here: "False" is false,
+ * an empty string or list is no value, a number where a string belongs is a string.
+ *
+ * Pure. Called by connector.ts, patch.ts and verify.ts.
+ */
+import type { Attribute, Profile, Value } from "../../core/types.ts";
+import type { RemoteAccount } from "../connector.ts";
+import { core_user_urn, field, isObject, readPath, type ScimObject, writePath } from "./path.ts";
+import type { PlacedSchema } from "./schema.ts";
+
+/** "true", "True", true, [{value: "true"}] → true; anything else that is not a boolean → undefined. */
+export function asBoolean(value: unknown): boolean | undefined {
+  const plain = Array.isArray(value) ? field(value[0], "value") : value;
+  if (typeof plain === "boolean") return plain;
+  const text = typeof plain === "string" ? plain.toLowerCase() : "";
+  return text === "true" ? true : text === "false" ? false : undefined;
+}
+
+function asNumber(value: unknown): number | undefined {
+  const number = typeof value === "string" && value.trim() !== "" ? Number(value) : value;
+  return typeof number === "number" && Number.isFinite(number) ? number : undefined;
+}
+
+/** One value as the attribute's type has it; undefined: no value, or none that makes sense. */
+function canonicalOne(attribute: Attribute, value: unknown): Value | undefined {
+  if (value === undefined || value === null || value === "") return undefined;
+  if (attribute.type === "boolean") return asBoolean(value);
+  if (attribute.type === "number" || attribute.type === "integer") return asNumber(value);
+  if (attribute.type === "object") return value as Value; // parsed JSON, and the client bounds its depth
+  if (typeof value === "string") return value;
+  if (typeof value === "number" || typeof value === "boolean") return `${value}`;
+  return isObject(value) ? canonicalOne(attribute, field(value, "value")) : undefined;
+}
+
+/** A raw value in canonical form; undefined: no value. */
+export function canonical(attribute: Attribute, value: unknown): Value | undefined {
+  if (!attribute.array) return canonicalOne(attribute, value);
+  if (value === undefined || value === null) return undefined;
+  const all = (Array.isArray(value) ? value : [value]).map((one) => canonicalOne(attribute, one));
+  const present = all.filter((one): one is Value => one !== undefined);
+  return present.length === 0 ? undefined : present;
+}
+
+/** The resource's id: a non-empty string, or a number that some apps answer. */
+export function resourceId(resource: unknown): string | undefined {
+  const id = field(resource, "id");
+  if (typeof id === "number") return `${id}`;
+  return typeof id === "string" && id !== "" ? id : undefined;
+}
+
+/** What an app's resource says, in our words; null if it has no id. */
+export function fromResource(resource: unknown, schema: PlacedSchema): RemoteAccount | null {
+  const id = resourceId(resource);
+  if (id === undefined || !isObject(resource)) return null;
+  const profile = new Map<string, Value>();
+  for (const { attribute, path } of schema.values()) {
+    if (!attribute.readable) continue;
+    const value = canonical(attribute, readPath(resource, path, attribute.array));
+    if (value !== undefined) profile.set(attribute.name, value);
+  }
+  const etag = field(field(resource, "meta"), "version");
+  return {
+    id,
+    profile: Object.freeze(Object.fromEntries(profile)),
+    enabled: asBoolean(field(resource, "active")) ?? true,
+    ...(typeof etag === "string" ? { etag } : {}),
+  };
+}
+
+/** The schema URNs that a resource really uses: the core one and every extension with something in it. */
+export function withSchemas(resource: ScimObject): ScimObject {
+  const urns = new Set<string>([core_user_urn]);
+  const given = field(resource, "schemas");
+  for (const urn of Array.isArray(given) ? given : []) if (typeof urn === "string") urns.add(urn);
+  const kept: ScimObject = {};
+  for (const [name, value] of Object.entries(resource)) {
+    const extension = /^urn:/i.test(name);
+    if (extension && isObject(value) && Object.keys(value).length === 0) {
+      urns.delete(name);
+      continue;
+    }
+    if (extension) urns.add(name);
+    if (name.toLowerCase() !== "schemas") kept[name] = value;
+  }
+  return { schemas: [...urns], ...kept };
+}
+
+/** Lays attributes upon a resource, in place. Attributes that the schema has not got are left to the caller. */
+export function layOver(resource: ScimObject, set: Profile, schema: PlacedSchema): void {
+  for (const [name, value] of Object.entries(set)) {
+    const at = schema.get(name);
+    if (at !== undefined) writePath(resource, at.path, value, at.attribute.array);
+  }
+}
+
+/** A new resource. `base`: what the profile sends with every account. Empty values are left out. */
+export function toResource(profile: Profile, enabled: boolean, schema: PlacedSchema, base: ScimObject): ScimObject {
+  const resource: ScimObject = structuredClone(base);
+  const present = Object.entries(profile).filter(([, value]) => value !== null && value !== "");
+  layOver(resource, Object.fromEntries(present), schema);
+  resource["active"] = enabled;
+  return withSchemas(resource);
+}
