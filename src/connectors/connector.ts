@@ -47,12 +47,17 @@ export type AccountChange = Readonly<{
  */
 export type Written = Readonly<{ id: ExternalId; account?: RemoteAccount; pending?: boolean }>;
 
+/** `pending`: as with Written, it is not gone yet; a task, not a fact. */
+// biome-ignore lint/suspicious/noConfusingVoidType: nearly every connector has nothing to say of a deletion
+export type Deleted = void | Readonly<{ pending: boolean }>;
+
 /** `cursor` is opaque and comes from the previous page; `since` asks only for what changed after that token. */
 export type PageRequest = Readonly<{ cursor?: string; since?: string; limit?: number }>;
 
 /**
  * `gone`: ids that the app says were deleted. `next`: there is more. `since`: token for the next incremental list.
  * `complete: false` on the last page: the list may lack accounts, so absence proves nothing.
+ * `refused`: what could not be read, such as a broken row of a file; it makes the list incomplete, not void.
  */
 export type Page<T = RemoteAccount> = Readonly<{
   items: readonly T[];
@@ -60,6 +65,7 @@ export type Page<T = RemoteAccount> = Readonly<{
   next?: string;
   since?: string;
   complete?: boolean;
+  refused?: readonly Readonly<{ place: string; reason: string }>[];
 }>;
 
 /** An attribute of the app and the values that identify one account. */
@@ -106,7 +112,7 @@ export type Connector = Readonly<{
   create(ctx: Context, account: AccountWrite): Promise<Written>;
   update(ctx: Context, id: ExternalId, change: AccountChange): Promise<Written>;
   /** Already gone is success. */
-  delete(ctx: Context, id: ExternalId): Promise<void>;
+  delete(ctx: Context, id: ExternalId): Promise<Deleted>;
   groups?: GroupOperations;
   close?(): Promise<void>;
 }>;

@@ -1,0 +1,228 @@
+/**
+ * A CSV file in the server's import folder as a source: read only, streamed, page by page. Each row is an account; a
+ * broken row, or a second one with the same id, is reported and makes the list incomplete, so that no one is missed
+ * for having a typing error in their row.
+ *
+ * A list keeps its place in the open file between pages; after a restart it counts its way back to the place, if the
+ * file is still the same. Made by registry.ts.
+ */
+import { realpath, stat } from "node:fs/promises";
+import { resolve, sep } from "node:path";
+import type { Attribute, Profile, Schema } from "../../core/types.ts";
+import {
+  type Connector,
+  ConnectorFault,
+  type MatchKey,
+  type Page,
+  type PageRequest,
+  type RemoteAccount,
+} from "../connector.ts";
+import { type CsvConfig, csv_config } from "./config.ts";
+import { type CsvRow, csvHeader, openCsv } from "./read.ts";
+
+/** `folder`: the only place that files are read from; undefined: the operator has not set one. */
+export type CsvOptions = Readonly<{ folder?: string }>;
+
+const page_default = 500;
+const readings_max = 4;
+
+type Place = Readonly<{ stamp: string; row: number; whole: boolean }>;
+type Reading = { rows: AsyncGenerator<CsvRow>; ids: Set<string>; row: number };
+type Parts = Readonly<{
+  config: ReturnType<typeof csv_config.parse>;
+  folder: string | undefined;
+  readings: Map<string, Reading>;
+}>;
+
+/** The file's real path. Throws `denied` for one outside the folder, also through a symbolic link. */
+async function filePath({ config, folder }: Parts): Promise<string> {
+  if (folder === undefined) {
+    throw new ConnectorFault("denied", "No import folder is set on this server; CSV files can only be read from there");
+  }
+  const root = await realpath(folder).catch(() => null);
+  if (root === null) throw new ConnectorFault("denied", "The server's import folder is not there");
+  const wanted = resolve(root, config.file);
+  const path = await realpath(wanted).catch(() => null);
+  if (!wanted.startsWith(root + sep) || (path !== null && !path.startsWith(root + sep))) {
+    throw new ConnectorFault("denied", `${config.file} is not in the server's import folder`, { attribute: "file" });
+  }
+  if (path === null) {
+    throw new ConnectorFault("retry", `There is no file ${config.file} in the server's import folder yet`, {
+      attribute: "file",
+    });
+  }
+  return path;
+}
+
+/** Tells one version of the file from another. */
+async function stampOf(path: string): Promise<string> {
+  const { size, mtimeMs } = await stat(path);
+  return `${size}-${mtimeMs}`;
+}
+
+function required({ config }: Parts): readonly string[] {
+  const state = config.enabled_column === undefined ? [] : [config.enabled_column];
+  return [...new Set([config.id_column, ...state, ...Object.values(config.columns ?? {})])];
+}
+
+function open(parts: Parts, path: string): AsyncGenerator<CsvRow> {
+  return openCsv(path, { required: required(parts), delimiter: parts.config.delimiter });
+}
+
+function enabled(record: Readonly<Record<string, string>>, { config }: Parts): boolean {
+  if (config.enabled_column === undefined) return true;
+  const value = (record[config.enabled_column] ?? "").trim().toLowerCase();
+  return config.enabled_values.some((one) => one.toLowerCase() === value);
+}
+
+/** A row as an account, or why it is none. */
+function accountOf(row: CsvRow, parts: Parts): RemoteAccount | { line: number; error: string } {
+  if ("error" in row) {
+    const where = row.column === null ? "" : `column "${row.column}": `;
+    return { line: row.line, error: `${where}${row.error}` };
+  }
+  const { record } = row;
+  const id = record[parts.config.id_column] ?? "";
+  if (id === "") return { line: row.line, error: `column "${parts.config.id_column}": the id is empty` };
+  const { columns } = parts.config;
+  const cells =
+    columns === undefined ? Object.entries(record) : Object.entries(columns).map(([to, from]) => [to, record[from]!]);
+  const profile: Profile = Object.fromEntries(cells.filter(([, value]) => value !== ""));
+  return { id, profile, enabled: enabled(record, parts) };
+}
+
+function decode(cursor: string): Place {
+  const [stamp, row, whole] = cursor.split("_");
+  if (stamp === undefined || !/^\d+$/.test(row ?? "")) {
+    throw new ConnectorFault("invalid", "The list cursor is not one of this connector's; start the list again");
+  }
+  return { stamp, row: Number(row), whole: whole === "1" };
+}
+
+/** The open file at a place: the one kept from the page before, or a new one counted forward. */
+async function readingAt(parts: Parts, path: string, place: Place, key: string): Promise<Reading> {
+  const kept = parts.readings.get(key);
+  parts.readings.delete(key);
+  if (kept !== undefined && kept.row === place.row) return kept;
+  const reading: Reading = { rows: open(parts, path), ids: new Set(), row: 0 };
+  while (reading.row < place.row) {
+    const { value, done } = await reading.rows.next();
+    if (done === true) break;
+    reading.row += 1;
+    const account = accountOf(value, parts);
+    if ("id" in account) reading.ids.add(account.id);
+  }
+  return reading;
+}
+
+async function keep(parts: Parts, key: string, reading: Reading): Promise<void> {
+  parts.readings.set(key, reading);
+  if (parts.readings.size <= readings_max) return;
+  const [oldest, dropped] = parts.readings.entries().next().value!;
+  parts.readings.delete(oldest);
+  await dropped.rows.return(undefined);
+}
+
+async function list(parts: Parts, signal: AbortSignal, request: PageRequest): Promise<Page> {
+  const path = await filePath(parts);
+  const stamp = await stampOf(path);
+  const fresh = request.cursor === undefined || request.cursor === "";
+  const place = fresh ? { stamp, row: 0, whole: true } : decode(request.cursor!);
+  if (place.stamp !== stamp) {
+    throw new ConnectorFault("retry", `${parts.config.file} was changed while it was read; start the list again`);
+  }
+  const reading = await readingAt(parts, path, place, request.cursor ?? "");
+  const items: RemoteAccount[] = [];
+  const refused: { place: string; reason: string }[] = [];
+  const limit = request.limit ?? page_default;
+  for (let count = 0; count < limit; count++) {
+    if (signal.aborted) throw new ConnectorFault("retry", `${parts.config.file}: no time was left to read on`);
+    const { value, done } = await reading.rows.next();
+    const whole = place.whole && refused.length === 0;
+    if (done === true) return { items, complete: whole, ...(refused.length === 0 ? {} : { refused }) };
+    reading.row += 1;
+    const account = accountOf(value, parts);
+    if ("error" in account) refused.push({ place: `line ${account.line}`, reason: account.error });
+    else if (reading.ids.has(account.id)) {
+      refused.push({ place: `line ${value.line}`, reason: `the id ${account.id} was there before` });
+    } else {
+      reading.ids.add(account.id);
+      items.push(account);
+    }
+  }
+  const next = `${stamp}_${reading.row}_${place.whole && refused.length === 0 ? 1 : 0}`;
+  await keep(parts, next, reading);
+  return { items, next, ...(refused.length === 0 ? {} : { refused }) };
+}
+
+/** Every account that `accept` takes, by reading the whole file. */
+async function scan(
+  parts: Parts,
+  signal: AbortSignal,
+  accept: (one: RemoteAccount) => boolean,
+): Promise<RemoteAccount[]> {
+  const found: RemoteAccount[] = [];
+  for await (const row of open(parts, await filePath(parts))) {
+    if (signal.aborted) throw new ConnectorFault("retry", `${parts.config.file}: no time was left to read on`);
+    const account = accountOf(row, parts);
+    if ("id" in account && accept(account)) found.push(account);
+  }
+  return found;
+}
+
+function attribute(name: string, column: string, is_id: boolean): Attribute {
+  return {
+    name,
+    title: column,
+    type: "string",
+    array: false,
+    required: is_id,
+    writable: "never",
+    readable: true,
+    unique: is_id,
+    case_exact: true,
+    external_name: column,
+  };
+}
+
+async function schema(parts: Parts): Promise<Schema> {
+  const { config } = parts;
+  const header = await csvHeader(await filePath(parts), { required: required(parts), delimiter: config.delimiter });
+  const columns =
+    config.columns === undefined ? header.map((name) => [name, name] as const) : Object.entries(config.columns);
+  return { attributes: columns.map(([name, column]) => attribute(name, column, column === config.id_column)) };
+}
+
+function readOnly(): Promise<never> {
+  return Promise.reject(new ConnectorFault("unsupported", "A CSV file is only read; nothing is written back to it"));
+}
+
+/** A source that reads one CSV file. Throws `invalid` for a configuration that does not fit its form. */
+export function csvConnector(config: CsvConfig, options: CsvOptions = {}): Connector {
+  const parts: Parts = { config: csv_config.parse(config), folder: options.folder, readings: new Map() };
+  return Object.freeze({
+    kind: "csv",
+    can: {
+      create: false,
+      update: false,
+      disable: false,
+      delete: false,
+      password: false,
+      groups: false,
+      changes: false,
+      writes_max: 0,
+    },
+    test: async () => void (await schema(parts)),
+    schema: () => schema(parts),
+    list: (ctx, page) => list(parts, ctx.signal, page),
+    read: async (ctx, id) => (await scan(parts, ctx.signal, (one) => one.id === id))[0] ?? null,
+    find: (ctx, key: MatchKey) => scan(parts, ctx.signal, (one) => one.profile[key.attribute] === key.value),
+    create: readOnly,
+    update: readOnly,
+    delete: readOnly,
+    async close() {
+      for (const { rows } of parts.readings.values()) await rows.return(undefined);
+      parts.readings.clear();
+    },
+  } satisfies Connector);
+}
