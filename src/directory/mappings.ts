@@ -1,0 +1,323 @@
+/**
+ * Mappings: for each app one from users to its accounts, and one back. A line says which expression gives an attribute,
+ * when it is pushed, and what an empty result does. What is saved has been checked against the schemas of both sides.
+ *
+ * Laws: saving always takes effect, for everyone it concerns, as one wave (a preview comes before, not a choice after);
+ * a line that no longer fits a changed schema gives an error for its attribute and leaves the account's value alone.
+ *
+ * Edited by the API and console; read by the engine (`loadMappings`) and by imports and previews.
+ */
+import { type Selectable, sql } from "kysely";
+import { sameValue } from "../core/diff.ts";
+import {
+  type Checked,
+  checkExpression,
+  type Dependencies,
+  type Environment,
+  type Facts,
+  type Problem,
+} from "../core/expression/expression.ts";
+import { nearest } from "../core/expression/suggest.ts";
+import type { CompiledLine } from "../core/mapping.ts";
+import type { Attribute, MappingLine, MappingLines, Refusal, Value } from "../core/types.ts";
+import { type Database, json } from "../store/database.ts";
+import type { MappingRow } from "../store/tables.ts";
+import { type Command, log, priority, type Running, run } from "./command.ts";
+import { markAssignedDirty } from "./reach.ts";
+import { judgeProfile, userSchema } from "./schemaQueries.ts";
+
+export type Mapping = Selectable<MappingRow>;
+export type Direction = Mapping["direction"];
+
+/** What is wrong with one line; `line` and `column` count from 1 within the expression. */
+export type LineProblem = Problem & Readonly<{ attribute: string }>;
+
+/** A refused edit, with every problem of every line. `place` is the first one's attribute. */
+export type MappingRefusal = Refusal & Readonly<{ problems: readonly LineProblem[] }>;
+
+/** Attribute → line, or null to take its line away. What a line leaves out stays, or is the default. */
+export type MappingChange = Readonly<Record<string, Readonly<Partial<MappingLine>> | null>>;
+
+const lines_max = 500;
+
+/** Changes some lines of a mapping; the others stay. */
+export function editMapping(
+  command: Command,
+  mapping_id: string,
+  change: MappingChange,
+): Promise<Mapping | MappingRefusal | Refusal> {
+  return run<Mapping>(command, async (running) => {
+    const before = await lockMapping(running, mapping_id);
+    if (before === undefined) return { refused: `there is no mapping ${mapping_id.slice(0, 100)}`, code: "not_found" };
+    return save(running, before, merge(before.lines, change));
+  });
+}
+
+/** Replaces all lines of an app's mapping in one direction. */
+export function putMapping(
+  command: Command,
+  app_id: string,
+  direction: Direction,
+  lines: Readonly<Record<string, Readonly<Partial<MappingLine>>>>,
+): Promise<Mapping | MappingRefusal | Refusal> {
+  return run<Mapping>(command, async (running) => {
+    const found = await mappingOf(running.db, app_id, direction);
+    const before = found && (await lockMapping(running, found.id));
+    if (before === undefined) return { refused: `there is no app ${app_id} with a mapping`, code: "not_found" };
+    return save(running, before, merge({}, lines));
+  });
+}
+
+function merge(before: MappingLines, change: MappingChange): MappingLines {
+  const merged = new Map(Object.entries(before));
+  for (const [attribute, line] of Object.entries(change)) {
+    if (line === null) {
+      merged.delete(attribute);
+      continue;
+    }
+    const { expression, push, when_empty, default: fallback } = { ...empty_line, ...merged.get(attribute), ...line };
+    merged.set(attribute, { expression, push, when_empty, ...(fallback === undefined ? {} : { default: fallback }) });
+  }
+  return Object.fromEntries(merged);
+}
+
+const empty_line: MappingLine = { expression: "", push: "always", when_empty: "clear" };
+
+async function save(running: Running, before: Mapping, lines: MappingLines): Promise<Mapping | Refusal> {
+  if (sameValue(lines as Value, before.lines as Value)) return before;
+  const moved = Object.entries(lines).filter(([name, line]) => !sameValue(plain(line), plain(before.lines[name])));
+  // Only what is edited is judged: a line that another change broke must not block mending a different one.
+  const problems = await judgeLines(running.db, before.app_id, before.direction, Object.fromEntries(moved));
+  if (problems.length > 0) return refusalOf(problems);
+  if (Object.keys(lines).length > lines_max) {
+    return { refused: `a mapping has at most ${lines_max} lines`, code: "too_large" };
+  }
+  const mapping = await running.db
+    .updateTable("mappings")
+    .set({ lines: json(lines), updated_at: running.now() })
+    .where("id", "=", before.id)
+    .returningAll()
+    .executeTakeFirstOrThrow();
+  const names = new Set([
+    ...moved.map(([name]) => name),
+    ...Object.keys(before.lines).filter((name) => !Object.hasOwn(lines, name)),
+  ]);
+  const seq = await log(running, {
+    type: "directory.mapping.update",
+    app_id: mapping.app_id,
+    targets: [{ id: mapping.id, type: "Mapping", name: mapping.direction }],
+    detail: Object.fromEntries(
+      [...names].map((name) => [name, { before: plain(before.lines[name]), after: plain(lines[name]) }]),
+    ),
+  });
+  if (mapping.direction === "to_app") await markAssignedDirty(running, mapping.app_id, priority.wave, seq);
+  return mapping;
+}
+
+const plain = (line: MappingLine | undefined): Value => (line === undefined ? null : { ...line });
+
+/** Every problem of some lines of a mapping; none: they may be saved. Changes nothing. */
+export async function judgeLines(
+  db: Database,
+  app_id: string,
+  direction: Direction,
+  lines: MappingLines,
+): Promise<readonly LineProblem[]> {
+  const { environment, targets } = await environmentFor(db, app_id, direction);
+  return Object.entries(lines).flatMap(([attribute, line]) =>
+    lineProblems(attribute, line, targets, environment).map((problem) => ({ attribute, ...problem })),
+  );
+}
+
+function lineProblems(
+  name: string,
+  line: MappingLine,
+  targets: readonly Attribute[],
+  environment: Environment,
+): readonly Problem[] {
+  const at = { line: 1, column: 1 };
+  const attribute = targets.find((one) => one.name === name);
+  if (attribute === undefined) {
+    const near = nearest(
+      name,
+      targets.map((one) => one.name),
+    );
+    const hint = near === null ? "Add it to the schema first." : `Did you mean ${near}?`;
+    return [{ ...at, message: `There is no attribute ${name} to map to.`, hint }];
+  }
+  if (attribute.writable === "never")
+    return [{ ...at, message: `${name} is decided by the app and cannot be written.` }];
+  const checked = checkExpression(line.expression, environment);
+  if ("problems" in checked) return checked.problems;
+  return [...shapeProblems(attribute, checked.ok), ...policyProblems(attribute, line)].map((message) => ({
+    ...at,
+    message,
+  }));
+}
+
+function shapeProblems(attribute: Attribute, { type }: Checked): string[] {
+  if (type === "any" || type === "null") return [];
+  const list = typeof type === "object";
+  if (list && !attribute.array) return [`${attribute.name} holds one value, but this gives a list.`];
+  if (!list && attribute.array)
+    return [`${attribute.name} holds a list, but this gives one value: put it in braces, {…}.`];
+  return [];
+}
+
+function policyProblems(attribute: Attribute, line: MappingLine): string[] {
+  if (!["always", "create"].includes(line.push)) return ["push is always or create."];
+  if (!["clear", "keep", "skip", "default"].includes(line.when_empty)) {
+    return ["when_empty is clear, keep, skip or default."];
+  }
+  if (line.when_empty !== "default") return [];
+  if (line.default === undefined || line.default === null) return ["when_empty is default, so give the default."];
+  const judged = judgeProfile({ attributes: [attribute] }, { [attribute.name]: line.default }, { partial: true });
+  return "refused" in judged ? [`The default does not fit: ${judged.refused}`] : [];
+}
+
+function refusalOf(problems: readonly LineProblem[]): MappingRefusal {
+  const [first] = problems;
+  const words = problems
+    .slice(0, 5)
+    .map(
+      (one) =>
+        `${one.attribute}, line ${one.line}, column ${one.column}: ${one.message}${one.hint ? ` ${one.hint}` : ""}`,
+    );
+  const more = problems.length > 5 ? ` (and ${problems.length - 5} more)` : "";
+  return { refused: words.join("\n") + more, code: "invalid", place: first?.attribute ?? "", problems };
+}
+
+/** What the lines of a mapping may name, and which attributes they may fill. */
+export type MappingEnvironment = Readonly<{ environment: Environment; targets: readonly Attribute[] }>;
+
+/** The surroundings of one mapping, from today's schemas. */
+export async function environmentFor(db: Database, app_id: string, direction: Direction): Promise<MappingEnvironment> {
+  return surroundings(await loadSchemas(db), app_id, direction);
+}
+
+type AppSchema = Readonly<{ id: string; name: string; attributes: readonly Attribute[] }>;
+type Schemas = Readonly<{ user: readonly Attribute[]; apps: ReadonlyMap<string, AppSchema> }>;
+
+async function loadSchemas(db: Database): Promise<Schemas> {
+  const { rows } = await sql<AppSchema>`
+    select a.id, a.name, coalesce(s.attributes, '[]') as attributes
+    from apps a left join schemas s on s.kind = 'app' and s.app_id = a.id order by a.id`.execute(db);
+  return { user: (await userSchema(db)).attributes, apps: new Map(rows.map((row) => [row.id, row])) };
+}
+
+function surroundings(schemas: Schemas, app_id: string, direction: Direction): MappingEnvironment {
+  const own = schemas.apps.get(app_id)?.attributes ?? [];
+  // Okta's templates share one name among their apps: the oldest answers to it.
+  const accounts = Object.fromEntries([...schemas.apps.values()].toReversed().map((app) => [app.name, app.attributes]));
+  const environment: Environment = {
+    context: "mapping",
+    user: schemas.user,
+    appuser: own,
+    source: direction === "to_app" ? schemas.user : own,
+    accounts,
+  };
+  return { environment, targets: direction === "to_app" ? own : schemas.user };
+}
+
+/** A line ready to run. `reads`: what it depends on; null: it no longer fits the schemas and gives an error. */
+export type LoadedLine = CompiledLine<Facts> & Readonly<{ reads: Dependencies | null }>;
+
+/** The compiled mappings of one app. */
+export type LoadedMappings = Readonly<{ to_app: readonly LoadedLine[]; to_user: readonly LoadedLine[] }>;
+
+/** What was compiled last, and the digest of everything it was compiled from, which alone decides it. */
+let last: Readonly<{ digest: string; mappings: ReadonlyMap<string, LoadedMappings> }> | undefined;
+
+/** Every app's mappings by app id, compiled; compiled again only when a mapping, a schema or an app's name has changed. */
+export async function loadMappings(db: Database): Promise<ReadonlyMap<string, LoadedMappings>> {
+  const { rows } = await sql<{ digest: string }>`
+    select md5(concat(
+      (select string_agg(concat_ws(' ', id, app_id, direction, lines), ' ' order by id) from mappings), '|',
+      (select string_agg(concat_ws(' ', id, kind, app_id, attributes), ' ' order by id) from schemas), '|',
+      (select string_agg(concat_ws(' ', id, name), ' ' order by id) from apps))) as digest`.execute(db);
+  const digest = rows[0]?.digest ?? "";
+  if (last?.digest === digest) return last.mappings;
+  const mappings = await compileAll(db);
+  last = { digest, mappings };
+  return mappings;
+}
+
+async function compileAll(db: Database): Promise<ReadonlyMap<string, LoadedMappings>> {
+  const mappings = await db.selectFrom("mappings").select(["app_id", "direction", "lines"]).orderBy("id").execute();
+  const schemas = await loadSchemas(db);
+  const loaded = new Map<string, LoadedMappings>();
+  for (const { app_id, direction, lines } of mappings) {
+    const ready = compileLines(lines, surroundings(schemas, app_id, direction));
+    loaded.set(app_id, { to_app: [], to_user: [], ...loaded.get(app_id), [direction]: ready });
+  }
+  return loaded;
+}
+
+function compileLines(lines: MappingLines, { environment, targets }: MappingEnvironment): readonly LoadedLine[] {
+  return Object.entries(lines).map(([attribute, line]) => {
+    const problems = lineProblems(attribute, line, targets, environment);
+    const checked = checkExpression(line.expression, environment);
+    if (problems.length > 0 || "problems" in checked) {
+      const [first] = problems;
+      const error = `line ${first?.line}, column ${first?.column}: ${first?.message}${first?.hint ? ` ${first.hint}` : ""}`;
+      return { attribute, line, reads: null, evaluate: () => ({ error }) };
+    }
+    const { evaluate } = checked.ok.compile();
+    return { attribute, line, reads: checked.ok.dependencies, evaluate };
+  });
+}
+
+/** Lines of all apps that no longer fit the schemas: an attribute they read or fill was removed. */
+export async function brokenLines(
+  db: Database,
+): Promise<readonly (LineProblem & { app_id: string; direction: Direction })[]> {
+  const mappings = await db.selectFrom("mappings").select(["app_id", "direction", "lines"]).orderBy("id").execute();
+  const schemas = await loadSchemas(db);
+  return mappings.flatMap(({ app_id, direction, lines }) => {
+    const { environment, targets } = surroundings(schemas, app_id, direction);
+    return Object.entries(lines).flatMap(([attribute, line]) =>
+      lineProblems(attribute, line, targets, environment).map((problem) => ({
+        app_id,
+        direction,
+        attribute,
+        ...problem,
+      })),
+    );
+  });
+}
+
+/** A mapping by id. */
+export async function readMapping(db: Database, id: string): Promise<Mapping | undefined> {
+  return db.selectFrom("mappings").selectAll().where("id", "=", id).executeTakeFirst();
+}
+
+/** An app's mapping in one direction. */
+export async function mappingOf(db: Database, app_id: string, direction: Direction): Promise<Mapping | undefined> {
+  return db
+    .selectFrom("mappings")
+    .selectAll()
+    .where("app_id", "=", app_id)
+    .where("direction", "=", direction)
+    .executeTakeFirst();
+}
+
+/** A page of mappings in order of ids. */
+export function listMappings(
+  db: Database,
+  filter: Readonly<{ app_id?: string; direction?: Direction; after?: string; limit?: number }> = {},
+): Promise<Mapping[]> {
+  const { app_id, direction } = filter;
+  return db
+    .selectFrom("mappings")
+    .selectAll()
+    .where("id", ">", filter.after ?? "")
+    .$if(app_id !== undefined, (query) => query.where("app_id", "=", app_id ?? ""))
+    .$if(direction !== undefined, (query) => query.where("direction", "=", direction ?? "to_app"))
+    .orderBy("id")
+    .limit(Math.min(filter.limit ?? 200, 1_000))
+    .execute();
+}
+
+async function lockMapping(running: Running, id: string): Promise<Mapping | undefined> {
+  return running.db.selectFrom("mappings").selectAll().where("id", "=", id).forUpdate().executeTakeFirst();
+}

@@ -1,0 +1,117 @@
+/**
+ * The switches of an app: how its accounts are kept, how it is a source, and what they are when nobody says otherwise.
+ * Each switch is one of Okta's, or better (okta-lifecycle 3.2, 4.2). Pure: apps.ts writes what is judged here.
+ */
+import { z } from "zod";
+import type { Capabilities, Outcome, Refusal } from "../core/types.ts";
+import type { Provisioning, Sourcing } from "../store/tables.ts";
+
+const provisioningShape = z.strictObject({
+  create: z.boolean(),
+  update: z.boolean(),
+  on_unassign: z.enum(["disable", "delete", "keep"]),
+  on_suspend: z.enum(["disable", "keep"]),
+  password: z.enum(["none", "random", "sync"]),
+  match_attribute: z.string().min(1).max(200),
+  concurrency: z.int().min(1).max(1_000),
+  rate_per_s: z.number().positive().max(100_000).nullable(),
+  reconcile_hours: z.int().min(1).max(8_784),
+});
+
+const sourcingShape = z.strictObject({
+  match_on: z.array(z.string().min(1).max(200)).min(1).max(10),
+  auto_confirm: z.boolean(),
+  auto_activate: z.boolean(),
+  on_inactive: z.enum(["none", "deactivate", "suspend"]),
+  reactivate_suspended: z.boolean(),
+  reactivate_deactivated: z.boolean(),
+  guard_percent: z.number().min(0).max(100),
+  guard_people: z.int().min(0).max(10_000_000),
+  start_attribute: z.string().min(1).max(200).nullable(),
+  end_attribute: z.string().min(1).max(200).nullable(),
+  time_zone_attribute: z.string().min(1).max(200).nullable(),
+});
+
+/** The switches a new app starts with: all that its connector can do. `undefined`: an app without connector. */
+export function provisioningDefaults(can: Capabilities | undefined): Provisioning {
+  return {
+    create: can?.create ?? false,
+    update: can?.update ?? false,
+    on_unassign: can === undefined || can.disable ? "disable" : can.delete ? "delete" : "keep",
+    on_suspend: can === undefined || can.disable ? "disable" : "keep",
+    password: can?.password ? "random" : "none",
+    match_attribute: "userName",
+    concurrency: 16,
+    rate_per_s: null,
+    reconcile_hours: 24,
+  };
+}
+
+/** The rules a new source starts with: an exact match is confirmed, and a leaver in the source leaves (guarded). */
+export const sourcingDefaults: Sourcing = {
+  match_on: ["login"],
+  auto_confirm: true,
+  auto_activate: true,
+  on_inactive: "deactivate",
+  reactivate_suspended: true,
+  reactivate_deactivated: true,
+  guard_percent: 20,
+  guard_people: 10,
+  start_attribute: null,
+  end_attribute: null,
+  time_zone_attribute: null,
+};
+
+/** `before` with a change applied, or what is wrong with it; switching on what the connector cannot do is refused. */
+export function changeProvisioning(
+  before: Provisioning,
+  change: Readonly<Record<string, unknown>>,
+  can: Capabilities | undefined,
+): Outcome<Provisioning> {
+  const parsed = provisioningShape.safeParse({ ...before, ...change });
+  if (!parsed.success) return shapeRefusal("provisioning", parsed.error);
+  const next = parsed.data;
+  const missing = missingCapability(change, next, can);
+  if (missing === undefined) return { ok: next };
+  const refused =
+    can === undefined
+      ? `this app has no connector, so "${missing}" cannot be turned on: make it with the connector of the system behind it`
+      : `the connector of this app cannot do what "${missing}" asks for`;
+  return { refused, code: "invalid", place: `provisioning.${missing}` };
+}
+
+function missingCapability(
+  change: Readonly<Record<string, unknown>>,
+  next: Provisioning,
+  can: Capabilities | undefined,
+): string | undefined {
+  // Only what is being asked for is judged: a connector that loses an ability must not block every other change.
+  const asked = (name: keyof Provisioning, value: unknown) => Object.hasOwn(change, name) && next[name] === value;
+  if (asked("create", true) && !can?.create) return "create";
+  if (asked("update", true) && !can?.update) return "update";
+  if (can !== undefined && asked("on_unassign", "disable") && !can.disable) return "on_unassign";
+  if (can !== undefined && asked("on_unassign", "delete") && !can.delete) return "on_unassign";
+  if (can !== undefined && asked("on_suspend", "disable") && !can.disable) return "on_suspend";
+  if ((asked("password", "random") || asked("password", "sync")) && !can?.password) return "password";
+  return undefined;
+}
+
+/** The rules of a source with a change applied to `before` (or to the defaults), or what is wrong with it. */
+export function changeSourcing(before: Sourcing | null, change: Readonly<Record<string, unknown>>): Outcome<Sourcing> {
+  const parsed = sourcingShape.safeParse({ ...(before ?? sourcingDefaults), ...change });
+  return parsed.success ? { ok: parsed.data } : shapeRefusal("sourcing", parsed.error);
+}
+
+/** Is anything about this app's accounts kept by the engine? If not, an assignment is all there is. */
+export function keepsAccounts(app: Readonly<{ kind: string; provisioning: Provisioning }>): boolean {
+  const { create, update, on_unassign } = app.provisioning;
+  return app.kind !== "none" && (create || update || on_unassign !== "keep");
+}
+
+function shapeRefusal(root: string, error: z.ZodError): Refusal {
+  const issue = error.issues[0];
+  const at = issue?.code === "unrecognized_keys" ? issue.keys[0] : issue?.path.join(".");
+  const place = at ? `${root}.${at}` : root;
+  const what = issue?.code === "unrecognized_keys" ? "there is no such switch" : (issue?.message ?? "not valid");
+  return { refused: `${place}: ${what}`, code: "invalid", place };
+}
