@@ -10,7 +10,9 @@ function bytes(...parts: (string | Uint8Array)[]): AsyncIterable<Uint8Array> {
 }
 
 async function rows(source: AsyncIterable<Uint8Array>, options?: CsvOptions): Promise<CsvRow[]> {
-  return Array.fromAsync(openCsv(source, options));
+  const all: CsvRow[] = [];
+  for await (const row of openCsv(source, options)) all.push(row);
+  return all;
 }
 
 async function refusal(source: AsyncIterable<Uint8Array>, options?: CsvOptions): Promise<string> {

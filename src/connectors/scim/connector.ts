@@ -163,14 +163,18 @@ function filterPath({ attribute, path }: Placed, profile: ScimProfile): string {
   return profile.user.filters[attribute.name] ?? path.text;
 }
 
-/** Every filter worth trying: the attribute's own path, then the form without brackets that older servers know. */
+/**
+ * Every filter worth trying: the attribute's own path, then the form without brackets that older servers know; for a
+ * value with quotes, which not every server can parse, at last the whole list. undefined: no filter.
+ */
 function filterForms(at: Placed, value: string, profile: ScimProfile): readonly (string | undefined)[] {
   const { filterable } = profile.user;
   if (!filterable.includes("*") && !filterable.includes(at.attribute.name)) return [undefined];
   const own = filterPath(at, profile);
   const plain = own.replace(/\[[^\]]*\]/, "");
-  const forms = [own, plain].map((path) => `${path} eq ${JSON.stringify(value)}`);
-  return [...new Set(forms)];
+  const literal = JSON.stringify(value);
+  const forms = [own, plain].map((path) => `${path} eq ${literal}`);
+  return [...new Set(forms), ...(literal === `"${value}"` ? [] : [undefined])];
 }
 
 async function search(parts: Parts, ctx: Context, at: Placed, value: string): Promise<readonly RemoteAccount[]> {

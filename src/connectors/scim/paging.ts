@@ -123,14 +123,15 @@ function ending(
   return position.page >= pages_max ? "odd" : null;
 }
 
-function vouched(end: string, listed: Listed, seen: number, odd: boolean, position: Position, wire: Wire): boolean {
+function vouched(end: string, listed: Listed, seen: number, odd: boolean, position: Position): boolean {
   const steady = position.total === null || listed.total === undefined || position.total === listed.total;
   const counted = listed.total !== undefined && listed.total === seen && steady;
   // A server that starts again from the front after its last page has shown everything by then.
   if (end === "odd") return counted && !position.odd;
   if (odd) return false;
-  if (!wire.profile.paging.trust_total || listed.total === undefined) return end === "empty" || end === "end";
-  return counted;
+  if (end === "total") return counted;
+  // More may be claimed than was shown, never less: some servers count only up to their largest page.
+  return listed.total === undefined || listed.total <= seen;
 }
 
 export type ListOptions<T> = Readonly<{
@@ -162,7 +163,7 @@ export async function listPage<T>(
   const items = shown.filter((item): item is Awaited<T> & NonNullable<T> => item !== null);
   const odd = position.odd || judged.odd || items.length < shown.length;
   const end = ending(listed, judged, position, wire);
-  if (end !== null) return { items, complete: vouched(end, listed, seen, odd, position, wire) };
+  if (end !== null) return { items, complete: vouched(end, listed, seen, odd, position) };
   options.memory.set(position.listing, { page: position.page, ids: seen_ids, last: judged.ids });
   const at = kind === "cursor" ? listed.next! : Number(position.at) + listed.resources.length;
   const first = position.first ?? resourceId(listed.resources[0]) ?? null;

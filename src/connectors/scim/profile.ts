@@ -115,8 +115,8 @@ const group = z.strictObject({
 const paging = z.strictObject({
   kind: z.enum(["index", "cursor", "none"]).default("index"),
   size: z.int().min(1).default(100),
-  /** Is totalResults the number of accounts? If not, paging goes on to the first empty or repeated page. */
-  trust_total: z.boolean().default(true),
+  /** Is totalResults the number of accounts? Unless it is known to be, paging goes on to an empty or repeated page. */
+  trust_total: z.boolean().default(false),
   pages_max: z.int().min(1).default(20_000),
 });
 
