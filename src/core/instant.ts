@@ -22,7 +22,7 @@ export function parseInstant(text: string): number | undefined {
     number,
     number,
   ];
-  if (month < 1 || month > 12 || day < 1 || day > daysIn(year, month)) return undefined;
+  if (year < 1 || month < 1 || month > 12 || day < 1 || day > daysIn(year, month)) return undefined;
   if (hour > 23 || minute > 59 || second > 59) return undefined;
   const offset_minutes = parseOffset(parts[8]);
   if (offset_minutes === undefined) return undefined;
@@ -38,7 +38,8 @@ function parseOffset(text: string | undefined): number | undefined {
   if (text === undefined || text === "Z" || text === "z") return 0;
   const hours = Number(text.slice(1, 3));
   const minutes = Number(text.slice(-2));
-  if (hours > 23 || minutes > 59) return undefined;
+  // The world's offsets end at +14:00; PostgreSQL refuses those of 16 hours and more.
+  if (hours > 14 || minutes > 59) return undefined;
   return (text.startsWith("-") ? -1 : 1) * (hours * 60 + minutes);
 }
 

@@ -86,7 +86,7 @@ const letters: Record<string, UserStatus> = {
 
 describe("every status answers every event as the table says (from S P A R E L U D)", () => {
   const table: [string, LifecycleEvent, string, LifecycleReason?][] = [
-    ["activate", { kind: "activate" }, "A-----" + "-" + "A"],
+    ["activate", { kind: "activate" }, "A------A"],
     ["reactivate", { kind: "reactivate" }, "-P-R----", "wrong_status"],
     ["deactivate", { kind: "deactivate" }, "DDDDDDD-", "wrong_status"],
     ["delete", { kind: "delete" }, "DDDDDDDD"],
