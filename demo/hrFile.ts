@@ -1,0 +1,74 @@
+/**
+ * The HR file of Meridian Instruments: the generated people with the oddities every real file has, as CSV; and what each
+ * step of the story changes in it. Pure: a change takes rows and gives rows.
+ */
+import { domain, employeeNumber, type HrRow, people, personAt } from "./people.ts";
+
+export const columns = [
+  ...(["employeeNumber", "login", "firstName", "lastName", "email", "title", "department", "division"] as const),
+  ...(["costCenter", "countryCode", "city", "managerEmployeeNumber", "userType"] as const),
+  ...(["startDate", "endDate", "status"] as const),
+] satisfies (keyof HrRow)[];
+
+/** The rows as CSV (RFC 4180), line by line. */
+export function* csvLines(rows: Iterable<HrRow>): Generator<string> {
+  yield `${columns.join(",")}\r\n`;
+  for (const row of rows) yield `${columns.map((column) => cell(row[column])).join(",")}\r\n`;
+}
+
+function cell(text: string): string {
+  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}
+
+/** Which rows are odd, by employee number. `doubled` has the address of `original`; `lost_manager` is in no row. */
+export type Oddities = Readonly<{
+  namesakes: readonly [string, string];
+  original: string;
+  doubled: string;
+  orphaned: string;
+  lost_manager: string;
+}>;
+
+const oddity_people_min = 40;
+
+/** The company's file: n people and one row more, whose address is somebody else's. At least 40 people. */
+export function hrRows(n: number, seed: number, today: string): Readonly<{ rows: readonly HrRow[]; odd: Oddities }> {
+  if (n < oddity_people_min) throw new Error(`the demo company needs at least ${oddity_people_min} people, not ${n}`);
+  const rows = [...people(n, seed, today)];
+  const [one, other, original, orphaned] = [n - 9, n - 6, n - 4, n - 3] as const;
+  const { firstName, lastName, login } = rows[one]!;
+  const address = `${login.split("@")[0]}.2@${domain}`;
+  rows[other] = { ...rows[other]!, firstName, lastName, login: address, email: address };
+  const lost_manager = "M99999";
+  rows[orphaned] = { ...rows[orphaned]!, managerEmployeeNumber: lost_manager };
+  const taken = rows[original]!;
+  const doubled = { ...personAt(n, n + 1, seed, today), login: taken.login, email: taken.email };
+  const odd: Oddities = {
+    namesakes: [employeeNumber(one), employeeNumber(other)],
+    original: taken.employeeNumber,
+    doubled: doubled.employeeNumber,
+    orphaned: employeeNumber(orphaned),
+    lost_manager,
+  };
+  return { rows: [...rows, doubled], odd };
+}
+
+/** The rows with one more: someone who starts today in a department, under its first lead. */
+export function hire(rows: readonly HrRow[], newcomer: HrRow): HrRow[] {
+  return [...rows, newcomer];
+}
+
+/** The rows with some columns of one person changed: a promotion, a move, the end of a contract … */
+export function change(rows: readonly HrRow[], employee: string, to: Partial<HrRow>): HrRow[] {
+  return rows.map((row) => (row.employeeNumber === employee ? { ...row, ...to } : row));
+}
+
+/** The rows in which somebody left. */
+export function leave(rows: readonly HrRow[], employee: string, today: string): HrRow[] {
+  return change(rows, employee, { status: "terminated", endDate: today });
+}
+
+/** The rows in which somebody who had left is back, from today on. */
+export function comeBack(rows: readonly HrRow[], employee: string, today: string): HrRow[] {
+  return change(rows, employee, { status: "active", startDate: today, endDate: "" });
+}
