@@ -1,0 +1,170 @@
+/**
+ * The filters of Okta's API as SQL: which property is which column, for people, groups and the log (okta-api 4.2).
+ * The grammar and its evaluation are core/filter.ts and core/filterSql.ts; a filter that cannot be read is E0000031.
+ */
+import type { RawBuilder } from "kysely";
+import {
+  type Dialect,
+  dialects,
+  type Filter,
+  type FilterOperator,
+  type FilterPath,
+  parseFilter,
+} from "../../core/filter.ts";
+import { type Column, filterSql, type ResolveColumn } from "../../core/filterSql.ts";
+import type { Attribute, Refusal, Schema } from "../../core/types.ts";
+import { groupSchema, userSchema } from "../../directory/schemaQueries.ts";
+import { type Database, sql } from "../../store/database.ts";
+import { ApiError } from "../errors.ts";
+import { user_type_id } from "./links.ts";
+
+type Columns = Readonly<Record<string, Column>>;
+
+const text = (source: string, more: Partial<Column> = {}): Column => ({ kind: "text", sql: source, ...more });
+const instant = (source: string): Column => ({ kind: "instant", sql: source });
+/** Codes: their case counts for nobody, but only whole values are asked for. */
+const code = (source: string): Column => text(source, { case_exact: false });
+
+const user_columns: Columns = {
+  id: text("u.id", { case_exact: true }),
+  status: code("u.status"),
+  created: instant("u.created_at"),
+  activated: instant("u.activated_at"),
+  statusChanged: instant("u.status_changed_at"),
+  lastUpdated: instant("u.updated_at"),
+  lastLogin: instant("u.last_login_at"),
+  passwordChanged: instant("u.password_changed_at"),
+  "type.id": text(`'${user_type_id}'`),
+};
+
+const group_columns: Columns = {
+  id: text("g.id", { case_exact: true }),
+  type: code("g.type"),
+  created: instant("g.created_at"),
+  lastUpdated: instant("g.updated_at"),
+  lastMembershipUpdated: instant("g.members_changed_at"),
+  "source.id": text("g.source_app_id"),
+};
+
+const equal: ReadonlySet<FilterOperator | "pr"> = new Set(["eq"] as const);
+const user_filter = [
+  "id",
+  "status",
+  "lastUpdated",
+  "profile.login",
+  "profile.email",
+  "profile.firstName",
+  "profile.lastName",
+];
+const group_filter = ["id", "type", "lastUpdated", "lastMembershipUpdated"];
+
+/** `search=` of people, over `u`, the users row. */
+export async function searchUsers(db: Database, search: string): Promise<RawBuilder<unknown>> {
+  return condition(search, dialects.okta_search, resolver(user_columns, "u", await userSchema(db)));
+}
+
+/** `filter=` of people, over `u`: a few properties, and case counts. */
+export async function filterUsers(db: Database, filter: string): Promise<RawBuilder<unknown>> {
+  return condition(
+    filter,
+    dialects.okta_filter,
+    narrowed(resolver(user_columns, "u", await userSchema(db)), user_filter),
+  );
+}
+
+/** `search=` of groups, over `g`, the groups row. */
+export async function searchGroups(db: Database, search: string): Promise<RawBuilder<unknown>> {
+  return condition(search, dialects.okta_search, resolver(group_columns, "g", await groupSchema(db)));
+}
+
+/** `filter=` of groups, over `g`. */
+export async function filterGroups(db: Database, filter: string): Promise<RawBuilder<unknown>> {
+  return condition(
+    filter,
+    dialects.okta_filter,
+    narrowed(resolver(group_columns, "g", await groupSchema(db)), group_filter),
+  );
+}
+
+/** `sortBy=` and `sortOrder=` of people. */
+export async function sortUsers(db: Database, name: string, order: string | undefined): Promise<RawBuilder<unknown>> {
+  return sorting(resolver(user_columns, "u", await userSchema(db)), name, order);
+}
+
+/** `sortBy=` and `sortOrder=` of groups. */
+export async function sortGroups(db: Database, name: string, order: string | undefined): Promise<RawBuilder<unknown>> {
+  return sorting(resolver(group_columns, "g", await groupSchema(db)), name, order);
+}
+
+function sorting(resolve: ResolveColumn, name: string, order: string | undefined): RawBuilder<unknown> {
+  const column = resolve({ text: name, schema: null, names: name.split("."), at: 0 });
+  if (column === undefined || column.shape === "json")
+    throw badSearch(`There is no property "${name.slice(0, 100)}" to sort by`);
+  const source = column.kind === "text" ? `lower(${column.sql})` : column.sql;
+  return sql.raw(`${source} ${order?.toLowerCase().startsWith("desc") ? "desc nulls last" : "asc nulls last"}`);
+}
+
+/** A filter as a condition. @throws ApiError 400 E0000031 saying where it went wrong. */
+export function condition(given: string, dialect: Dialect, resolve: ResolveColumn): RawBuilder<unknown> {
+  const parsed = parseFilter(given, dialect);
+  const filter = told<Filter>(parsed);
+  const { text: source, values } = told(filterSql(filter, resolve));
+  // Odd pieces are parameter numbers; all else was written by filterSql from the columns here.
+  const pieces = source
+    .split(/\$(\d+)/)
+    .map((piece, n) => (n % 2 === 0 ? sql.raw(piece) : sql`${values[Number(piece) - 1]}`));
+  return sql.join(pieces, sql.raw(""));
+}
+
+function told<T>(outcome: { readonly ok: T } | Refusal): T {
+  if ("ok" in outcome) return outcome.ok;
+  throw badSearch(outcome.refused);
+}
+
+/** 400: what cannot be searched for, and why. */
+export function badSearch(cause: string): ApiError {
+  return new ApiError(400, "E0000031", "Invalid search criteria.", [cause]);
+}
+
+function resolver(columns: Columns, table: "u" | "g", schema: Schema): ResolveColumn {
+  const attributes = new Map(schema.attributes.map((attribute) => [`profile.${attribute.name}`, attribute]));
+  return (path) => {
+    if (Object.hasOwn(columns, path.text)) return columns[path.text];
+    const attribute = attributes.get(path.text);
+    return attribute === undefined ? undefined : attributeColumn(attribute, table);
+  };
+}
+
+/** Only some properties, compared only for equality unless they are dates. */
+function narrowed(resolve: ResolveColumn, names: readonly string[]): ResolveColumn {
+  return (path: FilterPath) => {
+    const column = names.includes(path.text) ? resolve(path) : undefined;
+    if (column === undefined || column.kind === "instant") return column;
+    const { case_exact: _, ...rest } = column;
+    return { ...rest, operators: equal };
+  };
+}
+
+const kinds: Readonly<Record<Attribute["type"], Column["kind"]>> = {
+  string: "text",
+  reference: "text",
+  object: "text",
+  number: "number",
+  integer: "number",
+  boolean: "boolean",
+  date: "instant_text",
+};
+
+function attributeColumn({ name, type, array }: Attribute, table: "u" | "g"): Column {
+  const key = `'${name.replaceAll("'", "''")}'`;
+  const value = `${table}.profile->${key}`;
+  const kind = kinds[type];
+  if (array) return { kind, sql: value, shape: "json" };
+  const plain = `(${table}.profile->>${key})`;
+  // A value of another type than the schema says must not stop the query.
+  if (kind === "number")
+    return { kind, sql: `(case when jsonb_typeof(${value}) = 'number' then ${plain}::float8 end)` };
+  if (kind === "boolean")
+    return { kind, sql: `(case when jsonb_typeof(${value}) = 'boolean' then ${plain}::boolean end)` };
+  return { kind, sql: plain };
+}

@@ -1,0 +1,238 @@
+/**
+ * /api/v1/users: finding, making, changing and deleting people (okta-api 4.1). Their life cycle is userLifecycle.ts,
+ * their passwords credentials.ts, their form userBody.ts.
+ */
+import { sql } from "kysely";
+import { z } from "zod";
+import { run } from "../../directory/command.ts";
+import { changeRecovery } from "../../directory/recovery.ts";
+import { deleteUser, transitionUser } from "../../directory/userLifecycle.ts";
+import { getUser, groupsOf, listUsers, type StoredUser } from "../../directory/userQueries.ts";
+import { createUsers, type UserChange, updateUsers } from "../../directory/users.ts";
+import { isRefusal } from "../../store/database.ts";
+import { type Api, about, commandOf, type Server } from "../api.ts";
+import { ApiError, found, invalid, must } from "../errors.ts";
+import { afterOf, cursor, page, readCursor, setLinks } from "../paging.ts";
+import { groupBody } from "./groupBody.ts";
+import { ownerBody } from "./me.ts";
+import { filterUsers, searchUsers, sortUsers } from "./search.ts";
+import { userBody } from "./userBody.ts";
+import { type CredentialsInput, new_user, passwordOf, profileOf, user_change } from "./userInput.ts";
+
+export const user_params = z.object({
+  user_id: z.string().min(1).max(200).describe("Id, login, or login without its @domain"),
+});
+
+const flag = (standard: boolean) =>
+  z
+    .enum(["true", "false"])
+    .default(standard ? "true" : "false")
+    .transform((text) => text === "true");
+
+const list_query = z.object({
+  search: z.string().max(10_000).optional().describe('As in profile.department eq "Sales" and status eq "ACTIVE"'),
+  filter: z.string().max(10_000).optional().describe("Status, dates, id, login, e-mail and names only; case counts"),
+  q: z.string().max(200).optional().describe("Start of first name, last name or e-mail address"),
+  sortBy: z.string().max(200).optional(),
+  sortOrder: z.string().optional(),
+  after: afterOf,
+  limit: z.coerce.number().int().min(1).optional(),
+});
+
+/** Registers the routes. */
+export function userRoutes(server: Server, api: Api): void {
+  server.get(
+    "/api/v1/users",
+    about("users", "List or search people", { querystring: list_query }),
+    async (request, reply) => {
+      const rows = await listOf(api, request.query);
+      const items = page(request, reply, rows.users, rows.limit, rows.after);
+      return items.map((user) => userBody(user, request.base_url));
+    },
+  );
+
+  const create_query = z.object({ activate: flag(true), provider: flag(false), nextLogin: z.string().optional() });
+  server.post(
+    "/api/v1/users",
+    about("users", "Create a person", { querystring: create_query, body: new_user }),
+    async (request) => {
+      const { profile, credentials, groupIds } = request.body;
+      const password = passwordOf(credentials);
+      const recovery = credentials?.recovery_question;
+      const [user] = must(
+        await createUsers(
+          commandOf(api, request),
+          [
+            {
+              profile: profileOf(profile),
+              activate: request.query.activate,
+              must_change_password: request.query.nextLogin === "changePassword",
+              group_ids: groupIds ?? [],
+              ...(password === undefined ? {} : { password }),
+              ...(recovery?.answer === undefined
+                ? {}
+                : { recovery: { question: recovery.question, answer: recovery.answer } }),
+              ...(credentials?.provider ? { provider: credentials.provider } : {}),
+            },
+          ],
+          { key: api.tools.key },
+        ),
+        "newUser",
+      );
+      return userBody(user as StoredUser, request.base_url);
+    },
+  );
+
+  server.get("/api/v1/users/:user_id", about("users", "Read a person", { params: user_params }), async (request) => {
+    const { user_id } = request.params;
+    if (user_id === "me") return ownerBody(api, request);
+    return userBody(await oneUser(api, user_id), request.base_url);
+  });
+
+  for (const [method, replace] of [
+    ["POST", false],
+    ["PUT", true],
+  ] as const) {
+    const changing = about("users", replace ? "Replace a person's profile" : "Change part of a person's profile");
+    server.route({
+      method,
+      url: "/api/v1/users/:user_id",
+      ...changing,
+      schema: { ...changing.schema, params: user_params, body: user_change },
+      handler: async (request) => {
+        const { id } = await oneUser(api, request.params.user_id);
+        const { profile, credentials } = request.body;
+        if (replace && !profile)
+          throw invalid("profile", "profile: a replacement needs the whole profile; use POST to change a part");
+        const change: UserChange = { id, ...(profile ? { profile: profileOf(profile), replace } : {}) };
+        return userBody(await changeUser(api, commandOf(api, request), change, credentials), request.base_url);
+      },
+    });
+  }
+
+  server.delete(
+    "/api/v1/users/:user_id",
+    about("users", "Deactivate a person; delete one who is deactivated", { params: user_params }),
+    async (request, reply) => {
+      const { id } = await oneUser(api, request.params.user_id);
+      must(await deleteUser(commandOf(api, request), id));
+      return reply.code(204).send();
+    },
+  );
+
+  server.get(
+    "/api/v1/users/:user_id/groups",
+    about("groups", "The groups of a person", { params: user_params }),
+    async (request, reply) => {
+      const { id } = await oneUser(api, request.params.user_id);
+      setLinks(request, reply, undefined);
+      return (await groupsOf(api.db, id)).map((group) => groupBody(group, request.base_url));
+    },
+  );
+
+  emptyLists(server, api);
+}
+
+type ListQuery = z.infer<typeof list_query>;
+type Rows = Readonly<{ users: readonly StoredUser[]; limit: number; after: (last: StoredUser) => string }>;
+
+/** The page that a query asks for, with one row more when there is more. */
+async function listOf(api: Api, query: ListQuery): Promise<Rows> {
+  const { search, filter, q } = query;
+  const limit = Math.min(query.limit ?? (q !== undefined && search === undefined ? 10 : 200), 200);
+  if (search !== undefined && filter !== undefined) {
+    throw new ApiError(400, "E0000031", "Invalid search criteria.", ["Use search or filter, not both"]);
+  }
+  const where = [
+    ...(search === undefined ? [] : [await searchUsers(api.db, search)]),
+    ...(filter === undefined ? [] : [await filterUsers(api.db, filter)]),
+  ];
+  const choice = {
+    ...(where.length === 0 ? {} : { where: sql.join(where, sql` and `) }),
+    ...(q === undefined ? {} : { q }),
+    deactivated: search !== undefined || filter !== undefined,
+  };
+  if (search !== undefined && query.sortBy !== undefined) {
+    const offset = Number(readCursor(query.after)?.[0] ?? 0);
+    const sort = await sortUsers(api.db, query.sortBy, query.sortOrder);
+    const users = await listUsers(api.db, choice, { limit: limit + 1, sort, offset });
+    return { users, limit, after: () => cursor(offset + limit) };
+  }
+  const users = await listUsers(api.db, choice, {
+    limit: limit + 1,
+    ...(query.after === undefined ? {} : { after: query.after }),
+  });
+  return { users, limit, after: (last) => last.id };
+}
+
+/** The user that a path names, or 404. */
+export async function oneUser(api: Api, id_or_login: string): Promise<StoredUser> {
+  return found(await getUser(api.db, id_or_login), id_or_login, "User");
+}
+
+/** Profile and credentials in one transaction. */
+async function changeUser(
+  api: Api,
+  command: ReturnType<typeof commandOf>,
+  change: UserChange,
+  credentials: CredentialsInput | null | undefined,
+): Promise<StoredUser> {
+  const password = passwordOf(credentials);
+  const recovery = credentials?.recovery_question;
+  return must(
+    await run<StoredUser>(command, async (running) => {
+      const changed = await updateUsers(running, [change]);
+      if (isRefusal(changed)) return changed;
+      let user = changed[0]?.user as StoredUser;
+      if (recovery?.answer !== undefined) {
+        const outcome = await changeRecovery(running, change.id, {
+          question: recovery.question,
+          answer: recovery.answer,
+        });
+        if (isRefusal(outcome)) return outcome;
+        user = outcome;
+      }
+      if (password === undefined) return user;
+      const outcome = await transitionUser(
+        running,
+        change.id,
+        { kind: "set_password" },
+        { password, key: api.tools.key },
+      );
+      return isRefusal(outcome) ? outcome : outcome.user;
+    }),
+    "profile",
+  );
+}
+
+/** Things Okta's sign-on side keeps, which nobody has here: clients read them on the way and expect empty lists. */
+function emptyLists(server: Server, api: Api): void {
+  for (const what of ["appLinks", "clients", "grants", "idps", "factors"]) {
+    server.get(
+      `/api/v1/users/:user_id/${what}`,
+      about("users", `Always empty: sign-on keeps ${what}`, { params: user_params }),
+      async (request, reply) => {
+        await oneUser(api, request.params.user_id);
+        setLinks(request, reply, undefined);
+        return [];
+      },
+    );
+  }
+  for (const what of ["sessions", "grants"]) {
+    server.delete(
+      `/api/v1/users/:user_id/${what}`,
+      about("credentials", `Nothing to end: sign-on keeps ${what}`, { params: user_params }),
+      async (request, reply) => {
+        await oneUser(api, request.params.user_id);
+        return reply.code(204).send();
+      },
+    );
+  }
+  server.get(
+    "/api/v1/users/:user_id/blocks",
+    about("users", "Not a feature of this organisation", { params: user_params }),
+    async () => {
+      throw new ApiError(401, "E0000015", "You do not have permission to access the feature you are requesting");
+    },
+  );
+}

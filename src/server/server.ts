@@ -1,0 +1,191 @@
+/**
+ * Builds the HTTP server: parsing, tokens, rate, errors, and the routes of both halves: `/api/v1` speaks Okta's API,
+ * `/admin/v1` what Okta has no words for. It does not listen: main.ts does, and tests inject requests.
+ *
+ * Laws: a request that is not understood is refused in Okta's form, whatever it was; a body is bounded, its keys never
+ * reach a prototype; nothing is logged per request (the log is the directory's own).
+ */
+
+import { randomUUID } from "node:crypto";
+import fastify, { type FastifyError, type FastifyReply, type FastifyRequest } from "fastify";
+import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from "fastify-type-provider-zod";
+import { isAway } from "../store/database.ts";
+import { adminRoutes } from "./admin/routes.ts";
+import type { Api, ApiOptions, Server } from "./api.ts";
+import { authenticate, authorise } from "./auth.ts";
+import { ApiError, errorBody, invalid } from "./errors.ts";
+import { metricsRoutes } from "./metrics.ts";
+import { oktaRoutes } from "./okta/routes.ts";
+import { documentation } from "./openapi.ts";
+import { type Allowance, rateLimit } from "./rate.ts";
+
+/** Bytes of a JSON body; uploads have a bound of their own. */
+const body_bytes_max = 10 * 1024 * 1024;
+const rate_limit_standard = 60_000;
+
+/** The server, ready to listen or to be injected requests. */
+export async function buildServer(options: ApiOptions): Promise<Server> {
+  const api: Api = { ...options, db: options.world.db };
+  const server: Server = fastify({
+    bodyLimit: body_bytes_max,
+    routerOptions: { maxParamLength: 500, ignoreTrailingSlash: true },
+    // Forwarded headers are believed from a proxy on this machine only.
+    trustProxy: "loopback",
+    genReqId: () => randomUUID(),
+    requestIdHeader: false,
+    return503OnClosing: true,
+    forceCloseConnections: "idle",
+    frameworkErrors: (error, request, reply) => void answerError(api, error, request, reply),
+  }).withTypeProvider<ZodTypeProvider>();
+  server.setValidatorCompiler(validatorCompiler);
+  server.setSerializerCompiler(serializerCompiler);
+  acceptBodies(server);
+  await documentation(server);
+  guard(server, api);
+  const known = collectPaths(server);
+  server.setErrorHandler((error: FastifyError | ApiError, request, reply) => answerError(api, error, request, reply));
+  server.setNotFoundHandler((request, reply) => answerError(api, unknownPath(known, request), request, reply));
+  oktaRoutes(server, api);
+  adminRoutes(server, api);
+  metricsRoutes(server, api);
+  return server;
+}
+
+/** Okta's clients send `Content-Type: application/json` on requests without a body; that is a body not given. */
+function acceptBodies(server: Server): void {
+  const parse = server.getDefaultJsonParser("error", "error");
+  server.addContentTypeParser("application/json", { parseAs: "string" }, (request, body, done) => {
+    if (body === "") done(null, undefined);
+    else void parse(request, body as string, done);
+  });
+  // Uploads are read as they come; each route that takes one sets its own bound.
+  server.addContentTypeParser(["text/csv", "application/octet-stream"], (_request, payload, done) =>
+    done(null, payload),
+  );
+}
+
+/** Before every handler: ids and links, who asks, how often, may they. */
+function guard(server: Server, api: Api): void {
+  const limit = api.rate_limit ?? rate_limit_standard;
+  const count = limit > 0 ? rateLimit(limit) : undefined;
+  server.decorateRequest("bearer", null);
+  server.decorateRequest("base_url", "");
+  server.addHook("onRequest", async (request, reply) => {
+    reply.header("x-okta-request-id", request.id);
+    reply.header("cache-control", "no-store");
+    request.base_url = api.base_url ?? `${request.protocol}://${request.host}`;
+    const { area, access, unlimited } = request.routeOptions.config;
+    const now = new Date();
+    try {
+      // A token's life is measured by our clock, which the demo may have moved.
+      if (area !== undefined) request.bearer = await authenticate(api.db, request, api.world.now());
+    } finally {
+      // Counted also when refused: guessing tokens is bounded by the address it comes from.
+      if (count && !unlimited) allow(count(request.bearer?.token_id ?? request.ip, now.getTime()), reply);
+    }
+    if (area !== undefined && request.bearer !== null) {
+      authorise(request.bearer, { area, ...(access ? { access } : {}) }, request.method, request.params);
+    }
+  });
+}
+
+function allow(allowance: Allowance, reply: FastifyReply): void {
+  reply.header("x-rate-limit-limit", allowance.limit);
+  reply.header("x-rate-limit-remaining", allowance.remaining);
+  reply.header("x-rate-limit-reset", allowance.reset_at_s);
+  if (allowance.exceeded) {
+    throw new ApiError(429, "E0000047", "API call exceeded rate limit due to too many requests.");
+  }
+}
+
+type KnownPath = Readonly<{ pattern: RegExp; method: string }>;
+
+/** Every route's path as a pattern, to tell a wrong method from a wrong path. */
+function collectPaths(server: Server): KnownPath[] {
+  const known: KnownPath[] = [];
+  server.addHook("onRoute", ({ url, method }) => {
+    const source = url
+      .split("/")
+      .map((part) => (part.startsWith(":") || part === "*" ? "[^/]+" : part.replaceAll(/[.*+?^${}()|[\]\\]/g, "\\$&")))
+      .join("/");
+    for (const one of [method].flat()) known.push({ pattern: new RegExp(`^${source}/?$`), method: one });
+  });
+  return known;
+}
+
+function unknownPath(known: readonly KnownPath[], request: FastifyRequest): ApiError {
+  const path = request.url.split("?", 1)[0] ?? "";
+  const methods = known.filter(({ pattern }) => pattern.test(path)).map(({ method }) => method);
+  if (methods.length === 0) {
+    return new ApiError(404, "E0000008", "The requested path was not found", [
+      `There is nothing at ${path.slice(0, 200)}; see /docs`,
+    ]);
+  }
+  return new ApiError(405, "E0000022", "The endpoint does not support the provided HTTP method", [
+    `${path.slice(0, 200)} takes ${[...new Set(methods)].join(", ")}, not ${request.method}`,
+  ]);
+}
+
+function answerError(
+  api: Api,
+  thrown: FastifyError | ApiError,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): FastifyReply {
+  const error = thrown instanceof ApiError ? thrown : translate(thrown);
+  const body = errorBody(error);
+  if (error.status === 500)
+    api.onError?.(`${request.method} ${request.url.split("?", 1)[0]} failed (${body.errorId})`, thrown);
+  if (error.status === 503) reply.header("retry-after", "5");
+  return reply.code(error.status).header("content-type", "application/json").send(body);
+}
+
+/** What the framework, the database or a bug threw, as one of ours. */
+function translate(error: FastifyError): ApiError {
+  if (error.validation !== undefined) return validationError(error);
+  if (isAway(error)) {
+    return new ApiError(503, "E0000010", "The database cannot be reached", [
+      "Nothing of this request was kept; try it again in a few seconds",
+    ]);
+  }
+  switch (error.code) {
+    case "FST_ERR_CTP_INVALID_MEDIA_TYPE":
+      return new ApiError(
+        400,
+        "E0000019",
+        "Bad request. Accept and/or Content-Type headers likely do not match supported values.",
+        ["Send JSON with Content-Type: application/json"],
+      );
+    case "FST_ERR_CTP_BODY_TOO_LARGE":
+      return new ApiError(413, "E0000001", "Api validation failed: request", [
+        `The body is larger than ${body_bytes_max / 1024 / 1024} MB; send it in parts`,
+      ]);
+    case "FST_ERR_BAD_URL":
+      return new ApiError(400, "E0000003", "The request could not be read", ["The address holds a wrong % sequence"]);
+  }
+  if (error instanceof SyntaxError || (error.statusCode ?? 500) < 500) {
+    return new ApiError(400, "E0000003", "The request body was not well-formed.", [error.message.slice(0, 200)]);
+  }
+  return new ApiError(500, "E0000009", "Internal Server Error");
+}
+
+function validationError(error: FastifyError): ApiError {
+  const issues = (error.validation ?? []).map(({ instancePath, message }) => ({
+    at: instancePath
+      .split("/")
+      .filter((part) => part !== "")
+      .join("."),
+    message: message ?? "is not valid",
+  }));
+  // A body that is no object at all is not well-formed; one with a wrong field is not valid.
+  if (error.validationContext === "body" && issues.every(({ at }) => at === "")) {
+    return new ApiError(
+      400,
+      "E0000003",
+      "The request body was not well-formed.",
+      issues.map(({ message }) => message),
+    );
+  }
+  const causes = issues.map(({ at, message }) => (at === "" ? message : `${at}: ${message}`));
+  return invalid(issues[0]?.at.split(".")[0] || "request", ...causes.slice(0, 20));
+}
