@@ -421,14 +421,13 @@ async function test({ wire, profile, schema }: Parts, ctx: Context): Promise<voi
     query: filter === undefined ? { count: 1 } : { filter, count: 1 },
   });
   const fault = wire.fault(ctx, answer);
-  // With a filter, 404 from a SCIM server may mean "none"; anything that is not SCIM is not so lucky.
-  const none = fault?.kind === "not_found" && Array.isArray(field(answer.json, "schemas"));
-  if (fault?.kind === "not_found" && !none) {
-    const hint = `is ${wire.base_url} the app's SCIM base URL?`;
-    throw new ConnectorFault("denied", `${fault.message}; there is no /Users here: ${hint}`, { status: "404" });
+  // 404 may mean "none" where there is a filter, so it is asked again without: then it means that the place is wrong.
+  if (fault?.kind === "not_found") {
+    listResponse(await wire.call(ctx, { method: "GET", path: "/Users", query: { count: 1 } }));
+    return;
   }
-  if (fault !== null && !none) throw fault;
-  if (!none) listResponse(answer);
+  if (fault !== null) throw fault;
+  listResponse(answer);
 }
 
 /**
