@@ -98,7 +98,13 @@ function grantsFor<Facts>(person: Person<Facts>, app: AppFacts<Facts>): AccountG
     .toSorted((a, b) => a.priority - b.priority || (a.group_id < b.group_id ? -1 : 1))
     .map((assignment): AccountGrant => {
       const membership = person.groups.get(assignment.group_id) ?? [];
-      return { scope: "GROUP", source_id: assignment.group_id, kind: "group", membership, priority: assignment.priority };
+      return {
+        scope: "GROUP",
+        source_id: assignment.group_id,
+        kind: "group",
+        membership,
+        priority: assignment.priority,
+      };
     });
   return [...own, ...byGroup];
 }

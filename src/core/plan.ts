@@ -5,11 +5,8 @@
  * Laws (tested): `plan(w, apply(plan(w, h), h))` does nothing; a plan never writes what the app says cannot be written;
  * an account is never made only to be disabled; a difference of spelling (normalisation) is no difference (drift).
  */
-import { sameValue } from "./diff.ts";
-import type { Attribute, Capabilities, Have, Profile, Value, Want } from "./types.ts";
-
-/** One attribute's change, for people: what a preview and the log show. */
-export type Change = Readonly<{ attribute: string; before: Value; after: Value }>;
+import { type Change, sameValue } from "./diff.ts";
+import type { Attribute, Capabilities, Have, Profile, Want } from "./types.ts";
 
 /** At most one write. `enabled` is there only when it changes. `unsupported` says what the app cannot do. */
 export type Step =

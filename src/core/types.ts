@@ -106,14 +106,7 @@ export type Capabilities = Readonly<{
 }>;
 
 /** The seven ways a call to an app fails; each has one reaction (core/faults.ts). */
-export type FaultKind =
-  | "retry"
-  | "rate_limited"
-  | "conflict"
-  | "not_found"
-  | "invalid"
-  | "denied"
-  | "unsupported";
+export type FaultKind = "retry" | "rate_limited" | "conflict" | "not_found" | "invalid" | "denied" | "unsupported";
 
 /** A refusal is a value: what was asked, why it cannot be, and what to do instead. */
 export type Refusal = Readonly<{ refused: string; code: RefusalCode; place?: string }>;

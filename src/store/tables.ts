@@ -127,6 +127,10 @@ export type Sourcing = Readonly<{
   reactivate_deactivated: boolean;
   guard_percent: number;
   guard_people: number;
+  /** Attributes of the source that hold the first day, the last day and the time zone of a person; null: none does. */
+  start_attribute: string | null;
+  end_attribute: string | null;
+  time_zone_attribute: string | null;
 }>;
 
 export type AppRow = {

@@ -52,6 +52,7 @@ create table users (
 );
 create index users_email on users (lower(profile->>'email'));
 create index users_manager on users ((profile->>'managerId')) where profile ? 'managerId';
+create index users_employee on users ((profile->>'employeeNumber')) where profile ? 'employeeNumber';
 create index users_status on users (status, id);
 create index users_starts on users (starts_at) where starts_at is not null and status = 'STAGED';
 create index users_ends on users (ends_at) where ends_at is not null and status <> 'DEPROVISIONED';

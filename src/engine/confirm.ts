@@ -1,0 +1,179 @@
+/**
+ * Confirm: write what a batch of operations found and did, fenced, in one transaction.
+ *
+ * Fenced: only the claim that still holds the row may write it. `due` is cleared only if want has not moved since the
+ * claim (the observed revision), else the row stays due and is worked again. A refused confirm makes the row unsure and
+ * due again, and takes it from whoever holds it now, so that the mark cannot be confirmed away (rule 3).
+ *
+ * A clean account has no work row at all.
+ */
+import { backoff_ms, reactions } from "../core/faults.ts";
+import type { Have } from "../core/types.ts";
+import { type Database, isContention, sql, type Transaction, violatedUnique } from "../store/database.ts";
+import { recordHealth } from "./health.ts";
+import type { Result } from "./provision.ts";
+import { record } from "./record.ts";
+import { planted, type World } from "./world.ts";
+
+/** One row of the batch as SQL reads it. */
+type Line = {
+  account_id: string;
+  claim: string;
+  revision: number;
+  /** The work row may go. */
+  clean: boolean;
+  due_at: Date | null;
+  unsure: boolean;
+  attempts: number;
+  fault: string | null;
+  fault_detail: string | null;
+  fault_attribute: string | null;
+  first_fault_at: Date | null;
+  /** have and external id are facts now. */
+  known: boolean;
+  external_id: string | null;
+  have: Have | null;
+  pending: string | null;
+};
+
+/** What became of a batch: the accounts whose claim was refused. */
+export type Confirmed = Readonly<{ refused: readonly string[] }>;
+
+/** Confirms a batch. An account that turns out to be linked twice becomes a conflict fault instead of stopping the rest. */
+export async function confirm(world: World, results: readonly Result[], tries = 1): Promise<Confirmed> {
+  if (results.length === 0) return { refused: [] };
+  try {
+    return await world.db.transaction().execute((trx) => confirmIn(world, trx, results));
+  } catch (error) {
+    if (isContention(error) && tries < 3) return confirm(world, results, tries + 1);
+    if (violatedUnique(error) !== "accounts_external") throw error;
+    if (results.length === 1) return confirm(world, [asConflict(world, results[0] as Result)]);
+    const refused: string[] = [];
+    for (const result of results) refused.push(...(await confirm(world, [result])).refused);
+    return { refused };
+  }
+}
+
+async function confirmIn(world: World, trx: Transaction, results: readonly Result[]): Promise<Confirmed> {
+  const accepted = await writeBack(
+    world,
+    trx,
+    results.map((result) => toLine(world, result)),
+  );
+  const refused = results.map((result) => result.claimed.account_id).filter((id) => !accepted.has(id));
+  await record(world, trx, results, accepted);
+  await recordHealth(world, trx, results);
+  return { refused };
+}
+
+function toLine(world: World, result: Result): Line {
+  const { claimed, fault } = result;
+  const now = world.now();
+  const line = {
+    account_id: claimed.account_id,
+    claim: claimed.claim,
+    revision: claimed.revision,
+    external_id: result.external_id,
+    have: result.have,
+    attempts: 0,
+    fault: null,
+    fault_detail: null,
+    fault_attribute: null,
+    first_fault_at: null,
+    pending: result.pending ?? null,
+  };
+  if (fault === undefined) {
+    const known = result.ended === "done" || result.ended === "again";
+    const clean = result.ended === "done" || result.ended === "pending";
+    // A lapsed claim wrote nothing, but may have been cut short anywhere: it stays unsure.
+    return {
+      ...line,
+      clean,
+      known,
+      unsure: result.ended === "lapsed",
+      due_at: clean ? null : now,
+      attempts: claimed.attempts,
+    };
+  }
+  const reaction = reactions[fault.kind];
+  const attempts = claimed.attempts + (reaction.counts ? 1 : 0);
+  const wait = { now: 0, backoff: backoff_ms(attempts, world.random()), parked: null }[reaction.again];
+  // A conflict or a vanished account that comes back at once must not spin.
+  const pause_ms = wait === 0 && claimed.attempts > 2 ? backoff_ms(attempts, world.random()) : wait;
+  return {
+    ...line,
+    clean: false,
+    known: fault.kind === "not_found",
+    unsure: reaction.unsure,
+    due_at: pause_ms === null ? null : new Date(now.getTime() + pause_ms),
+    attempts,
+    fault: fault.kind,
+    fault_detail: fault.message.slice(0, 2_000),
+    fault_attribute: fault.attribute ?? null,
+    first_fault_at: claimed.first_fault_at ?? now,
+  };
+}
+
+/** The fenced statement. Gives the ids of the accounts whose claim still held. */
+async function writeBack(world: World, trx: Database, lines: readonly Line[]): Promise<ReadonlySet<string>> {
+  const now = world.now();
+  const fence = planted(world, "no_fencing")
+    ? sql`true`
+    : sql`w.claimed_by = i.claim and w.claimed_until > ${now}::timestamptz`;
+  const settled = planted(world, "clear_always") ? sql`true` : sql`f.work_revision = f.revision`;
+  const { rows } = await sql<{ account_id: string }>`
+    with input as (
+      select * from jsonb_to_recordset(${JSON.stringify(lines)}::jsonb) as i(account_id text, claim text, revision int,
+        clean boolean, due_at timestamptz, unsure boolean, attempts int, fault text, fault_detail text,
+        fault_attribute text, first_fault_at timestamptz, known boolean, external_id text, have jsonb, pending text)
+    ), fenced as (
+      select i.*, w.revision as work_revision from input i join work w on w.account_id = i.account_id
+      where ${fence} order by i.account_id for update of w
+    ), gone as (
+      delete from work w using fenced f where w.account_id = f.account_id and f.clean and ${settled}
+    ), kept as (
+      update work w set claimed_by = null, claimed_until = null, unsure = f.unsure, attempts = f.attempts,
+        fault = f.fault, fault_detail = f.fault_detail, fault_attribute = f.fault_attribute,
+        first_fault_at = f.first_fault_at,
+        due_at = case when f.work_revision = f.revision then f.due_at else ${now}::timestamptz end
+      from fenced f where w.account_id = f.account_id and not (f.clean and ${settled})
+    ), saved as (
+      update accounts a set
+        external_id = case when f.known then f.external_id else a.external_id end,
+        have = case when f.known then nullif(f.have, 'null') else a.have end,
+        have_revision = case when f.known then f.revision else a.have_revision end,
+        pending = f.pending,
+        error = f.fault_detail,
+        synced_at = case when f.known then ${now}::timestamptz else a.synced_at end
+      from fenced f
+      where a.id = f.account_id and (f.known or f.fault_detail is not null or a.error is not null
+        or a.pending is distinct from f.pending)
+    ), refused as (
+      insert into work (account_id, app_id, user_id, revision, due_at, priority, unsure, marked_at)
+      select a.id, a.app_id, a.user_id, a.want_revision, ${now}::timestamptz, 10, true, ${now}::timestamptz
+      from input i join accounts a on a.id = i.account_id
+      where i.account_id not in (select account_id from fenced)
+      on conflict (account_id) do update set unsure = true, claimed_by = null, claimed_until = null,
+        due_at = least(coalesce(work.due_at, excluded.due_at), excluded.due_at)
+    )
+    select account_id from fenced`.execute(trx);
+  return new Set(rows.map((row) => row.account_id));
+}
+
+/** The app gave one account's id for two people: neither may be believed. */
+function asConflict(world: World, result: Result): Result {
+  const { external_id, claimed } = result;
+  const message = `the app answered for ${claimed.login} with account ${external_id}, which is linked to another user: give each person an account of their own there, then retry`;
+  const now = world.now();
+  return {
+    claimed,
+    ended: "fault",
+    external_id: claimed.external_id,
+    have: claimed.have,
+    fault: { kind: "conflict", message },
+    operations: [
+      ...result.operations,
+      { step: "link", outcome: "fault", fault: "conflict", detail: { message }, started_at: now, finished_at: now },
+    ],
+  };
+}

@@ -1,0 +1,255 @@
+/**
+ * Desire: take dirty users, bring their rule memberships up to date, and write what each of their accounts should be.
+ *
+ * One transaction for a batch, with a handful of set queries and no call to any app. It holds the dirty rows, so a
+ * change that lands meanwhile waits to mark the user again and is never lost; the facts are read after the marks are
+ * held, so a mark deleted here was answered by what was read.
+ */
+import { type Desired, desiredAccounts } from "../core/desired.ts";
+import { sameValue } from "../core/diff.ts";
+import { ruleMoves } from "../core/rules.ts";
+import type { Value, Want } from "../core/types.ts";
+import { type Command, logAll, priority, type Running, wake } from "../directory/command.ts";
+import { applyRuleGrants } from "../directory/memberships.ts";
+import { raiseTasks } from "../directory/tasks.ts";
+import { sql, type Transaction } from "../store/database.ts";
+import { system } from "../store/log.ts";
+import { type Company, loadCompany } from "./company.ts";
+import { type AccountBefore, loadPeople, type PersonRecord } from "./people.ts";
+import { markPushesOf } from "./record.ts";
+import type { World } from "./world.ts";
+
+type Mark = Readonly<{ user_id: string; priority: number; cause: number | null }>;
+
+/** An account as it should be beside its row. */
+type Compared = Readonly<{
+  mark: Mark;
+  person: PersonRecord;
+  desired: Desired;
+  before: AccountBefore | undefined;
+  want_moved: boolean;
+  /** It begins, ends, or only changes. */
+  turn: "begin" | "end" | "change";
+}>;
+
+/** How many dirty users were answered, and how many accounts became due. */
+export type DesireCounts = Readonly<{ users: number; due: number }>;
+
+/** Answers at most `n` dirty users, the most urgent first. */
+export async function desire(world: World, n: number): Promise<DesireCounts> {
+  return world.db.transaction().execute(async (trx) => {
+    const marks = await takeMarks(trx, n);
+    if (marks.length === 0) return { users: 0, due: 0 };
+    const command: Running = { db: trx, now: () => world.now(), actor: system };
+    const company = await loadCompany(trx, world.now());
+    let people = await loadPeople(
+      trx,
+      company,
+      marks.map((mark) => mark.user_id),
+      world.now(),
+    );
+    const moves = [...people.values()].map((record) => ruleMoves(company.rules, record));
+    const add = moves.flatMap((one) => one.add);
+    const remove = moves.flatMap((one) => one.remove);
+    if (add.length + remove.length > 0) {
+      await applyRuleGrants(command, { add, remove });
+      people = await loadPeople(
+        trx,
+        company,
+        marks.map((mark) => mark.user_id),
+        world.now(),
+      );
+    }
+    const desired = marks.flatMap((mark) => desiredOf(company, people.get(mark.user_id), mark));
+    const due = await writeChanges(
+      world,
+      command,
+      company,
+      desired.filter((change) => !isSame(change)),
+    );
+    await tellErrors(command, company, desired);
+    await sql`delete from dirty where user_id = any(${marks.map((mark) => mark.user_id)}::text[])`.execute(trx);
+    return { users: marks.length, due };
+  });
+}
+
+async function takeMarks(trx: Transaction, n: number): Promise<readonly Mark[]> {
+  const { rows } = await sql<Mark>`
+    select user_id, priority, cause from dirty order by priority, marked_at limit ${n} for update skip locked`.execute(
+    trx,
+  );
+  return rows;
+}
+
+/** What one person's accounts should be, beside what their rows say. */
+function desiredOf(company: Company, person: PersonRecord | undefined, mark: Mark): Compared[] {
+  if (person === undefined) return [];
+  return desiredAccounts(person.person, company.apps).map((desired) => {
+    const before = person.accounts.get(desired.app_id);
+    const was = before?.assigned ?? false;
+    return {
+      mark,
+      person,
+      desired,
+      before,
+      want_moved: !sameWant(before?.want ?? null, desired.want),
+      turn: was === desired.assigned ? "change" : desired.assigned ? "begin" : "end",
+    };
+  });
+}
+
+/** Nothing of the row would change: neither want nor the reasons for it. */
+function isSame({ before, desired, want_moved, turn }: Compared): boolean {
+  return (
+    before !== undefined &&
+    !want_moved &&
+    turn === "change" &&
+    before.match_key === desired.match_key &&
+    sameValue(before.grants as unknown as Value, desired.grants as unknown as Value)
+  );
+}
+
+function sameWant(a: Want | null, b: Want | null): boolean {
+  if (a === null || b === null) return a === b;
+  return a.enabled === b.enabled && a.create === b.create && sameValue(a.profile as Value, b.profile as Value);
+}
+
+/** Rows, log, work and waiting pushes for a batch of changed accounts. Gives how many became due. */
+async function writeChanges(
+  world: World,
+  command: Running,
+  company: Company,
+  changed: readonly Compared[],
+): Promise<number> {
+  if (changed.length === 0) return 0;
+  const causes = await logChanges(command, company, changed);
+  const lines = changed.map((change, n) => toLine(company, change, causes[n] ?? change.mark.cause));
+  const { rows } = await sql<{ due: number }>`
+    with input as (
+      select * from jsonb_to_recordset(${JSON.stringify(lines)}::jsonb) as i(app_id text, user_id text, assigned boolean,
+        want jsonb, want_moved boolean, grants jsonb, match_key text, turn text, release boolean, external boolean,
+        urgency smallint, cause bigint)
+    ), saved as (
+      insert into accounts as a (app_id, user_id, assigned, want, want_revision, have, grants, match_key, assigned_at)
+      select app_id, user_id, assigned, nullif(want, 'null'), 1, case when external then null else nullif(want, 'null') end,
+             grants, match_key, case when assigned then ${world.now()}::timestamptz end
+      from input order by app_id, user_id
+      on conflict (app_id, user_id) do update set
+        assigned = excluded.assigned,
+        want = excluded.want,
+        want_revision = a.want_revision + case when a.want is distinct from excluded.want then 1 else 0 end,
+        have = coalesce(excluded.have, a.have),
+        grants = excluded.grants,
+        match_key = excluded.match_key,
+        assigned_at = case when excluded.assigned and not a.assigned then ${world.now()}::timestamptz else a.assigned_at end,
+        released_at = null,
+        updated_at = ${world.now()}::timestamptz
+      returning a.id, a.app_id, a.user_id, a.want_revision
+    ), marked as (
+      insert into work (account_id, app_id, user_id, revision, due_at, priority, marked_at, cause)
+      select s.id, s.app_id, s.user_id, s.want_revision, ${world.now()}::timestamptz, i.urgency,
+             ${world.now()}::timestamptz, i.cause
+      from saved s join input i using (app_id, user_id)
+      where i.external and (i.want_moved or i.turn <> 'change') order by s.id
+      on conflict (account_id) do update set revision = excluded.revision, due_at = excluded.due_at,
+        priority = least(work.priority, excluded.priority), attempts = 0, fault = null, fault_detail = null,
+        fault_attribute = null, first_fault_at = null, cause = excluded.cause
+      returning 1
+    )
+    select (select count(*) from marked)::int as due`.execute(command.db);
+  await releaseAccounts(world, command, changed);
+  const sides = changed.filter((change) => change.turn !== "change" || switched(change));
+  if (sides.length > 0) {
+    await markPushesOf(
+      world,
+      command.db,
+      sides.map(({ desired, mark }) => ({ app_id: desired.app_id, user_id: mark.user_id })),
+    );
+  }
+  const due = rows[0]?.due ?? 0;
+  if (due > 0) await wake(command.db);
+  return due;
+}
+
+const switched = ({ before, desired }: Compared) =>
+  (before?.want?.enabled ?? false) !== (desired.want?.enabled ?? false);
+
+function toLine(company: Company, change: Compared, cause: number | null) {
+  const { desired, mark } = change;
+  const leaving = desired.want === null || !desired.want.enabled;
+  return {
+    app_id: desired.app_id,
+    user_id: mark.user_id,
+    assigned: desired.assigned,
+    want: desired.want,
+    want_moved: change.want_moved,
+    grants: desired.grants,
+    match_key: desired.match_key,
+    turn: change.turn,
+    release: desired.release,
+    external: company.external.has(desired.app_id),
+    urgency: leaving ? priority.leaver : mark.priority,
+    cause,
+  };
+}
+
+/** Okta's names: the assignment begins, ends, or its values change. A change of reasons alone is not an event. */
+async function logChanges(
+  command: Command,
+  company: Company,
+  changed: readonly Compared[],
+): Promise<(number | null)[]> {
+  const told = changed.map((change) => change.turn !== "change" || change.want_moved);
+  const seqs = await logAll(
+    command,
+    changed
+      .filter((_, n) => told[n])
+      .map(({ mark, desired, turn, person }) => ({
+        type: `application.user_membership.${turn === "begin" ? "add" : turn === "end" ? "remove" : "update"}`,
+        user_id: mark.user_id,
+        app_id: desired.app_id,
+        cause: mark.cause,
+        targets: [
+          { id: mark.user_id, type: "User" as const, name: person.login },
+          {
+            id: desired.app_id,
+            type: "AppInstance" as const,
+            name: company.labels.get(desired.app_id) ?? desired.app_id,
+          },
+        ],
+        detail: { grants: desired.grants as unknown as Value, release: desired.release },
+      })),
+  );
+  let next = 0;
+  return told.map((yes) => (yes ? (seqs[next++] ?? null) : null));
+}
+
+/** Deactivation is off in the app: the account stays alive there and is listed as an orphan. */
+async function releaseAccounts(world: World, command: Running, changed: readonly Compared[]): Promise<void> {
+  const freed = changed.filter((change) => change.desired.release);
+  if (freed.length === 0) return;
+  await sql`
+    update accounts a set released_at = ${world.now()}::timestamptz
+    from unnest(${freed.map((f) => f.desired.app_id)}::text[], ${freed.map((f) => f.mark.user_id)}::text[]) as x(app_id, user_id)
+    where a.app_id = x.app_id and a.user_id = x.user_id`.execute(command.db);
+}
+
+/** A mapping that fails for a person keeps the old value; one task for each app and attribute names the first. */
+async function tellErrors(command: Command, company: Company, changed: readonly Compared[]): Promise<void> {
+  const errors = changed.flatMap(({ desired, mark, person }) =>
+    desired.errors.map((error) => ({ ...error, app_id: desired.app_id, user_id: mark.user_id, login: person.login })),
+  );
+  if (errors.length === 0) return;
+  const first = new Map(errors.map((error) => [`mapping:${error.app_id}:${error.attribute}`, error]));
+  await raiseTasks(
+    command,
+    [...first].map(([dedupe, error]) => ({
+      kind: "mapping_error",
+      title: `the mapping of ${error.attribute} to ${company.labels.get(error.app_id) ?? error.app_id} fails for ${error.login}`,
+      dedupe,
+      app_id: error.app_id,
+      user_id: error.user_id,
+      detail: { attribute: error.attribute, message: error.message },
+    })),
+  );
+}

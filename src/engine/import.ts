@@ -1,0 +1,180 @@
+/**
+ * Import: read a source, tell what changed, decide for each row, judge the whole, apply. One path for every source.
+ *
+ * stage (pages, bounded memory) → compare (set-wise: an unchanged row costs nothing and dirties nobody) → decide (map,
+ * match) → guard (the whole plan, before the first write) → apply (in batches, each a transaction; a row that is refused
+ * does not stop the rest). A source that could not be read to its end decides nothing; one that may lack rows makes
+ * nobody leave.
+ *
+ * Killed in the middle it is simply run again: what was applied compares as unchanged.
+ */
+import type { Context } from "../connectors/connector.ts";
+import type { Refusal, Value } from "../core/types.ts";
+import { type Command, log } from "../directory/command.ts";
+import { raiseTasks } from "../directory/tasks.ts";
+import { isRefusal, sql } from "../store/database.ts";
+import type { Actor, Sourcing } from "../store/tables.ts";
+import { applyImport } from "./importApply.ts";
+import { decideImport } from "./importDecide.ts";
+import { judgeImport } from "./importGuard.ts";
+import { compareStage, countOutcomes, stageSource, stageVanished } from "./importStage.ts";
+import type { World } from "./world.ts";
+
+/** `full`: whoever is missing has left. `file`: an uploaded file in place of the one configured. */
+export type ImportRequest = Readonly<{
+  mode: "full" | "incremental";
+  actor: Actor;
+  dry_run?: boolean;
+  file?: string;
+  /** A person has seen the held plan and lets it pass. */
+  released?: boolean;
+  signal?: AbortSignal;
+  onProgress?: (progress: ImportProgress) => void;
+}>;
+
+export type ImportProgress = Readonly<{
+  id: string;
+  phase: "reading" | "deciding" | "applying";
+  done: number;
+  total: number | null;
+}>;
+
+export type ImportStatus = "RUNNING" | "HELD" | "DONE" | "FAILED" | "CANCELLED";
+
+/** `counts`: outcome → rows: unchanged, create, update, link, leave, return, refused, waiting, skipped. */
+export type ImportSummary = Readonly<{
+  id: string;
+  status: ImportStatus;
+  counts: Readonly<Record<string, number>>;
+  complete: boolean;
+  reason?: string;
+}>;
+
+/** A run under way: what every phase is given. */
+export type ImportRun = Readonly<{
+  world: World;
+  command: Command;
+  id: string;
+  app_id: string;
+  label: string;
+  sourcing: Sourcing;
+  request: ImportRequest;
+}>;
+
+/** An hour bounds the reading of any source. */
+const reading_ms = 3_600_000;
+/** A node that has not been seen for this long does not run its imports any more. */
+const node_silence_ms = 60_000;
+
+/** Runs an import to its end. Refused when the app is no source or an import of it is running. */
+export async function startImport(
+  world: World,
+  app_id: string,
+  request: ImportRequest,
+): Promise<ImportSummary | Refusal> {
+  const run = await begin(world, app_id, request);
+  if (isRefusal(run)) return run;
+  try {
+    return await proceed(run);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    const cancelled = request.signal?.aborted === true;
+    return finish(run, cancelled ? "CANCELLED" : "FAILED", false, reason);
+  }
+}
+
+async function begin(world: World, app_id: string, request: ImportRequest): Promise<ImportRun | Refusal> {
+  const { rows } = await sql<{ id: string; label: string; sourcing: Sourcing | null; status: string }>`
+    select id, label, sourcing, status from apps where id = ${app_id}`.execute(world.db);
+  const app = rows[0];
+  if (app === undefined) return { refused: `there is no app ${app_id}`, code: "not_found" };
+  if (app.sourcing === null) {
+    return {
+      refused: `${app.label} is not a source: turn sourcing on for it first`,
+      code: "invalid",
+      place: "sourcing",
+    };
+  }
+  if (app.status !== "ACTIVE") return { refused: `${app.label} is switched off: activate it first`, code: "invalid" };
+  const node = JSON.stringify({ node: world.node });
+  const alive_since = new Date(world.now().getTime() - node_silence_ms);
+  const started = await sql<{ id: string }>`
+    insert into imports (app_id, status, mode, dry_run, cause, started_by, started_at, detail)
+    select ${app_id}, 'RUNNING', ${request.mode}, ${request.dry_run ?? false}, null,
+      ${JSON.stringify(request.actor)}::jsonb, ${world.now()}::timestamptz, ${node}::jsonb
+    where not exists (
+      select 1 from imports i join nodes n on n.id = i.detail->>'node'
+      where i.app_id = ${app_id} and i.status = 'RUNNING' and n.seen_at > ${alive_since}::timestamptz)
+    returning id`.execute(world.db);
+  const id = started.rows[0]?.id;
+  if (id === undefined) {
+    return { refused: `an import of ${app.label} is running: wait for it, or cancel it`, code: "stale" };
+  }
+  const base: Command = { db: world.db, now: () => world.now(), actor: request.actor };
+  const cause = await log(base, {
+    type: "system.import.start",
+    app_id,
+    targets: [{ id: app_id, type: "AppInstance", name: app.label }],
+    detail: { import: id, mode: request.mode, dry_run: request.dry_run ?? false },
+  });
+  await sql`update imports set cause = ${cause} where id = ${id}`.execute(world.db);
+  await sql`
+    update imports set status = 'FAILED', finished_at = ${world.now()}::timestamptz, detail = detail || '{"reason": "the node that ran it stopped; what it had applied stays"}'
+    where app_id = ${app_id} and status = 'RUNNING' and id <> ${id}`.execute(world.db);
+  return { world, command: { ...base, cause }, id, app_id, label: app.label, sourcing: app.sourcing, request };
+}
+
+async function proceed(run: ImportRun): Promise<ImportSummary> {
+  const { world, request, id, app_id } = run;
+  const app = await world.source(app_id, request.file);
+  const deadline = world.deadline(new Date(world.now().getTime() + reading_ms));
+  const signal = request.signal ? AbortSignal.any([deadline, request.signal]) : deadline;
+  const ctx: Context = { signal, log: () => {}, now: () => world.now() };
+  const staged = await stageSource(world.db, id, app, ctx, async (rows) => {
+    request.onProgress?.({ id, phase: "reading", done: rows, total: null });
+  });
+  await compareStage(world.db, id, app_id);
+  if (request.mode === "full" && staged.complete) await stageVanished(world.db, id, app_id);
+  await decideImport(run, app.attributes);
+  const verdict = await judgeImport(run);
+  if (verdict !== undefined && !request.released && !request.dry_run) {
+    await raiseTasks(run.command, [
+      {
+        kind: "import_held",
+        title: `the import of ${run.label} is held: ${verdict}`,
+        dedupe: `import:${app_id}`,
+        app_id,
+        detail: { import: id, reason: verdict },
+      },
+    ]);
+    return finish(run, "HELD", staged.complete, verdict);
+  }
+  if (request.dry_run) return finish(run, "DONE", staged.complete, verdict);
+  await applyImport(run, signal);
+  return finish(run, "DONE", staged.complete);
+}
+
+async function finish(
+  run: ImportRun,
+  status: ImportStatus,
+  complete: boolean,
+  reason?: string,
+): Promise<ImportSummary> {
+  const { world, id } = run;
+  const counts = await countOutcomes(world.db, id);
+  const detail = { complete, node: world.node, ...(reason === undefined ? {} : { reason }) };
+  await sql`
+    update imports set status = ${status}, finished_at = ${world.now()}::timestamptz, counts = ${JSON.stringify(counts)}::jsonb,
+      detail = ${JSON.stringify(detail)}::jsonb where id = ${id}`.execute(world.db);
+  // The rows that changed nothing are only weight from now on.
+  await sql`delete from import_rows where import_id = ${id} and outcome = 'unchanged'`.execute(world.db);
+  await log(run.command, {
+    type: status === "HELD" ? "system.import.roadblock" : "system.import.complete",
+    outcome: status === "DONE" || status === "HELD" ? "SUCCESS" : "FAILURE",
+    reason: reason ?? null,
+    app_id: run.app_id,
+    targets: [{ id: run.app_id, type: "AppInstance", name: run.label }],
+    detail: { import: id, ...counts } as Record<string, Value>,
+  });
+  return { id, status, counts, complete, ...(reason === undefined ? {} : { reason }) };
+}

@@ -1,0 +1,196 @@
+/**
+ * The facts of a set of people, loaded with a handful of set queries: the user rows, their groups with the grants that
+ * put them there, their own assignments, their account rows, and, when a mapping or rule reads them, the managers.
+ * Grants that have expired by the clock do not count, whether or not the schedule has taken them away yet.
+ */
+import type { AccountGrant, AppFacts, Before, Person } from "../core/desired.ts";
+import type { Facts, GroupFact, PersonFact } from "../core/expression/expression.ts";
+import type { GrantKind, GroupType, Have, Profile, UserStatus } from "../core/types.ts";
+import { type Database, sql } from "../store/database.ts";
+import type { Company } from "./company.ts";
+
+/** An account row as deciding needs it. */
+export type AccountBefore = Before &
+  Readonly<{ id: string; have: Have | null; external_id: string | null; grants: readonly AccountGrant[] }>;
+
+/** One person: what `desiredAccounts` takes, and what the rest of the engine needs beside it. */
+export type PersonRecord = Readonly<{
+  id: string;
+  login: string;
+  person: Person<Facts>;
+  /** By app. */
+  accounts: ReadonlyMap<string, AccountBefore>;
+  /** `group id → grants`, Everyone included. */
+  groups: ReadonlyMap<string, readonly Grant[]>;
+  /** Rules that must not give this person anything. */
+  exceptions: ReadonlySet<string>;
+  /** Facts without an app: what a rule sees. */
+  facts: Facts;
+}>;
+
+type Grant = Readonly<{ kind: GrantKind; source_id: string }>;
+
+type UserFacts = {
+  id: string;
+  login: string;
+  status: UserStatus;
+  prior_status: UserStatus | null;
+  profile: Profile;
+  time_zone: string | null;
+};
+
+type GrantFacts = Grant & {
+  user_id: string;
+  group_id: string;
+  name: string;
+  type: GroupType;
+  source_app_id: string | null;
+  profile: Profile;
+};
+type OwnFacts = Grant & { user_id: string; app_id: string; profile: Profile };
+type AccountFacts = Omit<AccountBefore, "external"> & { user_id: string };
+
+/** What a preview supposes of a person: values of the profile (null clears), a status. */
+export type Supposed = Readonly<{ profile?: Profile; status?: UserStatus }>;
+
+/** Loads people by id; who does not exist is not in the map. `supposed` is laid over what is stored. */
+export async function loadPeople(
+  db: Database,
+  company: Company,
+  ids: readonly string[],
+  now: Date,
+  supposed: Supposed = {},
+): Promise<Map<string, PersonRecord>> {
+  const list = sql`any(${[...ids]}::text[])`;
+  const users = await sql<UserFacts>`
+    select id, login, status, prior_status, profile, time_zone from users where id = ${list}`.execute(db);
+  const grants = await sql<GrantFacts>`
+    select m.user_id, m.group_id, m.kind, m.source_id, g.profile->>'name' as name, g.type, g.source_app_id, g.profile
+    from membership_grants m join groups g on g.id = m.group_id
+    where m.user_id = ${list} and (m.expires_at is null or m.expires_at > ${now}::timestamptz)
+    order by m.user_id, m.group_id, m.kind, m.source_id`.execute(db);
+  const own = await sql<OwnFacts>`
+    select user_id, app_id, kind, source_id, profile from assignment_grants
+    where user_id = ${list} and (expires_at is null or expires_at > ${now}::timestamptz)
+    order by user_id, app_id, kind, source_id`.execute(db);
+  const accounts = await sql<AccountFacts>`
+    select id, user_id, app_id, assigned, want, have, external_id, match_key, grants from accounts
+    where user_id = ${list}`.execute(db);
+  const exceptions = await sql<{ user_id: string; rule_id: string }>`
+    select user_id, rule_id from rule_exceptions
+    where user_id = ${list} and (expires_at is null or expires_at > ${now}::timestamptz)`.execute(db);
+  for (const user of users.rows) {
+    user.profile = { ...user.profile, ...supposed.profile };
+    user.status = supposed.status ?? user.status;
+  }
+  const around = company.reads_people ? await loadManagers(db, users.rows) : new Map<string, PersonFact>();
+  const by = {
+    grants: Map.groupBy(grants.rows, (row) => row.user_id),
+    own: Map.groupBy(own.rows, (row) => row.user_id),
+    accounts: Map.groupBy(accounts.rows, (row) => row.user_id),
+    exceptions: Map.groupBy(exceptions.rows, (row) => row.user_id),
+  };
+  return new Map(
+    users.rows.map((user) => [
+      user.id,
+      recordOf(company, now, user, {
+        grants: by.grants.get(user.id) ?? [],
+        own: by.own.get(user.id) ?? [],
+        accounts: by.accounts.get(user.id) ?? [],
+        exceptions: by.exceptions.get(user.id) ?? [],
+        manager: managerOf(user, around),
+      }),
+    ]),
+  );
+}
+
+type Rows = {
+  grants: readonly GrantFacts[];
+  own: readonly OwnFacts[];
+  accounts: readonly AccountFacts[];
+  exceptions: readonly { rule_id: string }[];
+  manager: PersonFact | null;
+};
+
+function recordOf(company: Company, now: Date, user: UserFacts, rows: Rows): PersonRecord {
+  const groups = new Map<string, readonly Grant[]>([[company.everyone.id, []]]);
+  const seen = new Map<string, GroupFact>([[company.everyone.id, company.everyone]]);
+  for (const [group_id, some] of Map.groupBy(rows.grants, (row) => row.group_id)) {
+    groups.set(
+      group_id,
+      some.map(({ kind, source_id }) => ({ kind, source_id })),
+    );
+    const [first] = some;
+    if (first) seen.set(group_id, groupFact(company, group_id, first));
+  }
+  const accounts = new Map(rows.accounts.map((row) => [row.app_id, { ...row, external: row.external_id !== null }]));
+  const profileIn = (app_id: string | undefined): Profile | null => {
+    const account = app_id === undefined ? undefined : accounts.get(app_id);
+    return account?.have?.profile ?? account?.want?.profile ?? null;
+  };
+  const facts: Facts = {
+    user: user.profile,
+    user_id: user.id,
+    user_status: user.status,
+    groups: [...seen.values()],
+    org: company.org,
+    account: (name) => profileIn(company.by_name.get(name)),
+    accounts_of: (kind) => company.directories(kind).map(profileIn).filter((profile) => profile !== null),
+    app_named: (name) => company.properties.get(company.by_name.get(name) ?? "") ?? null,
+    manager: () => rows.manager,
+    now,
+    time_zone: user.time_zone ?? company.time_zone,
+  };
+  return {
+    id: user.id,
+    login: user.login,
+    accounts,
+    groups,
+    exceptions: new Set(rows.exceptions.map((row) => row.rule_id)),
+    facts,
+    person: {
+      status: user.status,
+      prior_status: user.prior_status,
+      groups,
+      grants: rows.own,
+      before: [...accounts.values()],
+      facts: (app: AppFacts<Facts>) => ({
+        ...facts,
+        appuser: profileIn(app.id),
+        app: company.properties.get(app.id) ?? null,
+      }),
+    },
+  };
+}
+
+/** A group as expressions see it. */
+export function groupFact(
+  company: Pick<Company, "labels">,
+  id: string,
+  row: Readonly<{ name: string; type: GroupType; source_app_id: string | null; profile: Profile }>,
+): GroupFact {
+  const source_name = row.source_app_id === null ? null : (company.labels.get(row.source_app_id) ?? null);
+  return { id, name: row.name, type: row.type, source_id: row.source_app_id, source_name, profile: row.profile };
+}
+
+/** `managerId` names the manager by our id, by login or by employee number, as sources do. */
+async function loadManagers(db: Database, users: readonly UserFacts[]): Promise<Map<string, PersonFact>> {
+  const keys = [...new Set(users.flatMap((user) => managerKey(user) ?? []))];
+  if (keys.length === 0) return new Map();
+  const { rows } = await sql<{ key: string; id: string; profile: Profile }>`
+    select distinct on (k.key) k.key, u.id, u.profile
+    from unnest(${keys}::text[]) as k(key)
+    join users u on u.id = k.key or u.login = lower(k.key) or u.profile->>'employeeNumber' = k.key
+    order by k.key, u.id = k.key desc, u.login = lower(k.key) desc`.execute(db);
+  return new Map(rows.map((row) => [row.key, { id: row.id, profile: row.profile }]));
+}
+
+function managerKey(user: UserFacts): string | undefined {
+  const key = user.profile["managerId"];
+  return typeof key === "string" && key !== "" ? key : undefined;
+}
+
+function managerOf(user: UserFacts, around: ReadonlyMap<string, PersonFact>): PersonFact | null {
+  const key = managerKey(user);
+  return key === undefined ? null : (around.get(key) ?? null);
+}

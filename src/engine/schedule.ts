@@ -1,0 +1,116 @@
+/**
+ * The schedule: what the passing of time alone changes. Each turn is a handful of set-based commands that any node may
+ * run at any moment, twice or together with another: they look at what is due by the clock, so what one has done the
+ * next finds done.
+ */
+import type { Profile } from "../core/types.ts";
+import { expireAssignments } from "../directory/assignments.ts";
+import { type Command, priority } from "../directory/command.ts";
+import { expireLicences } from "../directory/licences.ts";
+import { markDirtyWhere } from "../directory/marks.ts";
+import { expireMemberships } from "../directory/memberships.ts";
+import { expireExceptions } from "../directory/rules.ts";
+import { readSetting, setSetting } from "../directory/settings.ts";
+import { transitionUsers } from "../directory/userLifecycle.ts";
+import { updateUsersEach } from "../directory/users.ts";
+import { isRefusal, sql } from "../store/database.ts";
+import { system } from "../store/log.ts";
+import { loadCompany } from "./company.ts";
+import { reconcileApp } from "./reconcile.ts";
+import type { World } from "./world.ts";
+
+const batch = 500;
+/** Rules and mappings that ask the clock speak of days; an hour's lateness at local midnight is the most they show. */
+const clock_ms = 3_600_000;
+
+/** Does what is due. Gives true when there may be more at once. */
+export async function schedule(world: World): Promise<boolean> {
+  const command: Command = { db: world.db, now: () => world.now(), actor: system };
+  await beat(world);
+  const done = [
+    await startAndEnd(world, command),
+    await applyScheduledChanges(world, command),
+    await expireMemberships(command, world.now(), batch),
+    await expireAssignments(command, world.now(), batch),
+    await expireExceptions(command, world.now(), batch),
+    await expireLicences(command, world.now()),
+  ];
+  await sql`delete from secrets where expires_at <= ${world.now()}::timestamptz`.execute(world.db);
+  await askTheClock(world, command);
+  return done.some((count) => count >= batch);
+}
+
+/** This node lives: imports and locks of silent nodes are taken over. */
+async function beat(world: World): Promise<void> {
+  await sql`
+    insert into nodes (id, started_at, seen_at) values (${world.node}, ${world.now()}::timestamptz, ${world.now()}::timestamptz)
+    on conflict (id) do update set seen_at = excluded.seen_at
+      where nodes.seen_at < ${new Date(world.now().getTime() - 10_000)}::timestamptz`.execute(world.db);
+  await sql`delete from nodes where seen_at < ${new Date(world.now().getTime() - 86_400_000)}::timestamptz`.execute(world.db);
+}
+
+/** First days that have come and last days that are over. A hold is stronger than either. */
+async function startAndEnd(world: World, command: Command): Promise<number> {
+  const now = world.now();
+  const free = sql`(hold is null or (hold->>'until')::timestamptz <= ${now}::timestamptz)`;
+  const starting = await sql<{ id: string }>`
+    select id from users where status = 'STAGED' and starts_at <= ${now}::timestamptz
+      and (ends_at is null or ends_at > ${now}::timestamptz) and ${free} order by starts_at limit ${batch}`.execute(world.db);
+  const ending = await sql<{ id: string }>`
+    select id from users where status <> 'DEPROVISIONED' and ends_at <= ${now}::timestamptz and not super_admin and ${free}
+    order by ends_at limit ${batch}`.execute(world.db);
+  const ids = (rows: readonly { id: string }[]) => rows.map((row) => row.id);
+  if (starting.rows.length > 0) await transitionUsers(command, ids(starting.rows), { kind: "start_reached" }, { reason: "the first day has come" });
+  if (ending.rows.length > 0) await transitionUsers(command, ids(ending.rows), { kind: "end_reached" }, { reason: "the last day is over" });
+  return Math.max(starting.rows.length, ending.rows.length);
+}
+
+/** Values that were entered with a date of their own. */
+async function applyScheduledChanges(world: World, command: Command): Promise<number> {
+  return world.db.transaction().execute(async (trx) => {
+    const { rows } = await sql<{ id: number; user_id: string; profile: Profile }>`
+      select id, user_id, profile from scheduled_changes where effective_at <= ${world.now()}::timestamptz
+      order by effective_at, id limit ${batch} for update skip locked`.execute(trx);
+    if (rows.length === 0) return 0;
+    const changed = await updateUsersEach({ ...command, db: trx }, rows.map((row) => ({ id: row.user_id, profile: row.profile })));
+    if (isRefusal(changed)) throw new Error(changed.refused);
+    await sql`delete from scheduled_changes where id = any(${rows.map((row) => row.id)}::bigint[])`.execute(trx);
+    return rows.length;
+  });
+}
+
+/** Rules and mappings that ask the clock are asked again every hour, behind all other work. */
+async function askTheClock(world: World, command: Command): Promise<void> {
+  const last = await readSetting(world.db, "engine.clock_asked_at");
+  if (typeof last === "string" && world.now().getTime() - Date.parse(last) < clock_ms) return;
+  const company = await loadCompany(world.db, world.now());
+  if (company.reads_clock) {
+    await markDirtyWhere(command, sql`u.status <> 'DEPROVISIONED'`, priority.scan, null);
+  }
+  await setSetting(command, "engine.clock_asked_at", world.now().toISOString());
+}
+
+/**
+ * Reconciles one app that is due; the next due time is set first, so that one node does it. Gives true when there was
+ * one. Long: the loop runs it beside everything else.
+ */
+export async function reconcileDue(world: World): Promise<boolean> {
+  const { rows } = await sql<{ app_id: string }>`
+    with picked as (
+      select h.app_id from app_health h join apps a on a.id = h.app_id
+      where h.reconcile_due_at <= ${world.now()}::timestamptz and a.status = 'ACTIVE' and a.sourcing is null
+        and a.kind not in ('none', 'manual', 'csv') and (h.paused_until is null or h.paused_until <= ${world.now()}::timestamptz)
+      order by h.reconcile_due_at limit 1 for update of h skip locked
+    )
+    update app_health h set reconciled_at = ${world.now()}::timestamptz,
+      reconcile_due_at = ${world.now()}::timestamptz + make_interval(hours => coalesce((a.provisioning->>'reconcile_hours')::int, 24))
+    from picked, apps a where h.app_id = picked.app_id and a.id = h.app_id
+    returning h.app_id`.execute(world.db);
+  const due = rows[0]?.app_id;
+  if (due === undefined) return false;
+  await sql`
+    update pushed_groups set full_check = true, due_at = least(coalesce(due_at, ${world.now()}::timestamptz), ${world.now()}::timestamptz)
+    where app_id = ${due} and status = 'ACTIVE'`.execute(world.db);
+  await reconcileApp(world, due);
+  return true;
+}
