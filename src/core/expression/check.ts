@@ -115,7 +115,7 @@ function checkMember(checker: Checker, node: MemberNode): Term {
     };
   }
   const hint = isList(type) ? `Take one element first: [0], or one property of each: .![${node.name}]` : undefined;
-  return complain(checker, node.at, `${describeType(type)} has no attribute ${node.name}.`, hint);
+  return complain(checker, node.at, capital(`${describeType(type)} has no attribute ${node.name}.`), hint);
 }
 
 function groupPathType(name: string): Type {

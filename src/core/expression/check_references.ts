@@ -210,7 +210,8 @@ function expectTexts(checker: Checker, node: CallNode, wanted: readonly string[]
     node.args.length === wanted.length &&
     node.args.every((arg) => arg.kind === "literal" && typeof arg.value === "string");
   if (good) return null;
-  const form = `${node.name}(${wanted.map(() => '"…"').join(", ")})`;
+  const name = node.target === null ? node.name : `user.${node.name}`;
+  const form = `${name}(${wanted.map(() => '"…"').join(", ")})`;
   const what = wanted.length === 0 ? "no arguments" : `${wanted.join(" and ")} in quotes`;
-  return complain(checker, node.at, `${node.name} takes ${what}.`, `Write ${form}.`);
+  return complain(checker, node.at, `${name} takes ${what}.`, `Write ${form}.`);
 }

@@ -96,11 +96,19 @@ function parseEither(state: State): RegexNode {
 function parseSequence(state: State): RegexNode {
   const parts: RegexNode[] = [];
   for (;;) {
+    while (acceptEscape(state, "Q")) parseQuoted(state, parts);
     const next = peek(state);
     if (state.problem || next === undefined || next === "|" || next === ")") return { kind: "sequence", parts };
     const atom = parseAtom(state);
     if (atom) parts.push(parseRepeats(state, atom));
   }
+}
+
+/** `\Q…\E`: everything between is itself; what repeats after it is its last character. */
+function parseQuoted(state: State, parts: RegexNode[]): void {
+  while (!acceptEscape(state, "E") && peek(state) !== undefined) parts.push(single(state, take(state).codePointAt(0)!));
+  const last = parts.pop();
+  if (last) parts.push(parseRepeats(state, last));
 }
 
 /** One character, class, group or assertion; null for a bare flag group such as `(?i)`. */
@@ -237,25 +245,10 @@ function parseEscape(state: State): RegexNode | null {
     state.index += 1;
     return { kind: "assert", what: next === "A" ? "start" : "end" };
   }
-  if (next === "Q") return parseQuoted(state);
   const item = parseEscapedItem(state);
   if (!item) return null;
   if (typeof item === "number") return single(state, item);
   return { kind: "set", set: item };
-}
-
-/** `\Q…\E`: everything between is itself. */
-function parseQuoted(state: State): RegexNode {
-  state.index += 1;
-  const parts: RegexNode[] = [];
-  while (peek(state) !== undefined) {
-    if (peek(state) === "\\" && state.characters[state.index + 1] === "E") {
-      state.index += 2;
-      break;
-    }
-    parts.push(single(state, take(state).codePointAt(0)!));
-  }
-  return { kind: "sequence", parts };
 }
 
 /** After a backslash, in or out of a class: a character's code, or a set. */
@@ -392,6 +385,13 @@ function take(state: State): string {
 function accept(state: State, character: string): boolean {
   if (peek(state) !== character) return false;
   state.index += 1;
+  return true;
+}
+
+/** Takes a backslash and the letter after it. */
+function acceptEscape(state: State, letter: string): boolean {
+  if (peek(state) !== "\\" || state.characters[state.index + 1] !== letter) return false;
+  state.index += 2;
   return true;
 }
 

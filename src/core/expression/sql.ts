@@ -22,9 +22,11 @@ import { sql_text_max } from "./limits.ts";
 import { regexInSql } from "./regex_sql.ts";
 import {
   asValue,
+  certain,
   condition,
   createWriter,
   type Fragment,
+  finished,
   inexact,
   named,
   nothing,
@@ -79,12 +81,12 @@ type Scribe = Readonly<{ writer: Writer; facts: Facts }>;
 function attempt(term: Term, context: SqlContext): Readonly<{ ok: SqlText }> | Readonly<{ inexact: string }> {
   const { now, time_zone, org = null, first_parameter = 1, ...place } = context;
   const clock = { now_ms: now.getTime(), day: dayIn(time_zone, now.getTime()) };
-  const writer = createWriter({ ...default_place, ...place }, clock, first_parameter);
+  const writer = createWriter({ ...default_place, ...place }, clock);
   const facts: Facts = { user: {}, user_id: "", user_status: "ACTIVE", groups: [], org, now, time_zone };
   const fragment = render({ writer, facts }, term);
   const { text } = term.type === "boolean" ? fragment : asValue(fragment);
   if (text.length > sql_text_max) writer.inexact ??= "its SQL text would be too long";
-  return writer.inexact === null ? { ok: { text, values: writer.values } } : { inexact: writer.inexact };
+  return writer.inexact === null ? { ok: finished(writer, text, first_parameter) } : { inexact: writer.inexact };
 }
 
 function render(scribe: Scribe, term: Term): Fragment {
@@ -102,13 +104,13 @@ function render(scribe: Scribe, term: Term): Fragment {
     case "matches":
       return renderMatches(scribe, term);
     case "not": {
-      const operand = orElse(render(scribe, term.operand), "false");
-      return { text: `not (${operand.text})`, type: "boolean", nulls: "never", atom: false };
+      const operand = orElse(renderCondition(scribe, term.operand), "false");
+      return certain("boolean", `not ${operand.text}`);
     }
     case "and":
     case "or": {
-      const parts = chain(term, term.kind).map((part) => render(scribe, part).text);
-      return condition(`(${parts.join(` ${term.kind} `)})`);
+      const parts = chain(term, term.kind).map((part) => renderCondition(scribe, part).text);
+      return condition(parts.join(` ${term.kind} `));
     }
     case "equal":
       return renderEqual(scribe, term);
@@ -130,7 +132,7 @@ function renderPart(scribe: Scribe, term: Term): Fragment {
   switch (term.kind) {
     case "list": {
       const items = term.items.map((item) => asValue(render(scribe, item)).text);
-      return { text: `jsonb_build_array(${items.join(", ")})`, type: "jsonb", nulls: "never", atom: false };
+      return certain("jsonb", `jsonb_build_array(${items.join(", ")})`);
     }
     case "index": {
       const element = elementAt(writer, render(scribe, term.list), render(scribe, term.index));
@@ -197,6 +199,11 @@ function sqlType(writer: Writer, type: Type): SqlType {
   return "text";
 }
 
+/** A term where only yes or anything else counts. */
+function renderCondition(scribe: Scribe, term: Term): Fragment {
+  return term.type === "null" ? condition("false") : render(scribe, term);
+}
+
 /** A null literal takes the type its place needs. */
 function renderAs(scribe: Scribe, term: Term, type: SqlType): Fragment {
   return term.type === "null" ? nothing(type) : asValue(render(scribe, term));
@@ -229,10 +236,10 @@ function fromJson(json: string, type: Type): string {
 
 function renderText(writer: Writer, value: Fragment): Fragment {
   if (value.type === "text") return value;
-  if (value.type === "boolean") return sql("text", `(${value.text})::text`);
+  if (value.type === "boolean") return sql("text", `${value.text}::text`);
   if (value.type === "jsonb") return inexact(writer, "text", "a list has no text");
   // Through numeric, so that no exponent is written.
-  return sql("text", `((${value.text})::text)::numeric::text`);
+  return sql("text", `${value.text}::text::numeric::text`);
 }
 
 function renderCall(scribe: Scribe, term: Extract<Term, { kind: "call" }>): Fragment {
@@ -267,7 +274,7 @@ function renderGroups({ writer, facts }: Scribe, name: string, criteria: readonl
   if (name !== "Arrays.isEmpty") return inexact(writer, "jsonb", "a list of groups exists only in a closure");
   const tests = criteria.map((criterion) => renderCriterion({ writer, facts }, criterion));
   const found = memberOf(writer, tests.length === 0 ? "true" : tests.join(" and "));
-  return { text: `not ${found.text}`, type: "boolean", nulls: "never", atom: false };
+  return certain("boolean", `not ${found.text}`);
 }
 
 const criterion_columns = {
@@ -295,7 +302,7 @@ function renderMatches(scribe: Scribe, { operand, regex }: Extract<Term, { kind:
   const { writer } = scribe;
   const pattern = regexInSql(regex);
   if (pattern === null) return inexact(writer, "boolean", "this regular expression has no exact form in PostgreSQL");
-  return condition(`(${renderAs(scribe, operand, "text").text}) ~ ${parameter(writer, "text", pattern).text}`);
+  return condition(`${renderAs(scribe, operand, "text").text} ~ ${parameter(writer, "text", pattern).text}`);
 }
 
 function renderEqual(scribe: Scribe, term: Extract<Term, { kind: "equal" }>): Fragment {
@@ -303,15 +310,15 @@ function renderEqual(scribe: Scribe, term: Extract<Term, { kind: "equal" }>): Fr
   const [left, right] = [term.left, term.right];
   if (term.by === "date") {
     const [first, second] = [left, right].map((side) => instantInSql(writer, renderAs(scribe, side, "text")));
-    return certain(`(${first!.text}) is not distinct from (${second!.text})`);
+    return certain("boolean", `${first!.text} is not distinct from ${second!.text}`);
   }
   const direct = directEqual(scribe, left, right) ?? directEqual(scribe, right, left);
   if (direct) return direct;
   const [first, second] = [asValue(render(scribe, left)), asValue(render(scribe, right))];
-  if (first.constant === null) return certain(`(${second.text}) is null`);
-  if (second.constant === null) return certain(`(${first.text}) is null`);
-  if (first.nulls === "never" || second.nulls === "never") return condition(`(${first.text}) = (${second.text})`);
-  return certain(`(${first.text}) is not distinct from (${second.text})`);
+  if (first.constant === null) return certain("boolean", `${second.text} is null`);
+  if (second.constant === null) return certain("boolean", `${first.text} is null`);
+  if (first.nulls === "never" || second.nulls === "never") return condition(`${first.text} = ${second.text}`);
+  return certain("boolean", `${first.text} is not distinct from ${second.text}`);
 }
 
 /** `user.x == constant`, the commonest rule of all: one comparison of jsonb, which is exact about types by itself. */
@@ -324,24 +331,20 @@ function directEqual(scribe: Scribe, side: Term, other: Term): Fragment | null {
   return condition(`${json} = to_jsonb(${value.text})`);
 }
 
-function certain(text: string): Fragment {
-  return { text: `(${text})`, type: "boolean", nulls: "never", atom: false };
-}
-
 function renderOrder(scribe: Scribe, term: Extract<Term, { kind: "order" }>): Fragment {
   const { writer } = scribe;
   const { by, operator } = term;
   if (by === "any") return inexact(writer, "boolean", "the order of values of any kind is known only to a closure");
   const type = by === "number" ? "float8" : "text";
   const sides = [term.left, term.right].map((side) => renderAs(scribe, side, type));
-  if (by === "text") return condition(`(${sides[0]!.text}) ${operator} (${sides[1]!.text}) collate "C"`);
+  if (by === "text") return condition(`${sides[0]!.text} ${operator} ${sides[1]!.text} collate "C"`);
   const [first, second] = by === "date" ? sides.map((side) => instantInSql(writer, side)) : sides;
-  return condition(`(${first!.text}) ${operator} (${second!.text})`);
+  return condition(`${first!.text} ${operator} ${second!.text}`);
 }
 
 function renderChoice(scribe: Scribe, term: Extract<Term, { kind: "choose" }>): Fragment {
   const type = sqlType(scribe.writer, term.type);
-  const test = render(scribe, term.condition);
+  const test = renderCondition(scribe, term.condition);
   const [then, otherwise] = [term.then, term.otherwise].map((side) => renderAs(scribe, side, type).text);
   return sql(type, `case when ${test.text} then ${then} else ${otherwise} end`);
 }

@@ -40,7 +40,7 @@ export type SqlClock = Readonly<{ now_ms: number; day: string }>;
 export type Writer = {
   readonly place: SqlPlace;
   readonly clock: SqlClock;
-  readonly first_parameter: number;
+  /** Values that the text may refer to; `finished` keeps those that it does. */
   readonly values: unknown[];
   /** Which parameter already holds a value. */
   readonly keys: Map<string, number>;
@@ -49,8 +49,8 @@ export type Writer = {
   inexact: string | null;
 };
 
-export function createWriter(place: SqlPlace, clock: SqlClock, first_parameter: number): Writer {
-  return { place, clock, first_parameter, values: [], keys: new Map(), aliases: 0, inexact: null };
+export function createWriter(place: SqlPlace, clock: SqlClock): Writer {
+  return { place, clock, values: [], keys: new Map(), aliases: 0, inexact: null };
 }
 
 const casts: Readonly<Record<SqlType, string>> = {
@@ -60,18 +60,32 @@ const casts: Readonly<Record<SqlType, string>> = {
   jsonb: "jsonb",
 };
 
-/** `$n` for a value; equal values share one. Never null: write `null` as `nothing`. */
+/** Stands around a value's index until the text is finished; no SQL and no name of a relation holds this character. */
+const mark = "\ue000";
+
+/** The text with `$n` for every value it uses, from `first` on, and those values in order. */
+export function finished(writer: Writer, text: string, first: number): Readonly<{ text: string; values: unknown[] }> {
+  const order = new Map<string, number>();
+  const numbered = text.replaceAll(/\ue000(\d+)\ue000/g, (_, index: string) => {
+    const number = order.get(index) ?? first + order.size;
+    order.set(index, number);
+    return `$${number}`;
+  });
+  return { text: numbered, values: [...order.keys()].map((index) => writer.values[Number(index)]) };
+}
+
+/** A place in the text for a value; equal values share one. Never null: write `null` as `nothing`. */
 export function parameter(writer: Writer, type: SqlType, value: Value): Fragment {
   const sent = type === "jsonb" ? JSON.stringify(value) : type === "float8" ? numberText(value as number) : value;
   const key = `${type}:${String(sent)}`;
-  let number = writer.keys.get(key);
-  if (number === undefined) {
-    number = writer.first_parameter + writer.values.length;
-    writer.keys.set(key, number);
+  let index = writer.keys.get(key);
+  if (index === undefined) {
+    index = writer.values.length;
+    writer.keys.set(key, index);
     writer.values.push(sent);
   }
   // float8 goes as text so that no driver rounds it on its way.
-  const text = type === "float8" ? `$${number}::text::float8` : `$${number}::${casts[type]}`;
+  const text = type === "float8" ? `${mark}${index}${mark}::text::float8` : `${mark}${index}${mark}::${casts[type]}`;
   return { text, type, nulls: "never", atom: true, constant: value };
 }
 
@@ -79,14 +93,19 @@ export function nothing(type: SqlType): Fragment {
   return { text: `null::${casts[type]}`, type, nulls: "null", atom: true, constant: null };
 }
 
-/** Text that is null exactly when the language's value is null. */
+/** Text that is null exactly when the language's value is null. In parentheses, so that it can stand anywhere. */
 export function sql(type: SqlType, text: string): Fragment {
-  return { text, type, nulls: "null", atom: false };
+  return { text: `(${text})`, type, nulls: "null", atom: false };
 }
 
 /** A condition whose null stands for false. */
 export function condition(text: string): Fragment {
-  return { text, type: "boolean", nulls: "false", atom: false };
+  return { text: `(${text})`, type: "boolean", nulls: "false", atom: false };
+}
+
+/** Text that is never null. */
+export function certain(type: SqlType, text: string): Fragment {
+  return { text: `(${text})`, type, nulls: "never", atom: false };
 }
 
 /** Says that SQL cannot express this exactly, and why; the first reason is kept. */

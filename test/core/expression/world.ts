@@ -106,7 +106,7 @@ export function checked(text: string, environment: Environment = mapping): Check
 }
 
 /** The value of an expression for Ada, or for Ada with another profile. */
-export function valueOf(text: string, profile?: Profile, environment: Environment = mapping): Value {
+export function evaluated(text: string, profile?: Profile, environment: Environment = mapping): Value {
   const result = checked(text, environment)
     .compile()
     .evaluate(profile ? { ...ada, user: profile } : ada);

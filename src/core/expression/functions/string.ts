@@ -6,7 +6,17 @@
  */
 import type { Value } from "../../types.ts";
 import { charge, fits, type Scope } from "../scope.ts";
-import { condition, type Fragment, inexact, named, orElse, parameter, sql, type Writer } from "../sql_writer.ts";
+import {
+  certain,
+  condition,
+  type Fragment,
+  inexact,
+  named,
+  orElse,
+  parameter,
+  sql,
+  type Writer,
+} from "../sql_writer.ts";
 import { characters, slice } from "../values.ts";
 import { caseTable, toLowerCase, toUpperCase } from "./case.ts";
 import { declare, type FunctionDeclaration, parameters } from "./declaration.ts";
@@ -283,7 +293,7 @@ function bounded(scope: Scope, text: string): Value {
 /** Texts one after another, null as empty: what `+`, append and join are in SQL. */
 export function concatenation(texts: readonly Fragment[]): Fragment {
   const parts = texts.map((text) => orElse(text, "''").text);
-  return { text: parts.length === 0 ? "''" : `(${parts.join(" || ")})`, type: "text", nulls: "never", atom: false };
+  return certain("text", parts.length === 0 ? "''" : parts.join(" || "));
 }
 
 /** A place that is known and whole, at least 0; undefined when it is not known. */
