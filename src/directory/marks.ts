@@ -1,0 +1,64 @@
+/**
+ * Dirty marks for sets: each user with the event that led to it, or every user that a condition finds, without their
+ * ids travelling through this process. `markDirty` (command.ts) is the plain form.
+ *
+ * Law, the order of locks: users, dirty, membership grants, groups, pushed groups; each by id. The engine holds dirty
+ * rows while it writes the grants of rules, so a command that removes grants takes the marks first (`lockMarks`), and
+ * every command touches groups after them. Deadlocks that remain are rare and tried again by `transact`.
+ */
+import type { RawBuilder } from "kysely";
+import { sql } from "../store/database.ts";
+import { type Command, priority, wake } from "./command.ts";
+
+/** A user to compute again, and the log's sequence number of the event that asks for it. */
+export type Mark = Readonly<{ user_id: string; cause: number | null }>;
+
+/** Marks users dirty, each with its own cause; of several marks of one user the last cause stays. */
+export async function markDirtyEach(
+  command: Command,
+  marks: readonly Mark[],
+  urgency: number = priority.change,
+): Promise<void> {
+  if (marks.length === 0) return;
+  const causes = new Map(marks.map((mark) => [mark.user_id, mark.cause]));
+  await sql`
+    insert into dirty (user_id, priority, marked_at, cause)
+    select m.user_id, ${urgency}::smallint, ${command.now()}::timestamptz, m.cause
+    from unnest(${[...causes.keys()]}::text[], ${[...causes.values()]}::bigint[]) as m(user_id, cause)
+    order by m.user_id
+    on conflict (user_id) do update set priority = least(dirty.priority, excluded.priority), cause = excluded.cause`.execute(
+    command.db,
+  );
+  await wake(command.db);
+}
+
+/**
+ * Marks dirty every user for whom `condition` (SQL over `u`, the users row) holds, in one statement.
+ *
+ * @returns how many users were marked.
+ */
+export async function markDirtyWhere(
+  command: Command,
+  condition: RawBuilder<unknown>,
+  urgency: number,
+  cause: number | null,
+): Promise<number> {
+  const { numAffectedRows } = await sql`
+    insert into dirty (user_id, priority, marked_at, cause)
+    select u.id, ${urgency}::smallint, ${command.now()}::timestamptz, ${cause}::bigint
+    from users u where ${condition} order by u.id
+    on conflict (user_id) do update set priority = least(dirty.priority, excluded.priority), cause = excluded.cause`.execute(
+    command.db,
+  );
+  const count = Number(numAffectedRows ?? 0);
+  if (count > 0) await wake(command.db);
+  return count;
+}
+
+/** Takes the marks that these users already have, so that the engine is not half-way through them while grants end. */
+export async function lockMarks(command: Command, user_ids: readonly string[]): Promise<void> {
+  await sql`
+    select user_id from dirty where user_id = any(${[...user_ids]}::text[]) order by user_id for update`.execute(
+    command.db,
+  );
+}

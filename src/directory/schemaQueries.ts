@@ -1,0 +1,65 @@
+/**
+ * Reading schemas, and judging profiles by them. There is one schema of users, one of groups, and one of each app; base
+ * attributes and custom ones are in one list.
+ *
+ * Law: a profile reaches a table only through `judgeProfile`.
+ * Called by users.ts, groups.ts, rules.ts and mappings; schemas.ts changes what is read here.
+ */
+import type { Selectable } from "kysely";
+import { baseGroupSchema, baseUserSchema } from "../core/baseSchema.ts";
+import { compileRegex, type Regex } from "../core/expression/regex.ts";
+import { type ProfileRefusal, validateProfile } from "../core/schema.ts";
+import type { Profile, Schema } from "../core/types.ts";
+import type { Database } from "../store/database.ts";
+import type { Tables } from "../store/tables.ts";
+
+export type SchemaKind = "user" | "group" | "app";
+
+/** A schema with its id and dates. `app_id` is null but for kind app. */
+export type StoredSchema = Selectable<Tables["schemas"]>;
+
+/** The stored schema of users, of groups (`app_id` null) or of an app; undefined if none was defined. */
+export async function loadSchema(
+  db: Database,
+  kind: SchemaKind,
+  app_id: string | null = null,
+): Promise<StoredSchema | undefined> {
+  return db
+    .selectFrom("schemas")
+    .selectAll()
+    .where("kind", "=", kind)
+    .where("app_id", app_id === null ? "is" : "=", app_id)
+    .executeTakeFirst();
+}
+
+/** The attributes of users, also before the first start has stored them. */
+export async function userSchema(db: Database): Promise<Schema> {
+  return (await loadSchema(db, "user")) ?? baseUserSchema;
+}
+
+/** The attributes of groups, also before the first start has stored them. */
+export async function groupSchema(db: Database): Promise<Schema> {
+  return (await loadSchema(db, "group")) ?? baseGroupSchema;
+}
+
+/** Checks a profile from outside (a whole one, or with `partial` a change) and gives it normalised; see core/schema.ts. */
+export function judgeProfile(
+  schema: Schema,
+  profile: unknown,
+  options: Readonly<{ partial: boolean }>,
+): { readonly ok: Profile } | ProfileRefusal {
+  return validateProfile(schema, profile, { partial: options.partial, matchesPattern });
+}
+
+/** Compiled patterns by their text: a schema has few, a bulk import asks a million times. */
+const patterns = new Map<string, Regex | undefined>();
+const patterns_max = 1_000;
+
+function matchesPattern(pattern: string, text: string): boolean {
+  if (!patterns.has(pattern)) {
+    if (patterns.size >= patterns_max) patterns.clear();
+    const outcome = compileRegex(pattern);
+    patterns.set(pattern, "ok" in outcome ? outcome.ok : undefined);
+  }
+  return patterns.get(pattern)?.matches(text) ?? false;
+}
