@@ -16,6 +16,7 @@ import {
   type Environment,
   type Facts,
   type Problem,
+  type Shape,
 } from "../core/expression/expression.ts";
 import { nearest } from "../core/expression/suggest.ts";
 import type { CompiledLine } from "../core/mapping.ts";
@@ -205,6 +206,11 @@ async function loadSchemas(db: Database): Promise<Schemas> {
   return { user: (await userSchema(db)).attributes, apps: new Map(rows.map((row) => [row.id, row])) };
 }
 
+const texts = (names: readonly string[]): Shape => names.map((name) => ({ name, type: "string", array: false }));
+/** What engine/company.ts tells of every app, and the texts of the setting "org". */
+const app_properties = texts(["id", "name", "label"]);
+const org_properties = texts(["name", "subdomain", "time_zone"]);
+
 function surroundings(schemas: Schemas, app_id: string, direction: Direction): MappingEnvironment {
   const own = schemas.apps.get(app_id)?.attributes ?? [];
   // Okta's templates share one name among their apps: the oldest answers to it.
@@ -214,7 +220,10 @@ function surroundings(schemas: Schemas, app_id: string, direction: Direction): M
     user: schemas.user,
     appuser: own,
     source: direction === "to_app" ? schemas.user : own,
+    app: app_properties,
+    org: org_properties,
     accounts,
+    apps: Object.fromEntries(Object.keys(accounts).map((name) => [name, app_properties])),
   };
   return { environment, targets: direction === "to_app" ? own : schemas.user };
 }
@@ -263,7 +272,15 @@ function compileLines(lines: MappingLines, { environment, targets }: MappingEnvi
       return { attribute, line, reads: null, evaluate: () => ({ error }) };
     }
     const { evaluate } = checked.ok.compile();
-    return { attribute, line, reads: checked.ok.dependencies, evaluate };
+    const reads = checked.ok.dependencies;
+    // Okta's older name for the side that a mapping starts from: here the user.
+    const from_user = environment.source === environment.user && reads.source.length > 0;
+    return {
+      attribute,
+      line,
+      reads,
+      evaluate: from_user ? (facts) => evaluate({ ...facts, source: facts.user }) : evaluate,
+    };
   });
 }
 

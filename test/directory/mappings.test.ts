@@ -157,6 +157,15 @@ describe("editing", () => {
     expect(Object.keys((await mappingOf(db, app.id, "to_user"))?.lines ?? {})).toEqual(["lastName"]);
   });
 
+  test("source is the user on the way to an app, and properties of the app and company can be read", async () => {
+    const expression = 'source.title + " at " + app.label + ", " + org.name';
+    granted(await editMapping(commandAt(db), mapping.id, { role: { expression } }));
+    const [line] = ((await loadMappings(db)).get(app.id)?.to_app ?? []).filter((one) => one.attribute === "role");
+    expect(line?.evaluate({ ...facts({ title: "Clerk" }), app: { label: "Payroll" }, org: { name: "Acme" } })).toEqual({
+      value: "Clerk at Payroll, Acme",
+    });
+  });
+
   test("another app's accounts are read by that app's name", async () => {
     granted(
       await createApp(
