@@ -223,6 +223,11 @@ describe("what a client writes never becomes SQL", () => {
       },
     });
   });
+  test("texts are ordered by character code, whatever the database's collation", () => {
+    expect(filterSql(parsed('name gt "a"', dialects.scim), resolve)).toMatchObject({
+      ok: { text: `lower((u.profile->>'name')) collate "C" > lower($1::text)` },
+    });
+  });
   test("parameters stand after the caller's", async () => {
     expect(await bySql('name eq "ada"', dialects.scim, 3)).toEqual(byMemory('name eq "ada"', dialects.scim));
   });
