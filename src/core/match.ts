@@ -47,11 +47,17 @@ export type MatchOutcome =
 
 export type MatchIndex = Readonly<{
   rules: MatchRules;
-  /** Key of a combination's values → people. */
-  exact: ReadonlyMap<string, readonly MatchCandidate[]>;
+  /** Key of a combination's values → ids of people. */
+  exact: ReadonlyMap<string, readonly string[]>;
   /** Key of nearly the same name → people. */
-  names: ReadonlyMap<string, readonly MatchCandidate[]>;
+  names: ReadonlyMap<string, readonly Namesake[]>;
 }>;
+
+/** A person with the texts that likeness compares, prepared once for all records. */
+type Namesake = Readonly<{ id: string; texts: Texts }>;
+
+/** Attribute → its text without case and spaces around, and that without accents; empty attributes are absent. */
+type Texts = ReadonlyMap<string, Readonly<{ plain: string; bare: string }>>;
 
 /** Two scores nearer than this are the same: names cannot tell so finely. */
 const score_margin = 0.05;
@@ -60,14 +66,17 @@ const nobody: ReadonlySet<string> = new Set();
 
 /** Prepares the people for any number of records. */
 export function indexCandidates(candidates: readonly MatchCandidate[], rules: MatchRules): MatchIndex {
-  const exact = new Map<string, MatchCandidate[]>();
-  const names = new Map<string, MatchCandidate[]>();
-  for (const candidate of candidates) {
+  const exact = new Map<string, string[]>();
+  const names = new Map<string, Namesake[]>();
+  for (const { id, profile } of candidates) {
     for (const [number, attributes] of rules.exact.entries()) {
-      const key = exactKey(number, attributes, candidate.profile);
-      if (key !== undefined) add(exact, key, candidate);
+      const key = exactKey(number, attributes, profile);
+      if (key !== undefined) add(exact, key, id);
     }
-    if (rules.partial) for (const key of nameKeys(candidate.profile)) add(names, key, candidate);
+    const keys = rules.partial ? nameKeys(profile) : [];
+    if (rules.partial === null || keys.length === 0) continue;
+    const namesake = { id, texts: textsOf(profile, rules.partial) };
+    for (const key of keys) add(names, key, namesake);
   }
   return { rules, exact, names };
 }
@@ -99,7 +108,7 @@ function exactFits(profile: Profile, index: MatchIndex): readonly MatchFit[] {
   for (const [number, attributes] of index.rules.exact.entries()) {
     const key = exactKey(number, attributes, profile);
     if (key === undefined) continue;
-    for (const { id } of index.exact.get(key) ?? []) {
+    for (const id of index.exact.get(key) ?? []) {
       const by = found.get(id) ?? new Set();
       for (const attribute of attributes) by.add(attribute);
       found.set(id, by);
@@ -120,12 +129,13 @@ function partialMatch(
   rule: PartialRule,
   taken: ReadonlySet<string>,
 ): MatchOutcome {
-  const near = new Map<string, MatchCandidate>();
+  const near = new Map<string, Namesake>();
   for (const key of nameKeys(profile)) {
-    for (const candidate of index.names.get(key) ?? []) if (!taken.has(candidate.id)) near.set(candidate.id, candidate);
+    for (const namesake of index.names.get(key) ?? []) if (!taken.has(namesake.id)) near.set(namesake.id, namesake);
   }
+  const texts = textsOf(profile, rule);
   const fits = [...near.values()]
-    .map((candidate) => likenessOf(profile, candidate, rule))
+    .map((namesake) => likenessOf(texts, namesake, rule))
     .filter((fit) => fit.score >= rule.at_least)
     .sort(byScore);
   const [best, second] = fits;
@@ -143,23 +153,33 @@ function noMatch(rules: MatchRules): MatchOutcome {
 }
 
 /** Attributes that either side leaves empty say nothing, for or against. */
-function likenessOf(profile: Profile, candidate: MatchCandidate, rule: PartialRule): MatchFit {
+function likenessOf(record: Texts, namesake: Namesake, rule: PartialRule): MatchFit {
   const reasons: MatchReason[] = [];
+  let all = 0;
+  let agreed = 0;
   for (const [attribute, weight] of Object.entries(rule.weights)) {
-    const ours = plainText(candidate.profile, attribute);
-    const theirs = plainText(profile, attribute);
-    if (ours !== undefined && theirs !== undefined)
-      reasons.push({ attribute, weight, likeness: likeness(ours, theirs) });
+    const ours = namesake.texts.get(attribute);
+    const theirs = record.get(attribute);
+    if (ours === undefined || theirs === undefined) continue;
+    const alike = ours.plain === theirs.plain ? 1 : likeness(ours.bare, theirs.bare);
+    reasons.push({ attribute, weight, likeness: alike });
+    all += weight;
+    agreed += weight * alike;
   }
-  const all = reasons.reduce((sum, reason) => sum + reason.weight, 0);
-  const agreed = reasons.reduce((sum, reason) => sum + reason.weight * reason.likeness, 0);
-  return { user_id: candidate.id, score: all > 0 ? agreed / all : 0, reasons };
+  return { user_id: namesake.id, score: all > 0 ? agreed / all : 0, reasons };
 }
 
-/** How alike two texts are: the same; the same but for accents; an initial or short form; one slip of the pen. */
-function likeness(one: string, other: string): number {
-  if (one === other) return 1;
-  const [a, b] = [withoutAccents(one), withoutAccents(other)];
+function textsOf(profile: Profile, rule: PartialRule): Texts {
+  const texts = new Map<string, { plain: string; bare: string }>();
+  for (const attribute of Object.keys(rule.weights)) {
+    const plain = plainText(profile, attribute);
+    if (plain !== undefined) texts.set(attribute, { plain, bare: withoutAccents(plain) });
+  }
+  return texts;
+}
+
+/** How alike two texts without accents are: the same but for accents; an initial or short form; one slip of the pen. */
+function likeness(a: string, b: string): number {
   if (a === b) return 0.95;
   const [short, long] = a.length < b.length ? [a, b] : [b, a];
   // "J." or "Rob" for "Robert"; the first of two first names.

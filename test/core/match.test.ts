@@ -63,6 +63,9 @@ describe("a record belongs to the one person with the same attributes", () => {
     ["names are off", { firstName: "Ada", lastName: "Lovelace" }, defaultMatchRules, "none"],
   ])("%s", (_name, profile, rules, expected) => expect(whose(profile, rules)).toBe(expected));
 
+  test("a gap on both sides is no agreement", () => {
+    expect(whose({ employeeNumber: "5" }, byBoth, [user("gap", { employeeNumber: "5" })])).toBe("none");
+  });
   test("two people with one address are for a person to tell apart", () => {
     expect(whose({ email: "ada@x.org" }, byNumber, [...people, user("twin", { email: "Ada@x.org" })])).toBe(
       "ambiguous ada,twin",
