@@ -65,8 +65,8 @@ async function start(options: Partial<EmbeddedOptions> = {}): Promise<Embedded> 
 }
 
 /** Gives the test a data folder as after a first start, without waiting for initdb. */
-function prepare(): void {
-  execFileSync("cp", ["-a", path.join(template, "data"), path.join(folder, "data")]);
+function prepare(name = "data"): void {
+  execFileSync("cp", ["-a", path.join(template, "data"), path.join(folder, name)]);
 }
 
 /** Another node of the same installation, in a process of its own. */
@@ -160,6 +160,7 @@ describe("a data folder", () => {
     ["spaces, quotes, commas and letters of other scripts", `it's "a", straße 中`],
     ["a path longer than a socket's address", "long".repeat(30)],
   ])("may have %s in its name", async (_, name) => {
+    prepare(name);
     const first = await start({ data_folder: path.join(folder, name) });
     await query(first, people);
     await first.stop();
