@@ -7,6 +7,8 @@ import type { Facts, GroupFact } from "../../src/core/expression/expression.ts";
 import { ruleMoves } from "../../src/core/rules.ts";
 import type { GrantKind, Profile, Refusal } from "../../src/core/types.ts";
 import type { Command } from "../../src/directory/command.ts";
+import type { StoredGroup } from "../../src/directory/groupQueries.ts";
+import { createGroups } from "../../src/directory/groups.ts";
 import { applyRuleGrants } from "../../src/directory/memberships.ts";
 import { loadRules } from "../../src/directory/rules.ts";
 import { ensureGround } from "../../src/directory/schemas.ts";
@@ -44,9 +46,9 @@ export function profileOf(name: string, more: Profile = {}): Profile {
 }
 
 /** The result, or a failed test with the refusal's words. */
-export function accepted<T>(result: T | Refusal): T {
+export function accepted<T>(result: T): Exclude<T, Refusal> {
   if (isRefusal(result)) expect.fail(`refused: ${result.code} ${result.refused}`);
-  return result;
+  return result as Exclude<T, Refusal>;
 }
 
 /** The refusal, or a failed test. */
@@ -139,4 +141,28 @@ export async function settleRules(command: Command): Promise<void> {
     }),
   );
   await clean(db);
+}
+
+/** The database counting its statements. */
+export function counting(real: Database): { counted: Database; count: () => number } {
+  let n = 0;
+  const counted = real.withPlugin({
+    transformQuery: ({ node }) => {
+      n += 1;
+      return node;
+    },
+    transformResult: async ({ result }) => result,
+  });
+  return { counted, count: () => n };
+}
+
+/** Groups of ours by name; typed as at least three, so that tests can name them. */
+export async function makeGroups(command: Command, names: readonly string[]) {
+  const groups = accepted(
+    await createGroups(
+      command,
+      names.map((name) => ({ profile: { name } })),
+    ),
+  );
+  return groups as readonly [StoredGroup, StoredGroup, StoredGroup, ...StoredGroup[]];
 }

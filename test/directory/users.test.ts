@@ -12,6 +12,7 @@ import { memoryDatabase } from "../support/memory.ts";
 import {
   accepted,
   clean,
+  counting,
   dirtyUsers,
   eventTypes,
   freshCompany,
@@ -130,19 +131,6 @@ describe("creating people", () => {
     expect(update.count()).toBeLessThan(15);
   });
 });
-
-/** The database counting its statements. */
-function counting(real: Database): { counted: Database; count: () => number } {
-  let n = 0;
-  const counted = real.withPlugin({
-    transformQuery: ({ node }) => {
-      n += 1;
-      return node;
-    },
-    transformResult: async ({ result }) => result,
-  });
-  return { counted, count: () => n };
-}
 
 describe("changing people", () => {
   it("writes, logs and marks only what differs, and tells before and after", async () => {
