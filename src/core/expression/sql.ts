@@ -90,6 +90,8 @@ function attempt(term: Term, context: SqlContext): Readonly<{ ok: SqlText }> | R
 }
 
 function render(scribe: Scribe, term: Term): Fragment {
+  // Never anything else, whatever it is made of.
+  if (term.type === "null") return nothing("text");
   if (isFixed(term)) return renderFixed(scribe, term);
   const { writer } = scribe;
   switch (term.kind) {
@@ -135,7 +137,7 @@ function renderPart(scribe: Scribe, term: Term): Fragment {
       return certain("jsonb", `jsonb_build_array(${items.join(", ")})`);
     }
     case "index": {
-      const element = elementAt(writer, render(scribe, term.list), render(scribe, term.index));
+      const element = elementAt(writer, renderAs(scribe, term.list, "jsonb"), renderAs(scribe, term.index, "float8"));
       return sql(
         sqlType(writer, term.type),
         named(writer, [element], (text) => fromJson(text, term.type)),
@@ -312,11 +314,11 @@ function renderEqual(scribe: Scribe, term: Extract<Term, { kind: "equal" }>): Fr
     const [first, second] = [left, right].map((side) => instantInSql(writer, renderAs(scribe, side, "text")));
     return certain("boolean", `${first!.text} is not distinct from ${second!.text}`);
   }
+  if (left.type === "null") return certain("boolean", `${asValue(render(scribe, right)).text} is null`);
+  if (right.type === "null") return certain("boolean", `${asValue(render(scribe, left)).text} is null`);
   const direct = directEqual(scribe, left, right) ?? directEqual(scribe, right, left);
   if (direct) return direct;
   const [first, second] = [asValue(render(scribe, left)), asValue(render(scribe, right))];
-  if (first.constant === null) return certain("boolean", `${second.text} is null`);
-  if (second.constant === null) return certain("boolean", `${first.text} is null`);
   if (first.nulls === "never" || second.nulls === "never") return condition(`${first.text} = ${second.text}`);
   return certain("boolean", `${first.text} is not distinct from ${second.text}`);
 }

@@ -79,108 +79,134 @@ const patterns = [
 ];
 
 type Kinds = { text: string; number: string; condition: string; list: string; date: string };
+type Parts = Readonly<{ [kind in keyof Kinds]: fc.Arbitrary<string> }>;
+
+const place = pick(["0", "1", "2", "9", "-1"]);
+
+/** Expressions that give text. */
+function texts_of({ text, number, condition, list }: Parts): fc.Arbitrary<string> {
+  return fc.oneof(
+    { maxDepth: 4, withCrossShrink: true },
+    text_literal,
+    pick([
+      "user.firstName",
+      "user.department",
+      "user.city",
+      "user.csv",
+      'user["odd-name"]',
+      "user.constructor",
+      "null",
+    ]),
+    call("String.append", text, text),
+    call("String.join", text_literal, text, fc.oneof(text, number), text),
+    call("String.removeSpaces", text),
+    call("String.replace", text, text_literal, text),
+    call("String.replaceFirst", text, text, text),
+    call("String.stringSwitch", text, text, text_literal, text, text, text),
+    call("String.substring", text, place, place),
+    call("String.substring", text, place),
+    call("String.substringAfter", text, text),
+    call("String.substringBefore", text, text),
+    call("String.toUpperCase", text),
+    call("String.toLowerCase", text),
+    call("coalesce", text, text, text),
+    infix(["+"], text, fc.oneof(text, number, condition)),
+    infix(["?:"], text, text),
+    choice(condition, text),
+    fc.tuple(list, place).map(([of, index]) => `${of}[${index}]`),
+    pick(['user.getInternalProperty("status")', 'user.getInternalProperty("id")', "org.name"]),
+  );
+}
+
+/** Expressions that give a number. */
+function numbers_of({ text, number, condition, list, date }: Parts): fc.Arbitrary<string> {
+  return fc.oneof(
+    { maxDepth: 4, withCrossShrink: true },
+    number_literal,
+    pick(["user.salary", "user.level", "null", "user.scores[0]", "-user.salary", "-2"]),
+    call("String.len", text),
+    call("Arrays.size", list),
+    call("Convert.toInt", fc.oneof(text, number)),
+    call("Convert.toNum", fc.oneof(text, number)),
+    call("Time.daysSince", date),
+    call("Time.daysUntil", date),
+    call("coalesce", number, number),
+    infix(["?:"], number, number),
+    infix(["+", "*", "/", "%"], number, number),
+    choice(condition, number),
+  );
+}
+
+/** Expressions that give a date, or text that may be one. */
+function dates_of({ condition, date }: Parts): fc.Arbitrary<string> {
+  return fc.oneof(
+    { maxDepth: 3 },
+    pick(["user.hireDate", "user.endDate", "user.city", "Time.now()", "null"]),
+    text_literal,
+    choice(condition, date),
+  );
+}
+
+/** Expressions that give a list. */
+function lists_of({ text, condition, list }: Parts): fc.Arbitrary<string> {
+  return fc.oneof(
+    { maxDepth: 3 },
+    pick(["user.roles", "user.csv", "user.scores", "{}", '{"a", "Sales", ""}', "{1, 2.5}", "null"]),
+    fc.tuple(text, text).map(([first, second]) => `{${first}, ${second}}`),
+    call("Arrays.add", list, text),
+    call("Arrays.remove", list, text),
+    call("coalesce", list, list),
+    choice(condition, list),
+  );
+}
+
+/** Expressions that give true or false. */
+function conditions_of({ text, number, condition, list, date }: Parts): fc.Arbitrary<string> {
+  return fc.oneof(
+    { maxDepth: 4, withCrossShrink: true },
+    pick(["true", "false", "null", "user.isContractor", "user.isRemote"]),
+    infix(["==", "!="], text, text),
+    infix(["==", "!=", "<", ">", "<=", ">="], number, number),
+    infix(["<", ">", "<=", ">="], text, text),
+    infix(["==", "!=", "<", ">", "<=", ">="], date, date),
+    infix(["==", "!="], condition, condition),
+    infix(["==", "!="], list, list),
+    infix(["AND", "OR"], condition, condition),
+    condition.map((inner) => `!${inner}`),
+    infix(["?:"], condition, condition),
+    choice(condition, condition),
+    call("String.startsWith", text, text),
+    call("String.endsWith", text, text),
+    call("String.stringContains", text, text),
+    call("Arrays.contains", list, fc.oneof(text, number, condition)),
+    call("Arrays.isEmpty", list),
+    call("isBlank", fc.oneof(text, list, number, condition)),
+    fc.tuple(text, pick(patterns)).map(([tested, pattern]) => `(${tested} matches ${printText(pattern)})`),
+    call("isMemberOfGroup", pick(group_ids).map(printText)),
+    call("isMemberOfAnyGroup", pick(group_ids).map(printText), text),
+    call("isMemberOfGroupName", fc.oneof(pick(group_names).map(printText), text)),
+    call("isMemberOfGroupNameStartsWith", text),
+    call("isMemberOfGroupNameContains", text),
+    call("isMemberOfGroupNameRegex", pick(patterns).map(printText)),
+    pick([
+      "user.isMemberOf({'group.profile.name': 'Sal'})",
+      "user.isMemberOf({'group.profile.name': {'Sales', 'x'}, 'operator': 'EXACT'}, {'group.type': 'OKTA_GROUP'})",
+      "Arrays.isEmpty(user.getGroups({'group.source.id': '0oa1'}))",
+      "user.isMemberOf({'group.id': {'00g3', '00g4'}})",
+      "user.isMemberOf({'group.profile.name': 'St.*'})",
+    ]),
+  );
+}
 
 /** Expressions of each type, as text. Most are accepted by the checker; those that are not are skipped by the tests. */
 export const expressions = fc.letrec<Kinds>((tie) => {
-  const [text, number, condition] = [tie("text"), tie("number"), tie("condition")];
-  const [list, date] = [tie("list"), tie("date")];
-  const place = pick(["0", "1", "2", "9", "-1"]);
+  const parts: Parts = {
+    ...{ text: tie("text"), number: tie("number"), condition: tie("condition") },
+    ...{ list: tie("list"), date: tie("date") },
+  };
   return {
-    text: fc.oneof(
-      { maxDepth: 4, withCrossShrink: true },
-      text_literal,
-      pick([
-        "user.firstName",
-        "user.department",
-        "user.city",
-        "user.csv",
-        'user["odd-name"]',
-        "user.constructor",
-        "null",
-      ]),
-      call("String.append", text, text),
-      call("String.join", text_literal, text, fc.oneof(text, number), text),
-      call("String.removeSpaces", text),
-      call("String.replace", text, text_literal, text),
-      call("String.replaceFirst", text, text, text),
-      call("String.stringSwitch", text, text, text_literal, text, text, text),
-      call("String.substring", text, place, place),
-      call("String.substring", text, place),
-      call("String.substringAfter", text, text),
-      call("String.substringBefore", text, text),
-      call("String.toUpperCase", text),
-      call("String.toLowerCase", text),
-      call("coalesce", text, text, text),
-      infix(["+"], text, fc.oneof(text, number, condition)),
-      infix(["?:"], text, text),
-      choice(condition, text),
-      fc.tuple(list, place).map(([of, index]) => `${of}[${index}]`),
-      pick(['user.getInternalProperty("status")', 'user.getInternalProperty("id")', "org.name"]),
-    ),
-    number: fc.oneof(
-      { maxDepth: 4, withCrossShrink: true },
-      number_literal,
-      pick(["user.salary", "user.level", "null", "user.scores[0]", "-user.salary", "-2"]),
-      call("String.len", text),
-      call("Arrays.size", list),
-      call("Convert.toInt", fc.oneof(text, number)),
-      call("Convert.toNum", fc.oneof(text, number)),
-      call("Time.daysSince", date),
-      call("Time.daysUntil", date),
-      call("coalesce", number, number),
-      infix(["?:"], number, number),
-      infix(["+", "*", "/", "%"], number, number),
-      choice(condition, number),
-    ),
-    date: fc.oneof(
-      { maxDepth: 3 },
-      pick(["user.hireDate", "user.endDate", "user.city", "Time.now()", "null"]),
-      text_literal,
-      choice(condition, date),
-    ),
-    list: fc.oneof(
-      { maxDepth: 3 },
-      pick(["user.roles", "user.csv", "user.scores", "{}", '{"a", "Sales", ""}', "{1, 2.5}", "null"]),
-      fc.tuple(text, text).map(([first, second]) => `{${first}, ${second}}`),
-      call("Arrays.add", list, text),
-      call("Arrays.remove", list, text),
-      call("coalesce", list, list),
-      choice(condition, list),
-    ),
-    condition: fc.oneof(
-      { maxDepth: 4, withCrossShrink: true },
-      pick(["true", "false", "null", "user.isContractor", "user.isRemote"]),
-      infix(["==", "!="], text, text),
-      infix(["==", "!=", "<", ">", "<=", ">="], number, number),
-      infix(["<", ">", "<=", ">="], text, text),
-      infix(["==", "!=", "<", ">", "<=", ">="], date, date),
-      infix(["==", "!="], condition, condition),
-      infix(["==", "!="], list, list),
-      infix(["AND", "OR"], condition, condition),
-      condition.map((inner) => `!${inner}`),
-      infix(["?:"], condition, condition),
-      choice(condition, condition),
-      call("String.startsWith", text, text),
-      call("String.endsWith", text, text),
-      call("String.stringContains", text, text),
-      call("Arrays.contains", list, fc.oneof(text, number, condition)),
-      call("Arrays.isEmpty", list),
-      call("isBlank", fc.oneof(text, list, number, condition)),
-      fc.tuple(text, pick(patterns)).map(([tested, pattern]) => `(${tested} matches ${printText(pattern)})`),
-      call("isMemberOfGroup", pick(group_ids).map(printText)),
-      call("isMemberOfAnyGroup", pick(group_ids).map(printText), text),
-      call("isMemberOfGroupName", fc.oneof(pick(group_names).map(printText), text)),
-      call("isMemberOfGroupNameStartsWith", text),
-      call("isMemberOfGroupNameContains", text),
-      call("isMemberOfGroupNameRegex", pick(patterns).map(printText)),
-      pick([
-        "user.isMemberOf({'group.profile.name': 'Sal'})",
-        "user.isMemberOf({'group.profile.name': {'Sales', 'x'}, 'operator': 'EXACT'}, {'group.type': 'OKTA_GROUP'})",
-        "Arrays.isEmpty(user.getGroups({'group.source.id': '0oa1'}))",
-        "user.isMemberOf({'group.id': {'00g3', '00g4'}})",
-        "user.isMemberOf({'group.profile.name': 'St.*'})",
-      ]),
-    ),
+    ...{ text: texts_of(parts), number: numbers_of(parts), condition: conditions_of(parts) },
+    ...{ list: lists_of(parts), date: dates_of(parts) },
   };
 });
 
