@@ -154,11 +154,16 @@ function looksLikeHtml(type: string | undefined, text: string): boolean {
   return /^\s*<(!doctype|html|head|body)\b/i.test(text.slice(0, 200));
 }
 
-/** Seconds or an HTTP date → a time not in the past and not more than a day away; undefined if it is neither. */
-export function retryAfter(value: string | undefined, now: Date): Date | undefined {
+/**
+ * Seconds or an HTTP date → a time not in the past and not more than a day away; undefined if it is neither.
+ * @param served the answer's own Date: the wait until a date is counted from it, so that no clock need be right
+ */
+export function retryAfter(value: string | undefined, now: Date, served?: string): Date | undefined {
   if (value === undefined) return undefined;
   const text = value.trim();
-  const at = /^\d+(\.\d+)?$/.test(text) ? now.getTime() + Number(text) * 1000 : Date.parse(text);
+  const then = served === undefined ? Number.NaN : Date.parse(served);
+  const skew_ms = Number.isNaN(then) ? 0 : now.getTime() - then;
+  const at = /^\d+(\.\d+)?$/.test(text) ? now.getTime() + Number(text) * 1000 : Date.parse(text) + skew_ms;
   if (Number.isNaN(at)) return undefined;
   return new Date(Math.min(Math.max(at, now.getTime()), now.getTime() + 86_400_000));
 }
@@ -213,7 +218,7 @@ export function statusFault(
     return new ConnectorFault("denied", `${request} answered ${status}: ${html_hint}`, { status: `${status}` });
   }
   if (good) return null;
-  const after = retryAfter(answer.header("retry-after"), now);
+  const after = retryAfter(answer.header("retry-after"), now, answer.header("date"));
   const paced = status === 503 && after !== undefined;
   const kind = more.kind ?? (paced ? "rate_limited" : (status_kinds[status] ?? (status >= 500 ? "retry" : "invalid")));
   const detail = answer.html ? html_hint : oneLine(answer.blot(more.detail ?? answer.text));
@@ -301,9 +306,9 @@ export function httpClient(options: HttpOptions): Http {
   async function once(ctx: Context, url: URL, request: HttpRequest): Promise<HttpAnswer> {
     const label = `${request.method} ${url.origin}${url.pathname}`;
     const blot = blotter([...options.secrets(), ...(request.secrets ?? [])]);
-    const started = ctx.now().getTime();
+    const started = performance.now();
     const log = (more: { status?: number; note?: string }) =>
-      ctx.log({ request: `${label}${blot(url.search)}`, ms: ctx.now().getTime() - started, ...more });
+      ctx.log({ request: `${label}${blot(url.search)}`, ms: Math.round(performance.now() - started), ...more });
     try {
       ctx.signal.throwIfAborted();
       const reply = await pool.request({
