@@ -20,13 +20,13 @@ async function told(running: Running & { url: string }, group: string): Promise<
 
 contract({
   name: "SCIM that answers 200 to what it does not do (saml-jackson), unknown to us",
-  quirks: { loses, keeps: ["phoneNumber"], members: "lost", any_member: true },
+  quirks: { loses, keeps: ["phoneNumber"], members: "lost", any_member: true, finds_by_mail: true },
   start: () => startScim("jackson", { file }),
 });
 
 contract({
   name: "SCIM that answers 200 to what it does not do (saml-jackson), with its members known to be hidden",
-  quirks: { loses, keeps: ["phoneNumber"], members: "hidden", any_member: true },
+  quirks: { loses, keeps: ["phoneNumber"], members: "hidden", any_member: true, finds_by_mail: true },
   async start() {
     const overrides = { group: { members: { readable: false } } };
     const running = await startScim("jackson", { file, config: { overrides } });
