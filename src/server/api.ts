@@ -7,7 +7,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { FastifyBaseLogger, FastifyInstance, FastifyRequest, RawServerDefault } from "fastify";
 import type { ZodTypeProvider } from "fastify-type-provider-zod";
 import type { ZodType } from "zod";
-import type { AppTools } from "../directory/apps.ts";
+import type { App, AppTools, Config } from "../directory/apps.ts";
 import type { Command } from "../directory/command.ts";
 import type { Bearer } from "../directory/tokens.ts";
 import type { World } from "../engine/world.ts";
@@ -51,6 +51,8 @@ export type ApiOptions = Readonly<{
   tools: AppTools;
   /** Every kind of connector. */
   forms: readonly ConnectorForm[];
+  /** Tries a configuration in the app itself, without writing; gives what is wrong, in words. */
+  testConfig?: (app: App, config: Config) => Promise<string | undefined>;
   /** Where uploads are kept while they are read: a folder below the one that file sources read from. */
   import_folder: string;
   /** What links begin with; without it, the host that the request names. */

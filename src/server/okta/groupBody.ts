@@ -1,9 +1,7 @@
 /** A group in Okta's form. */
-import type { Selectable } from "kysely";
-import type { GroupRow } from "../../store/tables.ts";
-import { date } from "./links.ts";
 
-export type StoredGroup = Selectable<GroupRow>;
+import type { StoredGroup } from "../../directory/groupQueries.ts";
+import { date } from "./links.ts";
 
 /** A group as `GET /api/v1/groups/{id}` gives it. Okta gives groups no self link, and its clients cache by that link. */
 export function groupBody(group: StoredGroup, base: string) {

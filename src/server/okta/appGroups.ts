@@ -1,0 +1,158 @@
+/** /api/v1/apps/{id}/groups: which groups give an app, in which order, with which values. */
+import { z } from "zod";
+import type { Profile } from "../../core/types.ts";
+import { assignGroups, assignmentsOf, type GroupAssignment, unassignGroups } from "../../directory/groupAssignments.ts";
+import { getGroup } from "../../directory/groupQueries.ts";
+import { type Api, about, commandOf, type Server } from "../api.ts";
+import { found, invalid, must } from "../errors.ts";
+import { afterOf, limitOf, page } from "../paging.ts";
+import { app_params, oneApp } from "./apps.ts";
+import { groupBody } from "./groupBody.ts";
+import { oneGroup } from "./groups.ts";
+import { date } from "./links.ts";
+import { profile_input, profileOf } from "./userInput.ts";
+
+const params = app_params.extend({ group_id: z.string().min(1).max(100) });
+const list_query = z.object({
+  q: z.string().max(200).optional().describe("Start of the group's name"),
+  expand: z.string().max(100).optional().describe("group: with the group"),
+  after: afterOf,
+  limit: limitOf(20, 200),
+});
+const assignment_input = z.object({ priority: z.int().min(0).optional(), profile: profile_input.nullish() }).nullish();
+const patch_input = z
+  .array(
+    z.object({
+      op: z.enum(["add", "replace", "remove"]),
+      path: z.string().regex(/^\/(priority|profile(\/[^/]+)?)$/),
+      value: z.json().optional(),
+    }),
+  )
+  .min(1)
+  .max(100);
+
+/** Registers the routes. */
+export function appGroupRoutes(server: Server, api: Api): void {
+  server.get(
+    "/api/v1/apps/:app_id/groups",
+    about("assignments", "Which groups give an app", { params: app_params, querystring: list_query }),
+    async (request, reply) => {
+      const app = await oneApp(api, request.params.app_id);
+      const { q, after, limit, expand } = request.query;
+      const all = await assignmentsOf(api.db, app.id);
+      const groups = new Map(
+        await Promise.all(
+          q === undefined && expand === undefined
+            ? []
+            : all.map(async ({ group_id }) => [group_id, await getGroup(api.db, group_id)] as const),
+        ),
+      );
+      const named =
+        q === undefined
+          ? all
+          : all.filter(({ group_id }) =>
+              String(groups.get(group_id)?.profile["name"]).toLowerCase().startsWith(q.toLowerCase()),
+            );
+      const from = after === undefined ? 0 : named.findIndex(({ group_id }) => group_id === after) + 1;
+      const items = page(request, reply, named.slice(from, from + limit + 1), limit, ({ group_id }) => group_id);
+      return items.map((one) => {
+        const group = expand?.split(",").includes("group") ? groups.get(one.group_id) : undefined;
+        return {
+          ...appGroupBody(one, request.base_url),
+          ...(group ? { _embedded: { group: groupBody(group, request.base_url) } } : {}),
+        };
+      });
+    },
+  );
+
+  server.put(
+    "/api/v1/apps/:app_id/groups/:group_id",
+    about("assignments", "Give a group an app", { params, body: assignment_input }),
+    async (request) => {
+      const app = await oneApp(api, request.params.app_id);
+      const group = await oneGroup(api, request.params.group_id);
+      const { priority, profile } = request.body ?? {};
+      const [made] = must(
+        await assignGroups(commandOf(api, request), app.id, [
+          {
+            group_id: group.id,
+            ...(priority === undefined ? {} : { priority }),
+            ...(profile ? { profile: profileOf(profile) } : {}),
+          },
+        ]),
+      );
+      return appGroupBody(found(made, group.id, "AppGroup"), request.base_url);
+    },
+  );
+
+  server.get(
+    "/api/v1/apps/:app_id/groups/:group_id",
+    about("assignments", "One group's assignment of an app", { params }),
+    async (request) => appGroupBody(await oneAssignment(api, request.params), request.base_url),
+  );
+
+  server.patch(
+    "/api/v1/apps/:app_id/groups/:group_id",
+    about("assignments", "Change priority or values of a group's assignment", { params, body: patch_input }),
+    async (request) => {
+      const before = await oneAssignment(api, request.params);
+      const next = patched(before, request.body);
+      const [made] = must(
+        await assignGroups(commandOf(api, request), before.app_id, [{ group_id: before.group_id, ...next }]),
+      );
+      return appGroupBody(found(made, before.group_id, "AppGroup"), request.base_url);
+    },
+  );
+
+  server.delete(
+    "/api/v1/apps/:app_id/groups/:group_id",
+    about("assignments", "Take an app from a group", { params }),
+    async (request, reply) => {
+      const { app_id, group_id } = await oneAssignment(api, request.params);
+      must(await unassignGroups(commandOf(api, request), app_id, [group_id]));
+      return reply.code(204).send();
+    },
+  );
+}
+
+async function oneAssignment(api: Api, { app_id, group_id }: z.infer<typeof params>): Promise<GroupAssignment> {
+  const app = await oneApp(api, app_id);
+  const [assignment] = await assignmentsOf(api.db, app.id, [group_id]);
+  return found(assignment, group_id, "AppGroup");
+}
+
+function patched(
+  before: GroupAssignment,
+  operations: z.infer<typeof patch_input>,
+): { priority: number; profile: Profile } {
+  let { priority } = before;
+  let profile = new Map(Object.entries(before.profile));
+  for (const { op, path, value } of operations) {
+    const [, part, name] = path.split("/");
+    if (part === "priority") {
+      if (!Number.isInteger(value)) throw invalid("priority", "priority: must be a whole number");
+      priority = value as number;
+    } else if (name === undefined) {
+      const given = profile_input.safeParse(op === "remove" ? {} : value);
+      if (!given.success) throw invalid("profile", "profile: must be an object");
+      profile = new Map(Object.entries(profileOf(given.data)));
+    } else if (op === "remove" || value === undefined) profile.delete(name);
+    else profile.set(name, value as Profile[string] as never);
+  }
+  return { priority, profile: Object.fromEntries(profile) };
+}
+
+function appGroupBody(assignment: GroupAssignment, base: string) {
+  const app = `${base}/api/v1/apps/${assignment.app_id}`;
+  return {
+    id: assignment.group_id,
+    lastUpdated: date(assignment.updated_at),
+    priority: assignment.priority,
+    profile: assignment.profile,
+    _links: {
+      app: { href: app },
+      self: { href: `${app}/groups/${assignment.group_id}` },
+      group: { href: `${base}/api/v1/groups/${assignment.group_id}` },
+    },
+  };
+}
