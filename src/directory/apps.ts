@@ -410,6 +410,18 @@ export async function readCredentials(db: Database, key: Key, app_id: string, no
   return text === undefined ? {} : (JSON.parse(text) as Config);
 }
 
+/** What an app's connector can do as it is configured now; undefined: it has none, or its configuration is not right. */
+export async function capabilitiesOf(
+  db: Database,
+  tools: AppTools,
+  app: Pick<App, "id" | "kind" | "config">,
+  now: Date,
+): Promise<Capabilities | undefined> {
+  if (app.kind === "none") return undefined;
+  const checked = tools.check(app.kind, { ...app.config, ...(await readCredentials(db, tools.key, app.id, now)) });
+  return "ok" in checked ? checked.ok.can : undefined;
+}
+
 async function keepCredentials(running: Running, key: Key, app_id: string, credentials: Config): Promise<void> {
   if (Object.keys(credentials).length === 0) await dropSecret(running.db, place(app_id));
   else await putSecret(running.db, key, place(app_id), JSON.stringify(credentials));
