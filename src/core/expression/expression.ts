@@ -23,6 +23,7 @@ export type { Dependencies } from "./dependencies.ts";
 export type { Context, Environment, Shape } from "./environment.ts";
 export type { Compiled, Result } from "./evaluate.ts";
 export type { Facts, GroupFact, PersonFact } from "./facts.ts";
+export { compileRegex, type Regex } from "./regex.ts";
 export type { Backend, SqlContext, SqlText } from "./sql.ts";
 export type { Judged, Node, Problem } from "./tree.ts";
 export type { Type } from "./types.ts";

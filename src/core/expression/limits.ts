@@ -27,3 +27,6 @@ export const regex_states_max = 2_000;
 
 /** Longest SQL text of one expression; beyond it the expression runs as a closure. */
 export const sql_text_max = 100_000;
+
+/** Deepest nesting of one expression in SQL: PostgreSQL refuses a query that nests beyond its stack, and all rules with it. */
+export const sql_depth_max = 150;

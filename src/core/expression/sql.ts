@@ -18,7 +18,7 @@ import type { ParameterType } from "./functions/declaration.ts";
 import { memberOf, prefixOf } from "./functions/groups.ts";
 import { concatenation } from "./functions/string.ts";
 import { dayIn } from "./functions/zones.ts";
-import { sql_text_max } from "./limits.ts";
+import { sql_depth_max, sql_text_max } from "./limits.ts";
 import { regexInSql } from "./regex_sql.ts";
 import {
   asValue,
@@ -90,6 +90,15 @@ function attempt(term: Term, context: SqlContext): Readonly<{ ok: SqlText }> | R
 }
 
 function render(scribe: Scribe, term: Term): Fragment {
+  const { writer } = scribe;
+  if (writer.depth >= sql_depth_max) return inexact(writer, "text", "it is nested too deeply for PostgreSQL");
+  writer.depth += 1;
+  const fragment = renderTerm(scribe, term);
+  writer.depth -= 1;
+  return fragment;
+}
+
+function renderTerm(scribe: Scribe, term: Term): Fragment {
   // Never anything else, whatever it is made of.
   if (term.type === "null") return nothing("text");
   if (isFixed(term)) return renderFixed(scribe, term);
@@ -329,8 +338,10 @@ function directEqual(scribe: Scribe, side: Term, other: Term): Fragment | null {
     return null;
   const json = jsonOf(scribe.writer, side);
   const value = render(scribe, other);
-  if (json === null || value.constant === null || value.type !== sqlType(scribe.writer, side.type)) return null;
-  return condition(`${json} = to_jsonb(${value.text})`);
+  if (json === null || value.type !== sqlType(scribe.writer, side.type)) return null;
+  if (value.constant === null || value.constant === undefined) return null;
+  // A jsonb parameter is read once; `to_jsonb` of a text would be computed for every row.
+  return condition(`${json} = ${parameter(scribe.writer, "jsonb", value.constant).text}`);
 }
 
 function renderOrder(scribe: Scribe, term: Extract<Term, { kind: "order" }>): Fragment {

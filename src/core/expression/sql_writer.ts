@@ -45,12 +45,14 @@ export type Writer = {
   /** Which parameter already holds a value. */
   readonly keys: Map<string, number>;
   aliases: number;
+  /** How many terms are being written inside one another. */
+  depth: number;
   /** The first thing that cannot be said exactly. */
   inexact: string | null;
 };
 
 export function createWriter(place: SqlPlace, clock: SqlClock): Writer {
-  return { place, clock, values: [], keys: new Map(), aliases: 0, inexact: null };
+  return { place, clock, values: [], keys: new Map(), aliases: 0, depth: 0, inexact: null };
 }
 
 const casts: Readonly<Record<SqlType, string>> = {

@@ -92,8 +92,9 @@ export function children(term: Term): readonly Term[] {
   }
 }
 
-/** The term and everything below it. Recursion is bounded by the parser's limits. */
-export function* walk(term: Term): Generator<Term> {
-  yield term;
-  for (const child of children(term)) yield* walk(child);
+/** The term and everything below it, in no particular order. A list, not recursion: chains may be hundreds of terms deep. */
+export function walk(term: Term): readonly Term[] {
+  const found: Term[] = [term];
+  for (let index = 0; index < found.length; index += 1) found.push(...children(found[index]!));
+  return found;
 }

@@ -5,7 +5,7 @@
  */
 import type { Value } from "../../types.ts";
 import { charge, fits } from "../scope.ts";
-import { condition, type Fragment, inexact, named, orElse, sql, type Writer } from "../sql_writer.ts";
+import { condition, type Fragment, inexact, named, sql, type Writer } from "../sql_writer.ts";
 import { either, isList, listOf, type Type } from "../types.ts";
 import { isArray, same, textOf } from "../values.ts";
 import { declare, type FunctionDeclaration, parameters } from "./declaration.ts";
@@ -150,9 +150,4 @@ export function elementAt(writer: Writer, list: Fragment, index: Fragment): Frag
 /** The list fragment of a comma-separated text. */
 export function splitInSql(text: Fragment): Fragment {
   return sql("jsonb", `to_jsonb(string_to_array(${text.text}, ','))`);
-}
-
-/** Null as the empty list. */
-export function orEmpty(list: Fragment): Fragment {
-  return orElse(list, "'[]'::jsonb");
 }

@@ -7,7 +7,7 @@
 import type { Value } from "../../types.ts";
 import type { GroupFact } from "../facts.ts";
 import { compileRegex, type Regex } from "../regex.ts";
-import { charge, fits, type Scope } from "../scope.ts";
+import { charge, type Scope } from "../scope.ts";
 import { condition, type Fragment, type Writer } from "../sql_writer.ts";
 import type { CriterionKey } from "../term.ts";
 import { listOf } from "../types.ts";
@@ -213,11 +213,6 @@ export function readGroup(group: GroupFact, path: readonly string[]): Value {
   if (name === "source.id") return group.source_id;
   if (path.length === 1) return own(group.profile, path[0]!);
   return path.length === 2 && path[0] === "profile" ? own(group.profile, path[1]!) : null;
-}
-
-/** Keeps a list within the limit. */
-export function boundedList(scope: Scope, list: readonly Value[]): Value {
-  return charge(scope, list.length) && fits(scope, list.length) ? list : null;
 }
 
 const group_name = "g.profile ->> 'name'";
