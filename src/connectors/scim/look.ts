@@ -1,0 +1,99 @@
+/**
+ * Looking at a SCIM app's accounts: one by its id, or those with a certain value. What a search answers is checked here
+ * again, because servers ignore filters, fold capitals, or compare with another attribute than the one asked for.
+ *
+ * Called by connector.ts and write.ts.
+ */
+import { ConnectorFault, type Context, type ExternalId, type MatchKey, type RemoteAccount } from "../connector.ts";
+import { type ListingMemory, searchAll } from "./paging.ts";
+import type { ScimObject } from "./path.ts";
+import type { ScimProfile } from "./profile.ts";
+import { fromResource, resourceId } from "./resource.ts";
+import type { Placed, PlacedSchema } from "./schema.ts";
+import { answeredObject, resourcePath, type Wire } from "./wire.ts";
+
+/** What one connector is made of. */
+export type Parts = Readonly<{ wire: Wire; profile: ScimProfile; schema: PlacedSchema; memory: ListingMemory }>;
+
+/** The resource with an id as the app has it; null if there is none. */
+export async function rawAccount({ wire }: Parts, ctx: Context, id: ExternalId): Promise<ScimObject | null> {
+  const answer = await wire.send(ctx, { method: "GET", path: resourcePath("Users", id) });
+  const fault = wire.fault(ctx, answer);
+  if (fault?.kind === "not_found") return null;
+  if (fault !== null) throw fault;
+  const resource = answeredObject(answer);
+  if (resource === undefined || resourceId(resource) === undefined) {
+    const hint = "what answers at this address is not a SCIM 2.0 server; check the base URL";
+    throw new ConnectorFault("denied", `${answer.request} answered ${answer.status} without a SCIM user: ${hint}`);
+  }
+  return resource;
+}
+
+/** As `rawAccount`; throws `not_found` if there is none. */
+export async function knownAccount(parts: Parts, ctx: Context, id: ExternalId): Promise<ScimObject> {
+  const raw = await rawAccount(parts, ctx, id);
+  if (raw !== null) return raw;
+  throw new ConnectorFault("not_found", `${parts.wire.base_url}: there is no account ${id}`, { status: "404" });
+}
+
+/** The account with an id; null if the app says it is not there. */
+export async function readAccount(parts: Parts, ctx: Context, id: ExternalId): Promise<RemoteAccount | null> {
+  const raw = await rawAccount(parts, ctx, id);
+  return raw === null ? null : fromResource(raw, parts.schema);
+}
+
+function filterPath({ attribute, path }: Placed, profile: ScimProfile): string {
+  return profile.user.filters[attribute.name] ?? path.text;
+}
+
+/**
+ * Every filter worth trying: the attribute's own path, then the form without brackets that older servers know; for a
+ * value with quotes, which not every server can parse, at last the whole list. undefined: no filter.
+ */
+export function filterForms(at: Placed, value: string, profile: ScimProfile): readonly (string | undefined)[] {
+  const { filterable } = profile.user;
+  if (!filterable.includes("*") && !filterable.includes(at.attribute.name)) return [undefined];
+  const own = filterPath(at, profile);
+  const plain = own.replace(/\[[^\]]*\]/, "");
+  const literal = JSON.stringify(value);
+  const forms = [own, plain].map((path) => `${path} eq ${literal}`);
+  return [...new Set(forms), ...(literal === `"${value}"` ? [] : [undefined])];
+}
+
+async function search(parts: Parts, ctx: Context, at: Placed, value: string): Promise<readonly RemoteAccount[]> {
+  const { wire, profile, schema } = parts;
+  const folded = (text: string) =>
+    at.attribute.case_exact ? text.normalize("NFC") : text.normalize("NFC").toLowerCase();
+  const accept = (account: RemoteAccount) => {
+    const held = account.profile[at.attribute.name];
+    const values = Array.isArray(held) ? held : [held];
+    return values.some((one) => typeof one === "string" && folded(one) === folded(value));
+  };
+  const forms = filterForms(at, value, profile);
+  for (const [index, filter] of forms.entries()) {
+    const query: Record<string, string> = filter === undefined ? {} : { filter };
+    try {
+      return await searchAll(wire, ctx, { path: "/Users", query, show: (one) => fromResource(one, schema), accept });
+    } catch (fault) {
+      if (!(fault instanceof ConnectorFault)) throw fault;
+      if (fault.kind === "not_found") return []; // several apps say "none" this way
+      if (fault.kind !== "invalid" || index === forms.length - 1) throw fault;
+    }
+  }
+  return [];
+}
+
+/** The accounts that hold a value. Throws `unsupported` where absence could not be told from a broken list. */
+export async function find(parts: Parts, ctx: Context, key: MatchKey): Promise<readonly RemoteAccount[]> {
+  const at = parts.schema.get(key.attribute);
+  if (at === undefined) {
+    throw new ConnectorFault("invalid", `${parts.wire.base_url}: there is no attribute ${key.attribute} to look by`, {
+      attribute: key.attribute,
+    });
+  }
+  const found = await search(parts, ctx, at, key.value);
+  const lower = key.value.toLowerCase();
+  if (found.length > 0 || at.attribute.case_exact || lower === key.value) return found;
+  // The attribute minds no case, but some servers' filters do, and those store what they were given or lower case.
+  return search(parts, ctx, at, lower);
+}
