@@ -4,7 +4,8 @@
  * it is all there is. Credentials come by connections.ts.
  */
 import { z } from "zod";
-import type { Value } from "../../core/types.ts";
+import type { Refusal, Value } from "../../core/types.ts";
+import { pauseApp } from "../../directory/appHealth.ts";
 import {
   type App,
   activateApp,
@@ -13,8 +14,11 @@ import {
   createApp,
   deactivateApp,
   deleteApp,
+  type NewApp,
   updateApp,
 } from "../../directory/apps.ts";
+import { type Command, run } from "../../directory/command.ts";
+import { isRefusal } from "../../store/database.ts";
 import { type Api, about, commandOf, type Server } from "../api.ts";
 import { ApiError, found, invalid, must } from "../errors.ts";
 import { afterOf, limitOf, page } from "../paging.ts";
@@ -66,7 +70,7 @@ export function appRoutes(server: Server, api: Api): void {
       const config = kind === "none" ? undefined : configOf(input.settings);
       const waiting = kind === "scim" && config?.["base_url"] === undefined;
       const app = must(
-        await createApp(
+        await createWaiting(
           commandOf(api, request),
           {
             label: input.label,
@@ -77,10 +81,9 @@ export function appRoutes(server: Server, api: Api): void {
               ? { name: input.name }
               : {}),
             ...(config === undefined ? {} : { config: waiting ? { base_url: unconfigured, ...config } : config }),
-            // Until it is known where the app is, nothing is to be done there.
-            ...(waiting ? { provisioning: { create: false, update: false, on_unassign: "keep" as const } } : {}),
           },
-          api.tools,
+          waiting,
+          api,
         ),
       );
       return appBody(app, request.base_url);
@@ -144,6 +147,18 @@ export function appRoutes(server: Server, api: Api): void {
       },
     );
   }
+}
+
+/** Makes an app; one whose address comes later is not called until then, and nothing is to be done there. */
+function createWaiting(command: Command, input: NewApp, waiting: boolean, api: Api): Promise<App | Refusal> {
+  if (!waiting) return createApp(command, input, api.tools);
+  const provisioning = { create: false, update: false, on_unassign: "keep" as const };
+  return run<App>(command, async (running) => {
+    const app = await createApp(running, { ...input, provisioning }, api.tools);
+    if (isRefusal(app)) return app;
+    const paused = await pauseApp(running, app.id, { reason: "it is not said yet where the app is" });
+    return isRefusal(paused) ? paused : app;
+  });
 }
 
 /** The app that a path names by id, or 404. */

@@ -1,0 +1,182 @@
+/**
+ * The CLI's way to the server: finds its address and a token (options, environment, data folder, in this order), sends
+ * JSON, follows pages, and turns every refusal into a CliError with the exit code of its kind.
+ */
+import { existsSync, readFileSync } from "node:fs";
+import { request as httpRequest } from "node:http";
+import { request as httpsRequest } from "node:https";
+import { join } from "node:path";
+import type { Readable } from "node:stream";
+import type { Given } from "./args.ts";
+import { CliError, type ExitCode, exit_codes } from "./errors.ts";
+
+/** Query parameters; undefined ones are left out. */
+export type Query = Readonly<Record<string, string | number | boolean | undefined>>;
+
+export type Client = Readonly<{
+  url: string;
+  get<T>(path: string, query?: Query): Promise<T>;
+  /** All items of a list, page by page; at most `max`. */
+  all<T>(path: string, query?: Query, max?: number): Promise<readonly T[]>;
+  /** A page and its next link. */
+  page<T>(path: string, query?: Query): Promise<Readonly<{ items: readonly T[]; next: string | undefined }>>;
+  send<T>(method: "POST" | "PUT" | "PATCH" | "DELETE", path: string, body?: unknown, query?: Query): Promise<T>;
+  /** Sends a stream as text/csv. */
+  upload<T>(path: string, stream: Readable, size: number, query?: Query): Promise<T>;
+}>;
+
+type Answer = Readonly<{ status: number; text: string; link: string | undefined; request_id: string | undefined }>;
+
+const standard_url = "http://127.0.0.1:4780";
+
+/** The folder of the server's data on this machine. */
+export function dataFolder(given: Given, env = process.env): string {
+  return given.text("data") ?? env["TENURE_DATA"] ?? "tenure-data";
+}
+
+/** The client of a command. @throws CliError when there is no token to be found. */
+export function openClient(given: Given, env = process.env): Client {
+  const folder = dataFolder(given, env);
+  const url = (given.text("url") ?? env["TENURE_URL"] ?? addressIn(folder) ?? standard_url).replace(/\/+$/, "");
+  const token = given.text("token") ?? env["TENURE_TOKEN"] ?? readText(join(folder, "admin.token"));
+  if (token === undefined || token === "") {
+    throw new CliError(
+      exit_codes.not_allowed,
+      `no API token: give --token, set TENURE_TOKEN, or run where ${join(folder, "admin.token")} is (--data FOLDER)`,
+    );
+  }
+  const call = (method: string, path: string, query: Query | undefined, body?: string) =>
+    exchange(method, path.startsWith("http") ? path : `${url}${path}${queryText(query)}`, token, body);
+  const page = async <T>(path: string, query?: Query) => {
+    const answer = await call("GET", path, query);
+    return { items: parse<readonly T[]>(answer), next: nextOf(answer.link) };
+  };
+  return {
+    url,
+    page,
+    get: async <T>(path: string, query?: Query) => parse<T>(await call("GET", path, query)),
+    all: async <T>(path: string, query?: Query, max = 100_000) => {
+      const items: T[] = [];
+      for (
+        let next: string | undefined = `${url}${path}${queryText(query)}`;
+        next !== undefined && items.length < max;
+      ) {
+        const found: Awaited<ReturnType<typeof page<T>>> = await page<T>(next);
+        items.push(...found.items);
+        next = found.next;
+      }
+      return items.slice(0, max);
+    },
+    send: async <T>(method: string, path: string, body?: unknown, query?: Query) =>
+      parse<T>(await call(method, path, query, body === undefined ? "" : JSON.stringify(body))),
+    upload: async <T>(path: string, stream: Readable, size: number, query?: Query) =>
+      parse<T>(await exchange("POST", `${url}${path}${queryText(query)}`, token, stream, size)),
+  };
+}
+
+function addressIn(folder: string): string | undefined {
+  const text = readText(join(folder, "server.json"));
+  if (text === undefined) return undefined;
+  try {
+    return (JSON.parse(text) as { url?: string }).url;
+  } catch {
+    return undefined;
+  }
+}
+
+function readText(file: string): string | undefined {
+  try {
+    return existsSync(file) ? readFileSync(file, "utf8").trim() : undefined;
+  } catch (error) {
+    throw new CliError(exit_codes.not_allowed, `cannot read ${file}: ${(error as Error).message}`);
+  }
+}
+
+function queryText(query: Query | undefined): string {
+  const parameters = new URLSearchParams();
+  for (const [name, value] of Object.entries(query ?? {}))
+    if (value !== undefined) parameters.append(name, String(value));
+  const text = parameters.toString();
+  return text === "" ? "" : `?${text}`;
+}
+
+/** One request. node:http rather than fetch, so that an upload shows how far it is and an answer may come early. */
+function exchange(
+  method: string,
+  address: string,
+  token: string,
+  body?: string | Readable,
+  size?: number,
+): Promise<Answer> {
+  const url = new URL(address);
+  const send = url.protocol === "https:" ? httpsRequest : httpRequest;
+  const stream = typeof body === "object";
+  const headers = {
+    authorization: `SSWS ${token}`,
+    accept: "application/json",
+    "user-agent": "tenure-cli",
+    ...(stream ? { "content-type": "text/csv", "content-length": String(size ?? 0) } : {}),
+    ...(typeof body === "string"
+      ? { "content-type": "application/json", "content-length": String(Buffer.byteLength(body)) }
+      : {}),
+  };
+  return new Promise((resolve, reject) => {
+    const request = send(url, { method, headers }, (response) => {
+      const parts: Buffer[] = [];
+      response.on("data", (part: Buffer) => parts.push(part));
+      response.on("error", reject);
+      response.on("end", () =>
+        resolve({
+          status: response.statusCode ?? 0,
+          text: Buffer.concat(parts).toString("utf8"),
+          link: [response.headers.link ?? []].flat().join(", "),
+          request_id: String(response.headers["x-okta-request-id"] ?? ""),
+        }),
+      );
+    });
+    request.on("error", (error: NodeJS.ErrnoException) => reject(unreachable(url, error)));
+    if (stream) {
+      body.on("error", (error) => request.destroy(error));
+      body.pipe(request);
+    } else request.end(body);
+  });
+}
+
+function unreachable(url: URL, error: NodeJS.ErrnoException): CliError {
+  const why = error.code === "ECONNREFUSED" ? "nothing listens there" : error.message || (error.code ?? "no answer");
+  return new CliError(
+    exit_codes.unreachable,
+    `cannot reach ${url.origin} (${why}): is the server started? (tenure serve)`,
+  );
+}
+
+function nextOf(link: string | undefined): string | undefined {
+  return /<([^>]*)>\s*;\s*rel="next"/.exec(link ?? "")?.[1];
+}
+
+function parse<T>(answer: Answer): T {
+  if (answer.status >= 200 && answer.status < 300)
+    return (answer.text === "" ? undefined : JSON.parse(answer.text)) as T;
+  throw refusal(answer);
+}
+
+function refusal({ status, text, request_id }: Answer): CliError {
+  let summary = `the server answered ${status}`;
+  let causes: string[] = [];
+  try {
+    const body = JSON.parse(text) as { errorSummary?: string; errorCauses?: { errorSummary: string }[] };
+    summary = body.errorSummary ?? summary;
+    causes = (body.errorCauses ?? []).map((cause) => cause.errorSummary);
+  } catch {
+    // Not ours: a proxy's page. Its status is all there is to tell.
+  }
+  const told = causes.length > 0 ? causes.join("\n  ") : summary;
+  return new CliError(codeOf(status), status >= 500 && status !== 503 ? `${told} (request ${request_id})` : told);
+}
+
+function codeOf(status: number): ExitCode {
+  if (status === 404) return exit_codes.not_found;
+  if (status === 401 || status === 403) return status === 401 ? exit_codes.not_allowed : exit_codes.refused;
+  if (status === 503 || status === 502 || status === 504) return exit_codes.unreachable;
+  return status >= 400 && status < 500 ? exit_codes.refused : exit_codes.failed;
+}

@@ -1,0 +1,157 @@
+/**
+ * The real world, as the engine and the server take it: the clock with the shift that the demo may have set, chance,
+ * deadlines, and connectors made from what an administrator entered. A simulation has a world of its own.
+ *
+ * Law: a connector is made again as soon as its app or schema changed, so no restart is ever needed; the old one is
+ * closed only when no call of it can still be under way.
+ */
+import { randomBytes, randomInt } from "node:crypto";
+import { hostname } from "node:os";
+import { type Connector, ConnectorFault, secret } from "../connectors/connector.ts";
+import { type ConnectorOptions, createConnector } from "../connectors/registry.ts";
+import type { Attribute } from "../core/types.ts";
+import { readCredentials } from "../directory/apps.ts";
+import type { EngineApp, World } from "../engine/world.ts";
+import { type Database, sql } from "../store/database.ts";
+import type { Key } from "../store/secrets.ts";
+import type { Provisioning } from "../store/tables.ts";
+
+export type RealWorld = World &
+  Readonly<{
+    /** Reads the clock's shift again, after it was moved. */
+    readClock(): Promise<void>;
+    close(): Promise<void>;
+  }>;
+
+/** Calls end well before this; a lease outlives the longest deadline of any connector. */
+const lease_ms = 120_000;
+
+/** Builds the world of this process. `options`: what the operator allows connectors to reach. */
+export function realWorld(
+  db: Database,
+  key: Key,
+  options: Pick<ConnectorOptions, "allow_private" | "folder">,
+): RealWorld {
+  const clock = realClock(db);
+  const apps = connectorCache(db, key, clock.now, options);
+  return {
+    db,
+    node: `${hostname()}-${process.pid}-${randomBytes(3).toString("hex")}`,
+    now: clock.now,
+    random: Math.random,
+    deadline: (at) => AbortSignal.timeout(Math.max(0, at.getTime() - clock.now().getTime())),
+    password: () => secret(randomPassword()),
+    app: apps.app,
+    source: apps.source,
+    lease_ms,
+    readClock: clock.read,
+    close: apps.close,
+  };
+}
+
+function realClock(db: Database) {
+  let shift_ms = 0;
+  let fixed_at: Date | null = null;
+  return {
+    now: () => fixed_at ?? new Date(Date.now() + shift_ms),
+    read: async () => {
+      const { rows } = await sql<{ fixed_at: Date | null; shift_ms: number }>`
+        select fixed_at, (extract(epoch from shift) * 1000)::float8 as shift_ms from clock`.execute(db);
+      fixed_at = rows[0]?.fixed_at ?? null;
+      shift_ms = rows[0]?.shift_ms ?? 0;
+    },
+  };
+}
+
+const alphabets = ["abcdefghijkmnpqrstuvwxyz", "ABCDEFGHJKLMNPQRSTUVWXYZ", "23456789", "-_.!*+#%"] as const;
+
+/** 24 characters, each kind at least twice: what the usual policies ask for, and nobody needs to type it. */
+export function randomPassword(): string {
+  const all = alphabets.join("");
+  const pick = (from: string) => from.charAt(randomInt(from.length));
+  const letters = [
+    ...alphabets.flatMap((kind) => [pick(kind), pick(kind)]),
+    ...Array.from({ length: 16 }, () => pick(all)),
+  ];
+  for (let n = letters.length - 1; n > 0; n--) {
+    const other = randomInt(n + 1);
+    [letters[n], letters[other]] = [letters[other] ?? "", letters[n] ?? ""];
+  }
+  return letters.join("");
+}
+
+type AppFacts = Readonly<{
+  id: string;
+  label: string;
+  kind: string;
+  config: unknown;
+  provisioning: Provisioning;
+  attributes: readonly Attribute[] | null;
+  /** Changes whenever app or schema do. */
+  version: string;
+}>;
+
+type Made = Readonly<{ version: string; connector: Connector }>;
+
+function connectorCache(
+  db: Database,
+  key: Key,
+  now: () => Date,
+  options: Pick<ConnectorOptions, "allow_private" | "folder">,
+) {
+  const made = new Map<string, Made>();
+  const retire = ({ connector }: Made) => {
+    // Calls under way end before their lease does.
+    setTimeout(() => void connector.close?.(), lease_ms).unref();
+  };
+  const app = async (app_id: string): Promise<EngineApp> => {
+    const facts = await readFacts(db, app_id);
+    if (facts === undefined) throw new ConnectorFault("denied", `There is no app ${app_id} any more`);
+    const { id, label, kind, provisioning } = facts;
+    const attributes = facts.attributes ?? [];
+    const before = made.get(id);
+    if (before?.version === facts.version)
+      return { id, label, kind, provisioning, attributes, connector: before.connector };
+    const connector = await make(facts);
+    made.set(id, { version: facts.version, connector });
+    if (before) retire(before);
+    return { id, label, kind, provisioning, attributes, connector };
+  };
+  const source = async (app_id: string, file?: string): Promise<EngineApp> => {
+    if (file === undefined) return app(app_id);
+    const facts = await readFacts(db, app_id);
+    if (facts === undefined) throw new ConnectorFault("denied", `There is no app ${app_id} any more`);
+    const { id, label, kind, provisioning } = facts;
+    if (kind !== "csv")
+      throw new ConnectorFault("unsupported", `${label} does not read files: upload to an app of kind csv`);
+    const config = { ...(facts.config as Record<string, unknown>), file };
+    return {
+      id,
+      label,
+      kind,
+      provisioning,
+      attributes: facts.attributes ?? [],
+      connector: await make({ ...facts, config }),
+    };
+  };
+  const make = async (facts: AppFacts): Promise<Connector> => {
+    if (facts.kind === "none")
+      throw new ConnectorFault("unsupported", `${facts.label} has no connector: assigning it is all there is`);
+    const clear = await readCredentials(db, key, facts.id, now());
+    const credentials = Object.fromEntries(Object.entries(clear).map(([name, value]) => [name, secret(String(value))]));
+    const schema = facts.attributes && facts.attributes.length > 0 ? { schema: { attributes: facts.attributes } } : {};
+    return createConnector(facts.kind, facts.config, credentials, { ...options, ...schema });
+  };
+  const close = async () => {
+    await Promise.allSettled([...made.values()].map(({ connector }) => connector.close?.()));
+    made.clear();
+  };
+  return { app, source, close };
+}
+
+async function readFacts(db: Database, app_id: string): Promise<AppFacts | undefined> {
+  const { rows } = await sql<AppFacts>`
+    select a.id, a.label, a.kind, a.config, a.provisioning, s.attributes, concat_ws(' ', a.updated_at, s.updated_at) as version
+    from apps a left join schemas s on s.kind = 'app' and s.app_id = a.id where a.id = ${app_id}`.execute(db);
+  return rows[0];
+}
