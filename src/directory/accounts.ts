@@ -80,7 +80,13 @@ export async function listAccounts(db: Database, filter: AccountFilter, now: Dat
       ? sql``
       : sql`and exists (
     select from work w where w.account_id = k.id and ${fault === "any" ? sql`w.fault is not null` : sql`w.fault = ${fault}`})`;
-  const granted = fault === undefined ? sql`union select app_id, user_id from assignment_grants k where ${own}` : sql``;
+  const limit = Math.min(filter.limit ?? 200, page_max);
+  // Each side gives no more than the page needs, by its index; but a search has to see them all.
+  const first = q === undefined ? sql`order by k.${by} limit ${limit}` : sql``;
+  const granted =
+    fault === undefined
+      ? sql`union (select distinct k.app_id, k.user_id from assignment_grants k where ${own} ${first})`
+      : sql``;
   const named =
     q === undefined
       ? sql``
@@ -91,8 +97,8 @@ export async function listAccounts(db: Database, filter: AccountFilter, now: Dat
   return views(
     db,
     sql`select keys.app_id, keys.user_id from (
-          select app_id, user_id from accounts k where ${own} ${shown} ${faulty} ${granted}) as keys ${named}
-        order by keys.${by} limit ${Math.min(filter.limit ?? 200, page_max)}`,
+          (select k.app_id, k.user_id from accounts k where ${own} ${shown} ${faulty} ${first}) ${granted}) as keys ${named}
+        order by keys.${by} limit ${limit}`,
     now,
   );
 }

@@ -268,6 +268,16 @@ describe("push rules (scenario 16)", () => {
     expect((await readPush(db, (await listPushes(db, { group_id: sales }))[0]?.id ?? ""))?.state).toBe("ACTIVE");
   });
 
+  test("a push that was paused by hand stays paused when another rule takes it over", async () => {
+    const first = granted(await rule("first", 'group.name == "Sales"')).rule;
+    granted(await rule("second", 'group.name == "Sales"'));
+    const [one] = await listPushes(db);
+    granted(await pausePushes(commandAt(db), [one?.id ?? ""]));
+    granted(await updatePushRule(commandAt(db), first.id, { expression: "false" }));
+    expect((await listPushes(db))[0]).toMatchObject({ state: "INACTIVE", due_at: null });
+    expect((await listPushes(db))[0]?.push_rule_id).not.toBe(first.id);
+  });
+
   test.each([
     ["keep", [["Sales", "ACTIVE", false, null]]],
     ["leave", [["Sales", "INACTIVE", false, "leave"]]],
