@@ -2,9 +2,7 @@
  * Dirty marks for sets: each user with the event that led to it, or every user that a condition finds, without their
  * ids travelling through this process. `markDirty` (command.ts) is the plain form.
  *
- * Law, the order of locks: users, dirty, membership grants, groups, pushed groups; each by id. The engine holds dirty
- * rows while it writes the grants of rules, so a command that removes grants takes the marks first (`lockMarks`), and
- * every command touches groups after them. Deadlocks that remain are rare and tried again by `transact`.
+ * Law: marks are written in order of user, and before groups are touched (the order of locks: locks.ts).
  */
 import type { RawBuilder } from "kysely";
 import { sql } from "../store/database.ts";
@@ -53,12 +51,4 @@ export async function markDirtyWhere(
   const count = Number(numAffectedRows ?? 0);
   if (count > 0) await wake(command.db);
   return count;
-}
-
-/** Takes the marks that these users already have, so that the engine is not half-way through them while grants end. */
-export async function lockMarks(command: Command, user_ids: readonly string[]): Promise<void> {
-  await sql`
-    select user_id from dirty where user_id = any(${[...user_ids]}::text[]) order by user_id for update`.execute(
-    command.db,
-  );
 }

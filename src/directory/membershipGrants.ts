@@ -2,7 +2,7 @@
  * The rows of membership_grants, in bulk: one statement whatever the number of grants. Each statement also tells, for
  * every grant it wrote or deleted, whether the membership itself turned: began with it, or ended with it.
  *
- * Law: answers are ordered by user and group, so that the grants of one membership are neighbours.
+ * Law: the people are locked (locks.ts), so nothing turns beside. Answers are ordered by user and group, so that the grants of one membership are neighbours.
  * Called only by memberships.ts, which judges, logs and marks.
  */
 
@@ -75,18 +75,13 @@ export async function deleteGrants(running: Running, choice: GrantChoice): Promi
         as g(user_id text, group_id text, kind text, source_id text)
       join membership_grants m on m.user_id = g.user_id and m.group_id = g.group_id
         and (g.kind is null or m.kind = g.kind) and (g.source_id is null or m.source_id = g.source_id)
-      order by m.id for update of m)`,
+      order by m.id)`,
   );
 }
 
-/** Ends the grants whose time is over, the oldest first, leaving to another node those it is at. */
-export function deleteExpired(running: Running, now: Date, limit: number): Promise<GrantChange[]> {
-  return deleteWhere(
-    running,
-    sql`id in (
-      select id from membership_grants where expires_at <= ${now}::timestamptz
-      order by expires_at limit ${limit} for update skip locked)`,
-  );
+/** Ends those of these grants whose time is over: one may have been prolonged since it was found. */
+export function deleteExpired(running: Running, now: Date, ids: readonly number[]): Promise<GrantChange[]> {
+  return deleteWhere(running, sql`id = any(${[...ids]}::bigint[]) and expires_at <= ${now}::timestamptz`);
 }
 
 async function deleteWhere(running: Running, condition: RawBuilder<unknown>): Promise<GrantChange[]> {

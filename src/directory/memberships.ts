@@ -14,7 +14,8 @@ import { sql } from "../store/database.ts";
 import type { NewEvent } from "../store/log.ts";
 import type { Target } from "../store/tables.ts";
 import { type Command, logAll, priority, type Running, run } from "./command.ts";
-import { lockMarks, type Mark, markDirtyEach } from "./marks.ts";
+import { lockPeople } from "./locks.ts";
+import { type Mark, markDirtyEach } from "./marks.ts";
 import { deleteExpired, deleteGrants, type GrantChange, type GrantInput, insertGrants } from "./membershipGrants.ts";
 
 /** A grant to give. `source_id`: the person, source app or request that gives it. */
@@ -61,13 +62,11 @@ export function grantMemberships(
   grants: readonly NewMembershipGrant[],
 ): Promise<readonly MembershipChange[] | Refusal> {
   return run(command, async (running) => {
-    const refused =
-      (await judgeGroups(running, grants)) ??
-      (await missingUser(
-        running,
-        grants.map((grant) => grant.user_id),
-      ));
+    const refused = await judgeGroups(running, grants);
     if (refused) return refused;
+    const there = await lockPeople(running.db, people(grants));
+    const missing = grants.find((grant) => !there.has(grant.user_id));
+    if (missing) return noSuchUser(missing.user_id);
     const changes = await insertGrants(running, grants.map(plainGrant));
     await follow(running, "add", changes, { mark: true });
     return distinct(changes);
@@ -92,10 +91,7 @@ export function revokeMemberships(command: Command, removals: readonly Removal[]
   return run(command, async (running) => {
     const refused = await judgeGroups(running, removals);
     if (refused) return refused;
-    await lockMarks(
-      running,
-      removals.map((removal) => removal.user_id),
-    );
+    await lockPeople(running.db, people(removals));
     const changes = await deleteGrants(running, removals);
     const excluded = await excludeFromRules(running, removals, changes);
     await follow(running, "remove", changes, { mark: true });
@@ -126,6 +122,7 @@ export function applyRuleGrants(
       reason: null,
       expires_at: null,
     }));
+    await lockPeople(running.db, people([...add, ...remove]));
     // Added first: a user handed from one rule to another never leaves the group.
     const added = await insertGrants(running, add);
     const removed = await deleteGrants(running, remove);
@@ -142,7 +139,15 @@ export function applyRuleGrants(
  */
 export async function expireMemberships(command: Command, now: Date, limit: number): Promise<number> {
   const ended = await run(command, async (running) => {
-    const changes = await deleteExpired(running, now, limit);
+    const { rows } = await sql<{ id: number; user_id: string }>`
+      select id, user_id from membership_grants where expires_at <= ${now}::timestamptz
+      order by expires_at limit ${limit}`.execute(running.db);
+    await lockPeople(running.db, people(rows));
+    const changes = await deleteExpired(
+      running,
+      now,
+      rows.map((row) => row.id),
+    );
     await follow(running, "remove", changes, { mark: true, reason: "the grant expired" });
     return changes.length;
   });
@@ -182,6 +187,11 @@ export async function endGrantsOfSource(
   source_id: string,
   reason: string,
 ): Promise<readonly MembershipChange[]> {
+  const { rows } = await sql<{ user_id: string }>`
+    select distinct user_id from membership_grants where kind = ${kind} and source_id = ${source_id}`.execute(
+    running.db,
+  );
+  await lockPeople(running.db, people(rows));
   const changes = await deleteGrants(running, { kind, source_id });
   await follow(running, "remove", changes, { mark: true, reason, urgency: priority.wave });
   return distinct(changes);
@@ -327,12 +337,8 @@ function judgeType(type: GroupType, name: string, kind: string | undefined): Ref
   return undefined;
 }
 
-async function missingUser(running: Running, user_ids: readonly string[]): Promise<Refusal | undefined> {
-  const { rows } = await sql<{ id: string }>`
-    select w.id from unnest(${[...new Set(user_ids)]}::text[]) as w(id)
-    where not exists (select from users u where u.id = w.id) limit 1`.execute(running.db);
-  const missing = rows[0]?.id;
-  return missing === undefined
-    ? undefined
-    : { refused: `there is no user ${missing}; they may have been deleted`, code: "not_found", place: missing };
+const people = (changes: readonly Readonly<{ user_id: string }>[]) => changes.map((change) => change.user_id);
+
+function noSuchUser(id: string): Refusal {
+  return { refused: `there is no user ${id}; they may have been deleted`, code: "not_found", place: id };
 }

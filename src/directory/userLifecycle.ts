@@ -21,13 +21,13 @@ import type { Credentials } from "../store/tables.ts";
 import { type Command, log, logAll, priority, type Running, run } from "./command.ts";
 import { takeDepartures } from "./departures.ts";
 import { dependents } from "./dependents.ts";
+import { lockUsers } from "./locks.ts";
 import { type Mark, markDirtyEach } from "./marks.ts";
 import { markPushesDue } from "./memberships.ts";
 import { hashPassword, judgePassword, type NewPassword, oneTimeToken } from "./password.ts";
 import { forgetPasswords, keepPasswords, type PasswordKeeping } from "./passwordKeeping.ts";
 import type { StoredUser } from "./userQueries.ts";
 import { stateOf, userTarget } from "./userState.ts";
-import { lockUsers } from "./users.ts";
 
 /** An event that someone who exists can have. */
 export type UserEvent = Exclude<LifecycleEvent, { kind: "create" | "delete" }>;

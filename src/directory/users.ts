@@ -11,10 +11,11 @@ import { type Change, diffProfiles } from "../core/diff.ts";
 import { transition } from "../core/lifecycle.ts";
 import { mergeProfile } from "../core/schema.ts";
 import type { Profile, Refusal, Schema, UserStatus, Value } from "../core/types.ts";
-import { type Database, isRefusal, sql, violatedUnique } from "../store/database.ts";
+import { isRefusal, sql, violatedUnique } from "../store/database.ts";
 import type { Credentials, Provenance } from "../store/tables.ts";
 import { type Command, logAll, priority, type Running, run } from "./command.ts";
 import { dependents } from "./dependents.ts";
+import { lockUsers } from "./locks.ts";
 import { type Mark, markDirtyEach } from "./marks.ts";
 import { grantMemberships } from "./memberships.ts";
 import { hashPassword, judgePassword, type NewPassword } from "./password.ts";
@@ -24,6 +25,8 @@ import { readSetting } from "./settings.ts";
 import { findTaken, refusalOfConstraint } from "./uniqueness.ts";
 import type { StoredUser } from "./userQueries.ts";
 import { userTarget } from "./userState.ts";
+
+export { lockUsers } from "./locks.ts";
 
 /** A person to create. `activate` (default true) gives the status of okta-lifecycle 1.2; with a start ahead they wait. */
 export type NewUser = Readonly<{
@@ -300,13 +303,6 @@ export function updateUsersEach(
       return { user, changed: saved.has(change.id), changes: diffs.get(change.id) ?? [] };
     });
   });
-}
-
-/** Locks people in order of id, so that two bulk commands never wait for each other crosswise. */
-export async function lockUsers(db: Database, ids: readonly string[]): Promise<ReadonlyMap<string, StoredUser>> {
-  const { rows } = await sql<StoredUser>`
-    select * from users where id = any(${[...new Set(ids)]}::text[]) order by id for no key update`.execute(db);
-  return new Map(rows.map((row) => [row.id, row]));
 }
 
 function notFound(id: string): Refusal {
