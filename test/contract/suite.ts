@@ -113,7 +113,8 @@ export function contract(adapter: Adapter): void {
       return { id: made.id, was: made.account ?? (await running.connector.read(context(), made.id))! };
     };
     connection(() => running);
-    accounts(() => running, adapter.quirks, make);
+    looking(() => running, adapter.quirks, make);
+    life(() => running, adapter.quirks, make);
     attributes(() => running, adapter.quirks, make);
     list(() => running, adapter.quirks, make);
     groups(() => running, adapter.quirks, make);
@@ -147,7 +148,7 @@ function connection(get: Get): void {
   });
 }
 
-function accounts(get: Get, quirks: Quirks, make: Make): void {
+function looking(get: Get, quirks: Quirks, make: Make): void {
   it("creates an account that can be read and found, with every letter as it was", async () => {
     const { connector } = get();
     const made = await connector.create(context(), { profile: person("anna-ß-李"), enabled: true, key: "key-1" });
@@ -178,7 +179,9 @@ function accounts(get: Get, quirks: Quirks, make: Make): void {
     const found = await get().connector.find(context(), { attribute: "userName", value: "CAPITALS@Example.com" });
     expect(found.map((one) => one.id)).toEqual([id]);
   });
+}
 
+function life(get: Get, quirks: Quirks, make: Make): void {
   it("creates an account disabled if it is to be", async () => {
     const { connector } = get();
     const made = await connector.create(context(), { profile: person("off"), enabled: false, key: "key-off" });
@@ -287,6 +290,14 @@ function attributes(get: Get, quirks: Quirks, make: Make): void {
       phoneNumber: "1",
       email: "blind2@example.com",
     });
+  });
+
+  it("changes what it wrongly believes to be there", async () => {
+    const { connector } = get();
+    const { id, was } = await make("mistaken");
+    const believed = { ...was, profile: { ...was.profile, phoneNumber: "1" } };
+    await connector.update(context(), id, { set: { phoneNumber: "2" }, was: believed });
+    expect((await connector.read(context(), id))?.profile["phoneNumber"]).toBe("2");
   });
 
   it("refuses an attribute that the app has not got, by name", async () => {

@@ -100,6 +100,29 @@ type Parts = Readonly<{
   put(id: string, account: FakeAccount | null): void;
 }>;
 
+/** The reading half of the connector. */
+function reads({ accounts, desk, can, schema }: Parts) {
+  const rows = (stale: boolean) => (stale ? accounts.lagging() : accounts.rows);
+  return {
+    test: (ctx) => desk.look(ctx, "test", null, () => undefined),
+    schema: (ctx) => desk.look(ctx, "schema", null, () => schema),
+    list: (ctx, page) => desk.look(ctx, "list", null, (mode) => fakePage(accounts, page, mode, shown, can.changes)),
+    read: (ctx, id) =>
+      desk.look(ctx, "read", id, ({ stale }) => {
+        const row = rows(stale).get(id);
+        return row === undefined ? null : shown(id, row);
+      }),
+    find: (ctx, key) =>
+      desk.look(ctx, "find", null, ({ stale }) => {
+        const by = schema.attributes.find((one) => one.name === key.attribute);
+        if (by === undefined) throw new ConnectorFault("invalid", `The app has no attribute ${key.attribute}`);
+        return [...rows(stale)]
+          .filter(([, row]) => sameValue(by, row.profile[by.name], key.value))
+          .map(([id, row]) => shown(id, row));
+      }),
+  } satisfies Partial<Connector>;
+}
+
 /** The writing half of the connector. */
 function writes({ accounts, desk, can, schema, options, nextId, put }: Parts) {
   const unique = (id: string | null, profile: Profile) => {
@@ -171,26 +194,12 @@ export function fakeApp(options: FakeOptions): FakeApp {
       groups.put(group_id, { ...group, members: new Set([...group.members].filter((member) => member !== id)) });
     }
   };
+  const parts: Parts = { accounts, desk: front, can, schema, options, nextId, put };
   const connector: Connector = {
     kind: "fake",
     can,
-    test: (ctx) => front.look(ctx, "test", null, () => undefined),
-    schema: (ctx) => front.look(ctx, "schema", null, () => schema),
-    list: (ctx, page) => front.look(ctx, "list", null, (mode) => fakePage(accounts, page, mode, shown, can.changes)),
-    read: (ctx, id) =>
-      front.look(ctx, "read", id, ({ stale }) => {
-        const row = (stale ? accounts.lagging() : accounts.rows).get(id);
-        return row === undefined ? null : shown(id, row);
-      }),
-    find: (ctx, key) =>
-      front.look(ctx, "find", null, ({ stale }) => {
-        const by = schema.attributes.find((one) => one.name === key.attribute);
-        if (by === undefined) throw new ConnectorFault("invalid", `The app has no attribute ${key.attribute}`);
-        return [...(stale ? accounts.lagging() : accounts.rows)]
-          .filter(([, row]) => sameValue(by, row.profile[by.name], key.value))
-          .map(([id, row]) => shown(id, row));
-      }),
-    ...writes({ accounts, desk: front, can, schema, options, nextId, put }),
+    ...reads(parts),
+    ...writes(parts),
     ...(can.groups
       ? {
           groups: fakeGroups(groups, accounts, front, {

@@ -16,6 +16,22 @@ function checkName(groups: Shelf<FakeGroup>, id: string | null, name: string): v
   }
 }
 
+type Delta = Readonly<{ add: readonly string[]; remove: readonly string[] }>;
+
+/** The members after a change, and what became of each. A torn write does half of the additions and nothing else. */
+function changedMembers(group: FakeGroup, delta: Delta, accounts: Shelf<FakeAccount>, partial: boolean) {
+  const members = new Set(group.members);
+  const add = partial ? delta.add.slice(0, Math.ceil(delta.add.length / 2)) : delta.add;
+  const remove = partial ? [] : delta.remove;
+  const added = add.map((id): MemberResult => {
+    if (!accounts.rows.has(id)) return { id, fault: "not_found", detail: "the app has no such account" };
+    members.add(id);
+    return { id };
+  });
+  for (const id of remove) members.delete(id);
+  return { members, results: [...added, ...remove.map((id): MemberResult => ({ id }))] };
+}
+
 /** @param options.members_max changes per request; one more is refused whole, as real apps do */
 export function fakeGroups(
   groups: Shelf<FakeGroup>,
@@ -74,20 +90,7 @@ export function fakeGroups(
         if (delta.add.length + delta.remove.length > options.members_max) {
           throw new ConnectorFault("invalid", `More than ${options.members_max} members in one request`);
         }
-        const members = new Set(group.members);
-        const results: MemberResult[] = [];
-        const add = partial ? delta.add.slice(0, Math.ceil(delta.add.length / 2)) : delta.add;
-        for (const member of add) {
-          const there = accounts.rows.has(member);
-          if (there) members.add(member);
-          results.push(
-            there ? { id: member } : { id: member, fault: "not_found", detail: "the app has no such account" },
-          );
-        }
-        for (const member of partial ? [] : delta.remove) {
-          members.delete(member);
-          results.push({ id: member });
-        }
+        const { members, results } = changedMembers(group, delta, accounts, partial);
         put(id, { ...group, members });
         return results;
       }),
