@@ -120,6 +120,10 @@ test("inherited properties are not attributes", () => {
   expect(evaluated("user.address.__proto__.constructor.name", { address: {} })).toBeNull();
   const polluted = JSON.parse('{"__proto__": {"firstName": "evil"}}') as Facts["user"];
   expect(evaluated("user.firstName", polluted)).toBeNull();
+  const inherited = Object.create({ firstName: "evil", level: 9, roles: ["admin"] }) as Facts["user"];
+  expect(evaluated("user.firstName", inherited)).toBeNull();
+  expect(evaluated("user.level", inherited)).toBeNull();
+  expect(evaluated("Arrays.size(user.roles)", inherited)).toBe(0);
   expect(evaluated("user.firstName", Object.create(null) as Facts["user"])).toBeNull();
 });
 
