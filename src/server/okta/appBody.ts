@@ -58,6 +58,26 @@ const modes: Readonly<Record<string, Readonly<{ credentials?: Tree; settings?: T
   OPENID_CONNECT: { settings: { oauthClient: oauth } },
 };
 
+const nothing = (...names: readonly string[]): Tree => Object.fromEntries(names.map((name) => [name, null]));
+
+/** What Okta shows of an app's own settings where a client left them out, by the template it was made from. */
+const templates: Readonly<Record<string, Tree>> = {
+  template_swa: nothing("loginUrlRegex", "redirectUrl", "checkbox"),
+  template_swa3field: nothing("loginUrlRegex", "redirectUrl"),
+  template_basic_auth: nothing("loginUrlRegex"),
+  template_sps: nothing(
+    ...[
+      "optionalField1",
+      "optionalField1Value",
+      "optionalField2",
+      "optionalField2Value",
+      "optionalField3",
+      "optionalField3Value",
+    ],
+  ),
+  pagerduty: nothing("adminUserId"),
+};
+
 /** An app as `GET /api/v1/apps/{id}` gives it. `kind` is ours: which connector it has. No self link, as in Okta. */
 export function appBody(app: App, base: string) {
   const kept = app.settings as KeptSettings;
@@ -109,7 +129,8 @@ export function appBody(app: App, base: string) {
         },
         given,
       ),
-      app: app.kind === "none" ? (given["app"] ?? {}) : app.config,
+      app:
+        app.kind === "none" ? overlay(templates[app.name] ?? {}, isTree(given["app"]) ? given["app"] : {}) : app.config,
     },
     _links: links(app, base),
   };

@@ -1,8 +1,17 @@
 /** /api/v1/apps/{id}/groups: which groups give an app, in which order, with which values. */
 import { z } from "zod";
-import type { Profile } from "../../core/types.ts";
-import { assignGroups, assignmentsOf, type GroupAssignment, unassignGroups } from "../../directory/groupAssignments.ts";
+import type { Profile, Refusal } from "../../core/types.ts";
+import { type Command, run } from "../../directory/command.ts";
+import {
+  assignGroups,
+  assignmentsOf,
+  type GroupAssignment,
+  type NewGroupAssignment,
+  orderGroups,
+  unassignGroups,
+} from "../../directory/groupAssignments.ts";
 import { getGroup } from "../../directory/groupQueries.ts";
+import { isRefusal } from "../../store/database.ts";
 import { type Api, about, commandOf, type Server } from "../api.ts";
 import { found, invalid, must } from "../errors.ts";
 import { afterOf, limitOf, page } from "../paging.ts";
@@ -72,16 +81,14 @@ export function appGroupRoutes(server: Server, api: Api): void {
       const app = await oneApp(api, request.params.app_id);
       const group = await oneGroup(api, request.params.group_id);
       const { priority, profile } = request.body ?? {};
-      const [made] = must(
-        await assignGroups(commandOf(api, request), app.id, [
-          {
-            group_id: group.id,
-            ...(priority === undefined ? {} : { priority }),
-            ...(profile ? { profile: profileOf(profile) } : {}),
-          },
-        ]),
+      const made = must(
+        await assignAt(commandOf(api, request), app.id, {
+          group_id: group.id,
+          ...(priority === undefined ? {} : { priority }),
+          ...(profile ? { profile: profileOf(profile) } : {}),
+        }),
       );
-      return appGroupBody(found(made, group.id, "AppGroup"), request.base_url);
+      return appGroupBody(made, request.base_url);
     },
   );
 
@@ -97,10 +104,8 @@ export function appGroupRoutes(server: Server, api: Api): void {
     async (request) => {
       const before = await oneAssignment(api, request.params);
       const next = patched(before, request.body);
-      const [made] = must(
-        await assignGroups(commandOf(api, request), before.app_id, [{ group_id: before.group_id, ...next }]),
-      );
-      return appGroupBody(found(made, before.group_id, "AppGroup"), request.base_url);
+      const made = must(await assignAt(commandOf(api, request), before.app_id, { group_id: before.group_id, ...next }));
+      return appGroupBody(made, request.base_url);
     },
   );
 
@@ -113,6 +118,30 @@ export function appGroupRoutes(server: Server, api: Api): void {
       return reply.code(204).send();
     },
   );
+}
+
+/** Assigns, and like Okta gives the newcomer the place it asks for: who was there moves down. */
+function assignAt(
+  command: Command,
+  app_id: string,
+  assignment: NewGroupAssignment,
+): Promise<GroupAssignment | Refusal> {
+  const { group_id, priority } = assignment;
+  return run<GroupAssignment>(command, async (running) => {
+    const made = await assignGroups(running, app_id, [assignment]);
+    if (isRefusal(made)) return made;
+    const all = await assignmentsOf(running.db, app_id);
+    const taken = priority !== undefined && all.some((one) => one.priority === priority && one.group_id !== group_id);
+    if (taken) {
+      const others = all.filter((one) => one.group_id !== group_id);
+      const place = others.findIndex((one) => one.priority >= priority);
+      const order = others.map((one) => one.group_id).toSpliced(place, 0, group_id);
+      const moved = await orderGroups(running, app_id, order);
+      if (isRefusal(moved)) return moved;
+    }
+    const [now] = await assignmentsOf(running.db, app_id, [group_id]);
+    return now ?? { refused: `group ${group_id} is not assigned`, code: "not_found" };
+  });
 }
 
 async function oneAssignment(api: Api, { app_id, group_id }: z.infer<typeof params>): Promise<GroupAssignment> {

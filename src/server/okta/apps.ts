@@ -179,10 +179,11 @@ export function configOf(settings: AppInput["settings"]): Config {
 function keptOf(input: AppInput, kind: string): Config {
   const { app, ...rest } = (input.settings ?? {}) as Record<string, Value>;
   const settings = kind === "none" && app !== undefined ? { ...rest, app } : rest;
-  const { password: _, ...credentials } = (input.credentials ?? {}) as Record<string, Value>;
+  const { password, ...credentials } = (input.credentials ?? {}) as Record<string, Value>;
+  if (password !== undefined && password !== null) credentials["password"] = {};
   const client = credentials["oauthClient"];
   if (typeof client === "object" && client !== null && !Array.isArray(client)) {
-    const { client_secret: __, ...plain } = client as Record<string, Value>;
+    const { client_secret: _, ...plain } = client as Record<string, Value>;
     credentials["oauthClient"] = plain;
   }
   const kept: KeptSettings = {

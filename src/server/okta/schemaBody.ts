@@ -91,7 +91,7 @@ export function attributeBody(attribute: Attribute, extra: Tree | undefined): Tr
 /** A whole schema, `_links` left to the caller. */
 export function schemaBody(schema: StoredSchema, extras: Extras, head: Tree, base: string) {
   const part = (which: readonly Attribute[]) =>
-    Object.fromEntries(which.map((attribute) => [attribute.name, attributeBody(attribute, extras[attribute.name])]));
+    Object.fromEntries(which.map((one) => [one.name, attributeBody(described(one, head), extras[one.name])]));
   const required = (which: readonly Attribute[]) => which.filter((one) => one.required).map(({ name }) => name);
   const own = schema.attributes.filter((attribute) => attribute.base);
   const custom = schema.attributes.filter((attribute) => !attribute.base);
@@ -108,6 +108,12 @@ export function schemaBody(schema: StoredSchema, extras: Extras, head: Tree, bas
     type: "object",
     properties: { profile: { allOf: [{ $ref: "#/definitions/custom" }, { $ref: "#/definitions/base" }] } },
   };
+}
+
+/** Okta describes the base attributes of groups, and those of users not. */
+function described(attribute: Attribute, head: Tree): Attribute {
+  const plain = head["name"] === "group" && attribute.base && attribute.description === undefined;
+  return plain ? { ...attribute, description: attribute.title ?? attribute.name } : attribute;
 }
 
 export const userSchemaHead = {

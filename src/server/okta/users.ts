@@ -2,11 +2,13 @@
  * /api/v1/users: finding, making, changing and deleting people (okta-api 4.1). Their life cycle is userLifecycle.ts,
  * their passwords credentials.ts, their form userBody.ts.
  */
+import { setTimeout as sleep } from "node:timers/promises";
 import { sql } from "kysely";
 import { z } from "zod";
+import type { Refusal } from "../../core/types.ts";
 import { run } from "../../directory/command.ts";
 import { changeRecovery } from "../../directory/recovery.ts";
-import { deleteUser, transitionUser } from "../../directory/userLifecycle.ts";
+import { type Deletion, deleteUser, transitionUser } from "../../directory/userLifecycle.ts";
 import { getUser, groupsOf, listUsers, type StoredUser } from "../../directory/userQueries.ts";
 import { createUsers, type UserChange, updateUsers } from "../../directory/users.ts";
 import { isRefusal } from "../../store/database.ts";
@@ -14,10 +16,14 @@ import { type Api, about, commandOf, type Server } from "../api.ts";
 import { ApiError, found, invalid, must } from "../errors.ts";
 import { afterOf, cursor, page, readCursor, setLinks } from "../paging.ts";
 import { groupBody } from "./groupBody.ts";
+import { date } from "./links.ts";
 import { ownerBody } from "./me.ts";
 import { filterUsers, searchUsers, sortUsers } from "./search.ts";
 import { userBody } from "./userBody.ts";
 import { type CredentialsInput, new_user, passwordOf, profileOf, user_change } from "./userInput.ts";
+
+const deletion_tries = 20;
+const deletion_wait_ms = 250;
 
 export const user_params = z.object({
   user_id: z.string().min(1).max(200).describe("Id, login, or login without its @domain"),
@@ -115,7 +121,7 @@ export function userRoutes(server: Server, api: Api): void {
     about("users", "Deactivate a person; delete one who is deactivated", { params: user_params }),
     async (request, reply) => {
       const { id } = await oneUser(api, request.params.user_id);
-      must(await deleteUser(commandOf(api, request), id));
+      must(await deleteWhenGone(() => deleteUser(commandOf(api, request), id)));
       return reply.code(204).send();
     },
   );
@@ -130,7 +136,38 @@ export function userRoutes(server: Server, api: Api): void {
     },
   );
 
+  server.get(
+    "/api/v1/users/:user_id/roles",
+    about("users", "The administrator roles of a person", { params: user_params }),
+    async (request) => {
+      const user = await oneUser(api, request.params.user_id);
+      return user.super_admin ? [superAdministrator(user, request.base_url)] : [];
+    },
+  );
+
   emptyLists(server, api);
+}
+
+function superAdministrator(user: StoredUser, base: string) {
+  return {
+    id: `ra1${user.id.slice(3)}`,
+    label: "Super Administrator",
+    type: "SUPER_ADMIN",
+    status: "ACTIVE",
+    created: date(user.created_at),
+    lastUpdated: date(user.created_at),
+    assignmentType: "USER",
+    _links: { assignee: { href: `${base}/api/v1/users/${user.id}` } },
+  };
+}
+
+/** A person is forgotten once their accounts are off, which takes the engine a moment: clients of Okta do not try again. */
+async function deleteWhenGone(deletion: () => Promise<Deletion | Refusal>): Promise<Deletion | Refusal> {
+  for (let tries = 1; ; tries++) {
+    const outcome = await deletion();
+    if (!isRefusal(outcome) || outcome.code !== "stale" || tries >= deletion_tries) return outcome;
+    await sleep(deletion_wait_ms);
+  }
 }
 
 type ListQuery = z.infer<typeof list_query>;
