@@ -13,18 +13,22 @@ import SCIMMYRouters from "scimmy-routers";
 import { hostOptions, listening, ready } from "./host.ts";
 
 type Row = Record<string, unknown> & { id: string };
-type Named = Readonly<{ id?: string; filter?: { match(rows: Row[]): Row[] } }>;
+type Named = Readonly<{ id?: string; filter?: { expression: string; match(rows: Row[]): Row[] } }>;
 
 const users = new Map<string, Row>();
 const groups = new Map<string, Row>();
 
-function taken(rows: Map<string, Row>, attribute: string, id: string | undefined, value: unknown): boolean {
-  const lower = `${value}`.toLowerCase();
-  return [...rows.values()].some((row) => row.id !== id && `${row[attribute]}`.toLowerCase() === lower);
-}
-
 /** The three things a scimmy resource needs, over a Map. `unique`: the attribute that no two rows share. */
 function handlers(rows: Map<string, Row>, unique: string) {
+  /** Lower-cased unique value → id, so that a company of thousands is not read through for each of them. */
+  const index = new Map<string, string>();
+  const keyOf = (row: Record<string, unknown> | null) => `${row?.[unique]}`.toLowerCase();
+  const candidates = (expression: string): Row[] => {
+    const parts = /^(\w+) eq "([^"\\]*)"$/.exec(expression);
+    if (parts?.[1]?.toLowerCase() !== unique.toLowerCase()) return [...rows.values()];
+    const row = rows.get(index.get(parts[2]!.toLowerCase()) ?? "");
+    return row === undefined ? [] : [row];
+  };
   const known = (id: string): Row => {
     const row = rows.get(id);
     if (row === undefined) throw new SCIMMY.Types.Error(404, "", `Resource ${id} not found`);
@@ -34,23 +38,27 @@ function handlers(rows: Map<string, Row>, unique: string) {
     ingress(resource: Named, data: Record<string, unknown>): Row {
       const plain = JSON.parse(JSON.stringify(data)) as Record<string, unknown>;
       const was = resource.id === undefined ? null : known(resource.id);
-      if (taken(rows, unique, resource.id, plain[unique])) {
+      const holder = index.get(keyOf(plain));
+      if (holder !== undefined && holder !== resource.id) {
         throw new SCIMMY.Types.Error(409, "uniqueness", `The ${unique} ${plain[unique]} is taken`);
       }
       const now = new Date().toISOString();
       const created = (was?.["meta"] as { created?: string } | undefined)?.created ?? now;
       const row: Row = { ...plain, id: was?.id ?? randomUUID(), meta: { created, lastModified: now } };
+      if (was !== null) index.delete(keyOf(was));
+      index.set(keyOf(row), row.id);
       rows.set(row.id, row);
       return row;
     },
     egress(resource: Named): Row | Row[] {
       if (resource.id !== undefined) return known(resource.id);
-      const all = [...rows.values()];
-      return resource.filter === undefined ? all : resource.filter.match(all);
+      const { filter } = resource;
+      return filter === undefined ? [...rows.values()] : filter.match(candidates(filter.expression));
     },
     degress(resource: Named): void {
-      known(resource.id ?? "");
-      rows.delete(resource.id ?? "");
+      const row = known(resource.id ?? "");
+      index.delete(keyOf(row));
+      rows.delete(row.id);
     },
   };
 }
