@@ -110,7 +110,8 @@ async function loadEveryone(db: Database): Promise<GroupFact> {
   const { rows } = await sql<{ id: string; profile: Profile }>`
     select id, profile from groups where type = 'BUILT_IN' order by id limit 1`.execute(db);
   const row = rows[0];
-  if (row === undefined) throw new Error("the group Everyone is missing: start a node once, it makes what every installation has");
+  if (row === undefined)
+    throw new Error("the group Everyone is missing: start a node once, it makes what every installation has");
   return { id: row.id, name: "Everyone", type: "BUILT_IN", source_id: null, profile: row.profile };
 }
 

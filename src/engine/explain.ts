@@ -14,7 +14,13 @@ import type { Actor, Target } from "../store/tables.ts";
 import { nameReasons, type Reason } from "./reasons.ts";
 
 /** Where a user's value came from: the source app's row, as it was last read. */
-export type Origin = Readonly<{ attribute: string; value: Value; source: string; external_id: string | null; row: Profile | null }>;
+export type Origin = Readonly<{
+  attribute: string;
+  value: Value;
+  source: string;
+  external_id: string | null;
+  row: Profile | null;
+}>;
 
 /** One attribute of the account. */
 export type ExplainedAttribute = Readonly<{
@@ -37,12 +43,28 @@ export type ExplainedOperation = Readonly<{
   finished_at: Date;
 }>;
 
-export type ExplainedEvent = Readonly<{ seq: number; at: Date; type: string; actor: string; targets: readonly string[]; reason: string | null; detail: Value }>;
+export type ExplainedEvent = Readonly<{
+  seq: number;
+  at: Date;
+  type: string;
+  actor: string;
+  targets: readonly string[];
+  reason: string | null;
+  detail: Value;
+}>;
 
 export type Explanation = Readonly<{
   user: Readonly<{ id: string; login: string; status: string }>;
   app: Readonly<{ id: string; label: string }>;
-  account: Readonly<{ id: string; external_id: string | null; assigned: boolean; enabled_wanted: boolean | null; enabled: boolean | null; synced_at: Date | null; error: string | null }> | null;
+  account: Readonly<{
+    id: string;
+    external_id: string | null;
+    assigned: boolean;
+    enabled_wanted: boolean | null;
+    enabled: boolean | null;
+    synced_at: Date | null;
+    error: string | null;
+  }> | null;
   why: readonly Reason[];
   attributes: readonly ExplainedAttribute[];
   operations: readonly ExplainedOperation[];
@@ -65,9 +87,15 @@ const operations_max = 10;
 const chain_max = 20;
 
 /** Explains a user's account in an app; with `attribute`, only that one. Ids, login and label are accepted. */
-export async function explainAccount(db: Database, user: string, app: string, attribute?: string): Promise<Explanation | Refusal> {
+export async function explainAccount(
+  db: Database,
+  user: string,
+  app: string,
+  attribute?: string,
+): Promise<Explanation | Refusal> {
   const person = await getUser(db, user);
-  if (person === undefined) return { refused: `there is no user ${user.slice(0, 200)}`, code: "not_found", place: "user" };
+  if (person === undefined)
+    return { refused: `there is no user ${user.slice(0, 200)}`, code: "not_found", place: "user" };
   const found = await appByIdOrLabel(db, app);
   if (found === undefined) return { refused: `there is no app ${app.slice(0, 200)}`, code: "not_found", place: "app" };
   const { rows } = await sql<AccountRow>`
@@ -78,7 +106,11 @@ export async function explainAccount(db: Database, user: string, app: string, at
   const reasons = await nameReasons(db, grants);
   const attributes = account ? await explainAttributes(db, person, found.id, account, attribute) : [];
   if (attribute !== undefined && account && attributes.length === 0) {
-    return { refused: `${found.label} has no attribute ${attribute.slice(0, 100)}`, code: "not_found", place: "attribute" };
+    return {
+      refused: `${found.label} has no attribute ${attribute.slice(0, 100)}`,
+      code: "not_found",
+      place: "attribute",
+    };
   }
   const operations = account ? await lastOperations(db, account.id) : [];
   return {
@@ -121,7 +153,13 @@ async function explainAttributes(
     const want = account.want?.profile[name] ?? null;
     const have = account.have?.profile[name] ?? null;
     if (only === undefined && line === undefined && want === null && have === null) return [];
-    const from = given.has(name) ? "assignment" : line === undefined ? "unmanaged" : line.line.push === "create" ? "kept" : "mapping";
+    const from = given.has(name)
+      ? "assignment"
+      : line === undefined
+        ? "unmanaged"
+        : line.line.push === "create"
+          ? "kept"
+          : "mapping";
     return [
       {
         attribute: name,
@@ -137,7 +175,12 @@ async function explainAttributes(
 }
 
 /** Attributes whose value came with a grant. */
-async function assignedValues(db: Database, user_id: string, app_id: string, grants: readonly AccountGrant[]): Promise<ReadonlySet<string>> {
+async function assignedValues(
+  db: Database,
+  user_id: string,
+  app_id: string,
+  grants: readonly AccountGrant[],
+): Promise<ReadonlySet<string>> {
   const groups = grants.filter((grant) => grant.scope === "GROUP").map((grant) => grant.source_id);
   const { rows } = await sql<{ profile: Profile }>`
     select profile from group_assignments where app_id = ${app_id} and group_id = any(${groups}::text[])
@@ -175,7 +218,15 @@ async function lastOperations(db: Database, account_id: string): Promise<readonl
 
 /** The newest event of this user and app, and what caused it, and what caused that, to the beginning. */
 async function causes(db: Database, user_id: string, app_id: string): Promise<readonly ExplainedEvent[]> {
-  const { rows } = await sql<{ seq: number; published_at: Date; type: string; actor: Actor; targets: readonly Target[]; reason: string | null; detail: Value }>`
+  const { rows } = await sql<{
+    seq: number;
+    published_at: Date;
+    type: string;
+    actor: Actor;
+    targets: readonly Target[];
+    reason: string | null;
+    detail: Value;
+  }>`
     with recursive chain as (
       (select e.*, 1 as depth from events e where e.user_id = ${user_id} and e.app_id = ${app_id} order by e.seq desc limit 1)
       union all

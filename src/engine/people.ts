@@ -135,7 +135,11 @@ function recordOf(company: Company, now: Date, user: UserFacts, rows: Rows): Per
     groups: [...seen.values()],
     org: company.org,
     account: (name) => profileIn(company.by_name.get(name)),
-    accounts_of: (kind) => company.directories(kind).map(profileIn).filter((profile) => profile !== null),
+    accounts_of: (kind) =>
+      company
+        .directories(kind)
+        .map(profileIn)
+        .filter((profile) => profile !== null),
     app_named: (name) => company.properties.get(company.by_name.get(name) ?? "") ?? null,
     manager: () => rows.manager,
     now,

@@ -10,8 +10,8 @@ import type { Profile, Refusal } from "../core/types.ts";
 import { loadMappings } from "../directory/mappings.ts";
 import { getUser } from "../directory/userQueries.ts";
 import { type Company, loadCompany } from "./company.ts";
-import { nameReasons, type Reason } from "./reasons.ts";
 import { loadPeople, type PersonRecord, type Supposed } from "./people.ts";
+import { nameReasons, type Reason } from "./reasons.ts";
 import type { World } from "./world.ts";
 
 /** One app's part of a preview. `why`: the grants with names; `changes` carry the expression that gives each value. */
@@ -29,7 +29,10 @@ export type PreviewStep = Readonly<{
 export type Preview = Readonly<{
   user_id: string;
   login: string;
-  groups: Readonly<{ join: readonly Readonly<{ group: string; rule: string }>[]; leave: readonly Readonly<{ group: string; rule: string }>[] }>;
+  groups: Readonly<{
+    join: readonly Readonly<{ group: string; rule: string }>[];
+    leave: readonly Readonly<{ group: string; rule: string }>[];
+  }>;
   steps: readonly PreviewStep[];
 }>;
 
@@ -44,15 +47,26 @@ export async function previewUser(world: World, user: string, supposed: Supposed
   const moves = ruleMoves(company.rules, record);
   const settled = settle(company, record, moves);
   const desired = desiredAccounts(settled.person, company.apps);
-  const reasons = await nameReasons(world.db, desired.flatMap((one) => one.grants));
+  const reasons = await nameReasons(
+    world.db,
+    desired.flatMap((one) => one.grants),
+  );
   const steps: PreviewStep[] = [];
   for (const one of desired) steps.push(await stepOf(world, company, record, one, reasons));
   const named = (rows: readonly { group_id: string; rule_id: string }[]) =>
     rows.map(({ group_id, rule_id }) => {
       const rule = company.rules.find((each) => each.id === rule_id);
-      return { group: rule?.targets.find((target) => target.id === group_id)?.name ?? group_id, rule: rule?.name ?? rule_id };
+      return {
+        group: rule?.targets.find((target) => target.id === group_id)?.name ?? group_id,
+        rule: rule?.name ?? rule_id,
+      };
     });
-  return { user_id: record.id, login: record.login, groups: { join: named(moves.add), leave: named(moves.remove) }, steps };
+  return {
+    user_id: record.id,
+    login: record.login,
+    groups: { join: named(moves.add), leave: named(moves.remove) },
+    steps,
+  };
 }
 
 /** The person as they will be once the rules have spoken. */
@@ -62,17 +76,25 @@ function settle(company: Company, record: PersonRecord, moves: ReturnType<typeof
     groups.set(group_id, [...(groups.get(group_id) ?? []), { kind: "rule", source_id: rule_id }]);
   }
   for (const { group_id, rule_id } of moves.remove) {
-    const left = (groups.get(group_id) ?? []).filter((grant) => !(grant.kind === "rule" && grant.source_id === rule_id));
+    const left = (groups.get(group_id) ?? []).filter(
+      (grant) => !(grant.kind === "rule" && grant.source_id === rule_id),
+    );
     if (left.length > 0) groups.set(group_id, left);
     else groups.delete(group_id);
   }
   const targets = new Map(company.rules.flatMap((rule) => rule.targets.map((target) => [target.id, target])));
   const facts = {
     ...record.facts,
-    groups: [...groups.keys()].flatMap((id) => record.facts.groups.find((group) => group.id === id) ?? targets.get(id) ?? []),
+    groups: [...groups.keys()].flatMap(
+      (id) => record.facts.groups.find((group) => group.id === id) ?? targets.get(id) ?? [],
+    ),
   };
   const before = record.person;
-  const person = { ...before, groups, facts: (app: (typeof company.apps)[number]) => ({ ...before.facts(app), groups: facts.groups }) };
+  const person = {
+    ...before,
+    groups,
+    facts: (app: (typeof company.apps)[number]) => ({ ...before.facts(app), groups: facts.groups }),
+  };
   return { ...record, groups, facts, person };
 }
 
@@ -92,11 +114,20 @@ async function stepOf(
     problems: desired.errors.map((error) => `${error.attribute}: ${error.message}`),
   };
   if (!company.external.has(desired.app_id)) {
-    return { ...base, rune: desired.assigned ? "+" : "-", step: "local", enabled: desired.want?.enabled ?? null, changes: [] };
+    return {
+      ...base,
+      rune: desired.assigned ? "+" : "-",
+      step: "local",
+      enabled: desired.want?.enabled ?? null,
+      changes: [],
+    };
   }
   if (desired.release) return { ...base, rune: "○", step: "release", enabled: null, changes: [] };
-  const app = await world.app(desired.app_id).catch((error: unknown) => (error instanceof Error ? error.message : String(error)));
-  if (typeof app === "string") return { ...base, rune: "!", step: "unsupported", enabled: null, changes: [], problems: [...base.problems, app] };
+  const app = await world
+    .app(desired.app_id)
+    .catch((error: unknown) => (error instanceof Error ? error.message : String(error)));
+  if (typeof app === "string")
+    return { ...base, rune: "!", step: "unsupported", enabled: null, changes: [], problems: [...base.problems, app] };
   const step = plan(desired.want, account?.have ?? null, {
     can: app.connector.can,
     attributes: app.attributes,
@@ -109,7 +140,8 @@ async function stepOf(
     step: step.kind,
     enabled: step.kind === "create" ? step.enabled : step.kind === "update" ? (step.enabled ?? null) : null,
     changes: changesOf(step).map((change) => ({ ...change, expression: expression(change.attribute) })),
-    problems: step.kind === "unsupported" ? [...base.problems, `${app.label} does not offer ${step.missing}`] : base.problems,
+    problems:
+      step.kind === "unsupported" ? [...base.problems, `${app.label} does not offer ${step.missing}`] : base.problems,
   };
 }
 

@@ -193,8 +193,8 @@ async function write(
   const { connector } = app;
   const after = apply(step, seen.have);
   if (step.kind === "delete") {
-    const answer = await remove(connector, ctx, seen);
-    if (answer === "pending") return answer;
+    const answer = seen.external_id === null ? undefined : await connector.delete(ctx, seen.external_id);
+    if (answer?.pending) return "pending";
     seen.external_id = null;
     seen.have = null;
     return "written";
@@ -217,12 +217,6 @@ async function write(
   seen.external_id = answer.id;
   seen.have = answer.account ? haveOf(answer.account) : after;
   return "written";
-}
-
-/** The interface's delete tells nothing back; an app whose work people do is the one case of a later deletion. */
-async function remove(connector: Connector, ctx: Context, seen: Seen): Promise<"written" | "pending"> {
-  if (seen.external_id !== null) await connector.delete(ctx, seen.external_id);
-  return connector.kind === "manual" ? "pending" : "written";
 }
 
 function nameOf(step: Step): Operation["step"] {

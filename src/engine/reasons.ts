@@ -16,8 +16,13 @@ export type Reason = Readonly<{
 }>;
 
 /** Looks the names up in a handful of queries; gives the function that words a grant. */
-export async function nameReasons(db: Database, grants: readonly AccountGrant[]): Promise<(grant: AccountGrant) => Reason> {
-  const ids = new Set(grants.flatMap((grant) => [grant.source_id, ...(grant.membership ?? []).map((m) => m.source_id)]));
+export async function nameReasons(
+  db: Database,
+  grants: readonly AccountGrant[],
+): Promise<(grant: AccountGrant) => Reason> {
+  const ids = new Set(
+    grants.flatMap((grant) => [grant.source_id, ...(grant.membership ?? []).map((m) => m.source_id)]),
+  );
   const list = sql`any(${[...ids]}::text[])`;
   const { rows } = await sql<{ id: string; name: string; expression: string | null }>`
     select id, profile->>'name' as name, null as expression from groups where id = ${list}

@@ -96,6 +96,7 @@ async function comparePage(
   });
   await doubt(world, world.db, drifted);
   const strangers = items.filter((item) => !known.has(item.id));
+  await doubt(world, world.db, await lostCreates(world, app, strangers));
   await noteOrphans(
     world,
     app.id,
@@ -103,6 +104,21 @@ async function comparePage(
     rows.map((row) => row.external_id),
   );
   return { drifted: drifted.length, orphans: strangers.length };
+}
+
+/**
+ * Accounts of ours without external id that a stranger answers to: a create that the app carried out after we had given
+ * up on it. Looking for them again links the stranger, and disables it if its person has left.
+ */
+async function lostCreates(world: World, app: EngineApp, strangers: readonly RemoteAccount[]): Promise<string[]> {
+  const keys = strangers
+    .map((one) => one.profile[app.provisioning.match_attribute])
+    .filter((key) => typeof key === "string");
+  if (keys.length === 0) return [];
+  const { rows } = await sql<{ id: string }>`
+    select id from accounts where app_id = ${app.id} and external_id is null and released_at is null
+      and lower(match_key) = any(${keys.map((key) => key.toLowerCase())}::text[])`.execute(world.db);
+  return rows.map((row) => row.id);
 }
 
 /** Would anything have to be written, or is the account there although we believe it is not? */

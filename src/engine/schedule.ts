@@ -46,7 +46,9 @@ async function beat(world: World): Promise<void> {
     insert into nodes (id, started_at, seen_at) values (${world.node}, ${world.now()}::timestamptz, ${world.now()}::timestamptz)
     on conflict (id) do update set seen_at = excluded.seen_at
       where nodes.seen_at < ${new Date(world.now().getTime() - 10_000)}::timestamptz`.execute(world.db);
-  await sql`delete from nodes where seen_at < ${new Date(world.now().getTime() - 86_400_000)}::timestamptz`.execute(world.db);
+  await sql`delete from nodes where seen_at < ${new Date(world.now().getTime() - 86_400_000)}::timestamptz`.execute(
+    world.db,
+  );
 }
 
 /** First days that have come and last days that are over. A hold is stronger than either. */
@@ -55,13 +57,17 @@ async function startAndEnd(world: World, command: Command): Promise<number> {
   const free = sql`(hold is null or (hold->>'until')::timestamptz <= ${now}::timestamptz)`;
   const starting = await sql<{ id: string }>`
     select id from users where status = 'STAGED' and starts_at <= ${now}::timestamptz
-      and (ends_at is null or ends_at > ${now}::timestamptz) and ${free} order by starts_at limit ${batch}`.execute(world.db);
+      and (ends_at is null or ends_at > ${now}::timestamptz) and ${free} order by starts_at limit ${batch}`.execute(
+    world.db,
+  );
   const ending = await sql<{ id: string }>`
     select id from users where status <> 'DEPROVISIONED' and ends_at <= ${now}::timestamptz and not super_admin and ${free}
     order by ends_at limit ${batch}`.execute(world.db);
   const ids = (rows: readonly { id: string }[]) => rows.map((row) => row.id);
-  if (starting.rows.length > 0) await transitionUsers(command, ids(starting.rows), { kind: "start_reached" }, { reason: "the first day has come" });
-  if (ending.rows.length > 0) await transitionUsers(command, ids(ending.rows), { kind: "end_reached" }, { reason: "the last day is over" });
+  if (starting.rows.length > 0)
+    await transitionUsers(command, ids(starting.rows), { kind: "start_reached" }, { reason: "the first day has come" });
+  if (ending.rows.length > 0)
+    await transitionUsers(command, ids(ending.rows), { kind: "end_reached" }, { reason: "the last day is over" });
   return Math.max(starting.rows.length, ending.rows.length);
 }
 
@@ -72,7 +78,10 @@ async function applyScheduledChanges(world: World, command: Command): Promise<nu
       select id, user_id, profile from scheduled_changes where effective_at <= ${world.now()}::timestamptz
       order by effective_at, id limit ${batch} for update skip locked`.execute(trx);
     if (rows.length === 0) return 0;
-    const changed = await updateUsersEach({ ...command, db: trx }, rows.map((row) => ({ id: row.user_id, profile: row.profile })));
+    const changed = await updateUsersEach(
+      { ...command, db: trx },
+      rows.map((row) => ({ id: row.user_id, profile: row.profile })),
+    );
     if (isRefusal(changed)) throw new Error(changed.refused);
     await sql`delete from scheduled_changes where id = any(${rows.map((row) => row.id)}::bigint[])`.execute(trx);
     return rows.length;

@@ -59,7 +59,15 @@ export type TestWorld = World & {
   connectors: Map<string, Connector>;
 };
 
-export type TestWorldOptions = Readonly<{ seed?: number; node?: string; bugs?: ReadonlySet<Bug>; clock?: Clock; lease_ms?: number }>;
+export type TestWorldOptions = Readonly<{
+  seed?: number;
+  node?: string;
+  bugs?: ReadonlySet<Bug>;
+  clock?: Clock;
+  lease_ms?: number;
+  /** The database has what every installation has. */
+  prepared?: boolean;
+}>;
 
 /** A world over a migrated, empty database; makes what every installation has. */
 export async function testWorld(db: Database, options: TestWorldOptions = {}): Promise<TestWorld> {
@@ -68,8 +76,10 @@ export async function testWorld(db: Database, options: TestWorldOptions = {}): P
   const fakes = new Map<string, FakeApp>();
   const connectors = new Map<string, Connector>();
   const command: Command = { db, now: clock.now, actor: admin };
-  await sql`update clock set fixed_at = ${clock.now()}::timestamptz`.execute(db);
-  await ensureGround(command);
+  if (!options.prepared) {
+    await sql`update clock set fixed_at = ${clock.now()}::timestamptz`.execute(db);
+    await ensureGround(command);
+  }
   let passwords = 0;
   const world: TestWorld = {
     db,
@@ -96,7 +106,12 @@ export function secondNode(world: TestWorld, node: string): TestWorld {
 }
 
 async function openApp(db: Database, connectors: Map<string, Connector>, app_id: string): Promise<EngineApp> {
-  const { rows } = await sql<{ label: string; kind: string; provisioning: Provisioning; attributes: EngineApp["attributes"] }>`
+  const { rows } = await sql<{
+    label: string;
+    kind: string;
+    provisioning: Provisioning;
+    attributes: EngineApp["attributes"];
+  }>`
     select a.label, a.kind, a.provisioning, coalesce(s.attributes, '[]') as attributes
     from apps a left join schemas s on s.kind = 'app' and s.app_id = a.id where a.id = ${app_id}`.execute(db);
   const row = rows[0];
@@ -143,7 +158,9 @@ export async function addFakeApp(world: TestWorld, options: FakeAppOptions = {})
   const schema = await fake.connector.schema({ signal: new AbortController().signal, log: () => {}, now: world.now });
   const tools: AppTools = {
     key: { id: "test", bytes: Buffer.alloc(32) },
-    check: (_kind, config) => ({ ok: { config, credentials: {}, can: fake.connector.can, attributes: schema.attributes } }),
+    check: (_kind, config) => ({
+      ok: { config, credentials: {}, can: fake.connector.can, attributes: schema.attributes },
+    }),
   };
   const app = await must(
     createApp(
@@ -174,11 +191,16 @@ export async function mapSource(world: TestWorld, app_id: string, lines: Record<
 export async function settle(world: TestWorld, rounds = 60): Promise<number> {
   let operations = 0;
   for (let round = 0; round < rounds; round++) {
-    await sql`update clock set fixed_at = ${world.now()}::timestamptz`.execute(world.db);
-    await schedule(world);
+    if (round === 0) {
+      await sql`update clock set fixed_at = ${world.now()}::timestamptz`.execute(world.db);
+      await schedule(world);
+    }
     const { users } = await desire(world, 1_000);
     const apps = await runnable(world);
-    const claimed = await claim(world, apps.map(({ app_id, probing }) => ({ app_id, n: probing ? 1 : 1_000 })));
+    const claimed = await claim(
+      world,
+      apps.map(({ app_id, probing }) => ({ app_id, n: probing ? 1 : 1_000 })),
+    );
     const results = await Promise.all(claimed.map(async (one) => operate(world, await world.app(one.app_id), one)));
     operations += results.reduce((sum, result) => sum + result.operations.length, 0);
     await confirm(world, results);
