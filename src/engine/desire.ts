@@ -146,13 +146,13 @@ async function writeChanges(
         updated_at = ${world.now()}::timestamptz
       returning a.id, a.app_id, a.user_id, a.want_revision
     ), marked as (
-      insert into work (account_id, app_id, user_id, revision, due_at, priority, marked_at, cause)
-      select s.id, s.app_id, s.user_id, s.want_revision, ${world.now()}::timestamptz, i.urgency,
+      insert into work (account_id, app_id, user_id, revision, due_at, priority, unsure, marked_at, cause)
+      select s.id, s.app_id, s.user_id, s.want_revision, ${world.now()}::timestamptz, i.urgency, i.turn = 'begin',
              ${world.now()}::timestamptz, i.cause
       from saved s join input i using (app_id, user_id)
       where i.external and (i.want_moved or i.turn <> 'change') order by s.id
       on conflict (account_id) do update set revision = excluded.revision, due_at = excluded.due_at,
-        priority = least(work.priority, excluded.priority), attempts = 0, fault = null, fault_detail = null,
+        priority = least(work.priority, excluded.priority), unsure = work.unsure or excluded.unsure, attempts = 0, fault = null, fault_detail = null,
         fault_attribute = null, first_fault_at = null, cause = excluded.cause
       returning 1
     )

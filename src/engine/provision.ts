@@ -12,13 +12,7 @@
  * A request that the network delivers after its deadline can still defeat all four: the periodic reconcile is the last
  * net. Nothing here touches the database but one look at who else is linked to a found account; confirm.ts writes.
  */
-import {
-  type CallLog,
-  type Connector,
-  ConnectorFault,
-  type Context,
-  type RemoteAccount,
-} from "../connectors/connector.ts";
+import { type CallLog, ConnectorFault, type Context, type RemoteAccount } from "../connectors/connector.ts";
 import type { Change } from "../core/diff.ts";
 import { apply, plan, type Step } from "../core/plan.ts";
 import type { FaultKind, Have } from "../core/types.ts";
