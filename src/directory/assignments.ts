@@ -17,6 +17,7 @@ import type { AssignmentGrantRow, Target } from "../store/tables.ts";
 import { judgeAssignmentProfile, readTarget, type TargetApp } from "./assignmentValues.ts";
 import { type Command, logAll, priority, type Running, run } from "./command.ts";
 import { expireGroupAssignments } from "./groupAssignments.ts";
+import { lockPeople } from "./locks.ts";
 import { type Mark, markDirtyEach } from "./marks.ts";
 
 export type AssignmentGrant = Selectable<AssignmentGrantRow>;
@@ -53,12 +54,10 @@ export function assignUsers(
   return run<Assigned>(command, async (running) => {
     const app = await readTarget(running.db, app_id);
     if (isRefusal(app)) return app;
-    const refused =
-      judgeGivers(running, grants) ??
-      (await judgePeople(
-        running.db,
-        grants.map((grant) => grant.user_id),
-      ));
+    // Else a departure under way could end grants that are not there yet, and the person would leave with the app.
+    const people = grants.map((grant) => grant.user_id);
+    await lockPeople(running.db, people);
+    const refused = judgeGivers(running, grants) ?? (await judgePeople(running.db, people));
     if (refused) return refused;
     const lines = judgeValues(app.schema, grants);
     if ("refused" in lines) return lines;
@@ -101,6 +100,7 @@ export function unassignUsers(
   return run<Unassigned>(command, async (running) => {
     const app = await readTarget(running.db, app_id);
     if (isRefusal(app)) return app;
+    await lockPeople(running.db, user_ids);
     const chosen = sql`
       app_id = ${app_id} and user_id = any(${[...user_ids]}::text[])
       ${only.kind === undefined ? sql`` : sql`and kind = ${only.kind}`}
