@@ -4,6 +4,8 @@
  * One transaction for a batch, with a handful of set queries and no call to any app. It holds the dirty rows, so a
  * change that lands meanwhile waits to mark the user again and is never lost; the facts are read after the marks are
  * held, so a mark deleted here was answered by what was read.
+ *
+ * An assignment that begins makes its account unsure: while nobody had it, anyone may have changed or made it.
  */
 import { type Desired, desiredAccounts } from "../core/desired.ts";
 import { sameValue } from "../core/diff.ts";
@@ -152,8 +154,8 @@ async function writeChanges(
       from saved s join input i using (app_id, user_id)
       where i.external and (i.want_moved or i.turn <> 'change') order by s.id
       on conflict (account_id) do update set revision = excluded.revision, due_at = excluded.due_at,
-        priority = least(work.priority, excluded.priority), unsure = work.unsure or excluded.unsure, attempts = 0, fault = null, fault_detail = null,
-        fault_attribute = null, first_fault_at = null, cause = excluded.cause
+        priority = least(work.priority, excluded.priority), unsure = work.unsure or excluded.unsure, attempts = 0,
+        fault = null, fault_detail = null, fault_attribute = null, first_fault_at = null, cause = excluded.cause
       returning 1
     )
     select (select count(*) from marked)::int as due`.execute(command.db);
