@@ -1,5 +1,18 @@
 /** The second half of the API: what Okta has no words for. */
 import type { Api, Server } from "../api.ts";
+import { adminAppRoutes } from "./apps.ts";
+import { grantRoutes } from "./grants.ts";
+import { importRoutes } from "./imports.ts";
+import { planRoutes } from "./plan.ts";
+import { statusRoutes } from "./status.ts";
+import { taskRoutes } from "./tasks.ts";
 
 /** Registers every route under /admin/v1. */
-export function adminRoutes(_server: Server, _api: Api): void {}
+export function adminRoutes(server: Server, api: Api): void {
+  planRoutes(server, api);
+  taskRoutes(server, api);
+  importRoutes(server, api);
+  adminAppRoutes(server, api);
+  grantRoutes(server, api);
+  statusRoutes(server, api);
+}

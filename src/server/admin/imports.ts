@@ -1,0 +1,259 @@
+/**
+ * Imports: reading a source now, from where it is configured or from an uploaded file. An import goes on after the
+ * answer; it is looked at, cancelled, and, when a guard holds it, released or discarded here.
+ *
+ * Law: an upload is written below the import folder under a name of ours, never one of the client's, and bounded.
+ */
+
+import { randomUUID } from "node:crypto";
+import { createWriteStream } from "node:fs";
+import { mkdir, rename, rm, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { Readable, Transform } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { z } from "zod";
+import type { Refusal } from "../../core/types.ts";
+import { closeTasksFor } from "../../directory/tasks.ts";
+import { type ImportProgress, type ImportRequest, type ImportSummary, startImport } from "../../engine/import.ts";
+import { isRefusal, sql } from "../../store/database.ts";
+import { type Api, about, commandOf, type Server } from "../api.ts";
+import { ApiError, found, invalid, must } from "../errors.ts";
+import { page } from "../paging.ts";
+import { anApp, app_params, given, paged } from "./shared.ts";
+
+const upload_bytes_max = 4 * 1024 ** 3;
+
+type Running = { controller: AbortController; progress: ImportProgress };
+
+type ImportRow = {
+  id: string;
+  app_id: string;
+  label: string;
+  status: ImportSummary["status"];
+  mode: "full" | "incremental";
+  dry_run: boolean;
+  counts: Record<string, number>;
+  detail: Record<string, unknown>;
+  started_at: Date;
+  finished_at: Date | null;
+};
+
+/** Registers the routes. */
+export function importRoutes(server: Server, api: Api): void {
+  const running = new Map<string, Running>();
+  const query = z.object({
+    mode: z.enum(["full", "incremental"]).default("full"),
+    dry_run: z.enum(["true", "false"]).default("false"),
+  });
+  server.post(
+    "/admin/v1/apps/:app_id/imports",
+    {
+      ...about("imports", "Import a source now; a text/csv body is read instead of the configured file", {
+        params: app_params,
+        querystring: query,
+      }),
+      bodyLimit: upload_bytes_max,
+    },
+    async (request, reply) => {
+      const app = await anApp(api, request.params.app_id);
+      const uploaded = request.body instanceof Readable ? await keepUpload(api, request.body) : undefined;
+      const command = commandOf(api, request);
+      const wish = { mode: request.query.mode, dry_run: request.query.dry_run === "true", actor: command.actor };
+      const id = await begin(api, running, app.id, { ...wish, ...given("file", uploaded) });
+      return reply.code(202).send(await readImport(api, running, id));
+    },
+  );
+
+  const list = z.object({ app: z.string().max(200).optional(), ...paged });
+  server.get(
+    "/admin/v1/imports",
+    about("imports", "Imports, the newest first", { querystring: list }),
+    async (request, reply) => {
+      const { app, after, limit } = request.query;
+      const app_id = app === undefined ? undefined : (await anApp(api, app)).id;
+      const { rows } = await sql<ImportRow>`
+      select ${columns} where ${app_id === undefined ? sql`true` : sql`i.app_id = ${app_id}`}
+        and ${after === undefined ? sql`true` : sql`i.id < ${after}`}
+      order by i.id desc limit ${limit + 1}`.execute(api.db);
+      return page(request, reply, rows, limit, ({ id }) => id);
+    },
+  );
+
+  const params = z.object({ import_id: z.string().min(1).max(100) });
+  server.get(
+    "/admin/v1/imports/:import_id",
+    about("imports", "One import, with how far it is", { params }),
+    async (request) => readImport(api, running, request.params.import_id),
+  );
+
+  const rows_query = z.object({
+    outcome: z.string().max(50).optional(),
+    after: z.coerce.number().int().optional(),
+    limit: paged.limit,
+  });
+  server.get(
+    "/admin/v1/imports/:import_id/rows",
+    about("imports", "What became of each row that changed something", { params, querystring: rows_query }),
+    async (request, reply) => {
+      const { import_id } = request.params;
+      const { outcome, after, limit } = request.query;
+      const { rows } = await sql<{ line: number }>`
+      select r.line, r.external_id, r.outcome, r.user_id, u.login, r.detail, r.profile, r.enabled
+      from import_rows r left join users u on u.id = r.user_id
+      where r.import_id = ${import_id} and ${outcome === undefined ? sql`true` : sql`r.outcome = ${outcome}`}
+        and ${after === undefined ? sql`true` : sql`r.line > ${after}`}
+      order by r.line limit ${limit + 1}`.execute(api.db);
+      return page(request, reply, rows, limit, ({ line }) => String(line));
+    },
+  );
+
+  endings(server, api, running, params);
+}
+
+function endings(
+  server: Server,
+  api: Api,
+  running: Map<string, Running>,
+  params: z.ZodObject<{ import_id: z.ZodString }>,
+): void {
+  server.post(
+    "/admin/v1/imports/:import_id/cancel",
+    about("imports", "Stop a running import; what it has applied stays", { params }),
+    async (request) => {
+      const { import_id } = request.params;
+      const row = await readImport(api, running, import_id);
+      const one = running.get(import_id);
+      if (row.status !== "RUNNING" || one === undefined) {
+        throw new ApiError(409, "E0000001", "Api validation failed: import", [
+          `the import is ${row.status} ${row.status === "RUNNING" ? "on another node: cancel it there" : "already"}`,
+        ]);
+      }
+      one.controller.abort();
+      return readImport(api, running, import_id);
+    },
+  );
+
+  server.post(
+    "/admin/v1/imports/:import_id/release",
+    about("imports", "Let a held import pass: it is read and applied anew, without the guard", { params }),
+    async (request, reply) => {
+      const held = await heldImport(api, running, request.params.import_id);
+      const file = `uploads/${held.id}.csv`;
+      const uploaded =
+        (await stat(join(api.import_folder, file)).catch(() => undefined)) === undefined ? undefined : file;
+      const command = commandOf(api, request);
+      const id = await begin(api, running, held.app_id, {
+        mode: held.mode,
+        actor: command.actor,
+        released: true,
+        ...given("file", uploaded),
+      });
+      await endHeld(api, held, command, "released");
+      return reply.code(202).send(await readImport(api, running, id));
+    },
+  );
+
+  server.post(
+    "/admin/v1/imports/:import_id/discard",
+    about("imports", "Do not apply a held import", { params }),
+    async (request) => {
+      const held = await heldImport(api, running, request.params.import_id);
+      await endHeld(api, held, commandOf(api, request), "discarded");
+      await rm(join(api.import_folder, "uploads", `${held.id}.csv`), { force: true });
+      return readImport(api, running, held.id);
+    },
+  );
+}
+
+async function heldImport(api: Api, running: Map<string, Running>, id: string): Promise<ImportRow> {
+  const row = await readImport(api, running, id);
+  if (row.status === "HELD") return row;
+  throw new ApiError(409, "E0000001", "Api validation failed: import", [
+    `the import is ${row.status}, not HELD: there is nothing to decide`,
+  ]);
+}
+
+async function endHeld(api: Api, held: ImportRow, command: ReturnType<typeof commandOf>, word: string): Promise<void> {
+  await sql`
+    update imports set status = 'CANCELLED', detail = detail || jsonb_build_object('ended', ${word}::text)
+    where id = ${held.id} and status = 'HELD'`.execute(api.db);
+  await closeTasksFor(command, { dedupe: [`import:${held.app_id}`], note: `the import was ${word}` });
+}
+
+/** Starts an import and gives its id as soon as it has one; what becomes of it is in its row. */
+async function begin(api: Api, running: Map<string, Running>, app_id: string, wish: ImportRequest): Promise<string> {
+  const controller = new AbortController();
+  const started = Promise.withResolvers<string>();
+  const work: Promise<ImportSummary | Refusal> = startImport(api.world, app_id, {
+    ...wish,
+    signal: controller.signal,
+    onProgress: (progress) => {
+      running.set(progress.id, { controller, progress });
+      started.resolve(progress.id);
+    },
+  });
+  work.then(
+    async (outcome) => {
+      if (isRefusal(outcome)) return;
+      running.delete(outcome.id);
+      await settleUpload(api, wish.file, outcome);
+      started.resolve(outcome.id);
+    },
+    () => {},
+  );
+  const first = await Promise.race([started.promise, work]);
+  if (typeof first === "string") return first;
+  if (isRefusal(first) && wish.file !== undefined && !wish.released)
+    await rm(join(api.import_folder, wish.file), { force: true });
+  return must(first).id;
+}
+
+/** A held import's file waits for the decision under the import's id; any other has served. */
+async function settleUpload(api: Api, file: string | undefined, outcome: ImportSummary): Promise<void> {
+  if (file === undefined) return;
+  const from = join(api.import_folder, file);
+  if (outcome.status === "HELD")
+    await rename(from, join(api.import_folder, "uploads", `${outcome.id}.csv`)).catch(() => {});
+  else await rm(from, { force: true });
+}
+
+/** Writes an upload to a file of our naming. Gives its path below the import folder. */
+async function keepUpload(api: Api, stream: Readable): Promise<string> {
+  await mkdir(join(api.import_folder, "uploads"), { recursive: true, mode: 0o700 });
+  const file = `uploads/${randomUUID()}.csv`;
+  let bytes = 0;
+  const bounded = new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      bytes += chunk.length;
+      done(
+        bytes > upload_bytes_max
+          ? invalid("file", `the file is larger than ${upload_bytes_max} bytes; import it in parts`)
+          : null,
+        chunk,
+      );
+    },
+  });
+  try {
+    await pipeline(stream, bounded, createWriteStream(join(api.import_folder, file), { mode: 0o600 }));
+  } catch (error) {
+    await rm(join(api.import_folder, file), { force: true });
+    throw error;
+  }
+  if (bytes > 0) return file;
+  await rm(join(api.import_folder, file), { force: true });
+  throw invalid("file", "the file is empty");
+}
+
+const columns = sql`
+  i.id, i.app_id, a.label, i.status, i.mode, i.dry_run, i.counts, i.detail, i.started_at, i.finished_at
+  from imports i join apps a on a.id = i.app_id`;
+
+async function readImport(api: Api, running: ReadonlyMap<string, Running>, id: string) {
+  const { rows } = await sql<ImportRow>`select ${columns} where i.id = ${id}`.execute(api.db);
+  const row = found(rows[0], id, "Import");
+  const progress = row.status === "RUNNING" ? running.get(id)?.progress : undefined;
+  return {
+    ...row,
+    progress: progress === undefined ? null : { phase: progress.phase, done: progress.done, total: progress.total },
+  };
+}
