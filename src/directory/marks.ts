@@ -31,9 +31,11 @@ export async function markDirtyEach(
 }
 
 /**
- * Marks dirty every user for whom `condition` (SQL over `u`, the users row) holds, in one statement.
+ * Marks dirty every user for whom `condition` (SQL over `u`, the users row) holds, in one statement, and waits for people
+ * whom the engine is computing at this moment to be marked again: it began before what this command changes, and
+ * `condition` does not yet see the groups and accounts that it is about to give them.
  *
- * @returns how many users were marked.
+ * @returns how many users were marked because of the condition.
  */
 export async function markDirtyWhere(
   command: Command,
@@ -48,7 +50,12 @@ export async function markDirtyWhere(
     on conflict (user_id) do update set priority = least(dirty.priority, excluded.priority), cause = excluded.cause`.execute(
     command.db,
   );
+  // A mark that is still there after the wait needs nothing (`where false`); one that was answered meanwhile comes back.
+  const again = await sql`
+    insert into dirty (user_id, priority, marked_at, cause)
+    select user_id, priority, marked_at, cause from dirty order by user_id
+    on conflict (user_id) do update set cause = excluded.cause where false`.execute(command.db);
   const count = Number(numAffectedRows ?? 0);
-  if (count > 0) await wake(command.db);
+  if (count + Number(again.numAffectedRows ?? 0) > 0) await wake(command.db);
   return count;
 }

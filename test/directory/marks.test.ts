@@ -1,0 +1,49 @@
+/** Marks of sets while the engine computes some of the same people: on a real PostgreSQL, because it takes two sessions. */
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { priority } from "../../src/directory/command.ts";
+import { markDirtyWhere } from "../../src/directory/marks.ts";
+import { type Database, openDatabase, sql, transact } from "../../src/store/database.ts";
+import { migrate } from "../../src/store/migrations/migrations.ts";
+import { type TestDatabase, testDatabase } from "../support/postgres.ts";
+import { commandAt } from "./support.ts";
+
+let database: TestDatabase;
+let db: Database;
+
+beforeAll(async () => {
+  database = await testDatabase();
+  db = openDatabase(database.url, { connections: 4 });
+  await migrate(db);
+  await sql`
+    insert into users (id, status, profile)
+    select '00u' || n, 'ACTIVE', jsonb_build_object('login', n || '@x.example') from generate_series(1, 3) as n`.execute(
+    db,
+  );
+});
+
+afterAll(async () => {
+  await db.destroy();
+  await database.drop();
+});
+
+const dirty = async () =>
+  (await sql<{ user_id: string }>`select user_id from dirty order by user_id`.execute(db)).rows.map(
+    (row) => row.user_id,
+  );
+
+test("somebody who is computed while a set is marked is computed again, though the condition does not find them", async () => {
+  await sql`insert into dirty (user_id, priority, marked_at) values ('00u1', 1, now()), ('00u2', 1, now())`.execute(db);
+  let marking: Promise<number> | undefined;
+  await transact(db, async (engine) => {
+    // The engine holds 00u1 and has read the facts; 00u2 waits for its turn.
+    await sql`select from dirty where user_id = '00u1' for update`.execute(engine);
+    marking = transact(db, (trx) =>
+      markDirtyWhere({ ...commandAt(trx), db: trx }, sql`u.id = '00u3'`, priority.change, null),
+    );
+    await sleep(200);
+    await sql`delete from dirty where user_id = '00u1'`.execute(engine);
+  });
+  expect(await marking).toBe(1);
+  expect(await dirty()).toEqual(["00u1", "00u2", "00u3"]);
+});
