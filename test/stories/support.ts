@@ -12,7 +12,7 @@ import { type AppTools, createApp, updateApp } from "../../src/directory/apps.ts
 import { assignUsers, unassignUsers } from "../../src/directory/assignments.ts";
 import { assignGroups, type NewGroupAssignment, unassignGroups } from "../../src/directory/groupAssignments.ts";
 import { createGroups } from "../../src/directory/groups.ts";
-import { editMapping, type MappingChange } from "../../src/directory/mappings.ts";
+import { editMapping, type MappingChange, mappingOf } from "../../src/directory/mappings.ts";
 import { grantMemberships, revokeMemberships } from "../../src/directory/memberships.ts";
 import { activateRule, createRule } from "../../src/directory/rules.ts";
 import { listTasks, type Task } from "../../src/directory/tasks.ts";
@@ -176,7 +176,10 @@ function appVerbs(now: Now) {
     fake: fakeOf,
     switches: (app_id: string, provisioning: Partial<Provisioning>) =>
       must(updateApp(now().command, app_id, { provisioning }, tools(app_id))),
-    map: (app_id: string, change: MappingChange) => must(editMapping(now().command, app_id, "to_app", change)),
+    map: async (app_id: string, change: MappingChange) => {
+      const mapping = await mappingOf(now().db, app_id, "to_app");
+      return must(editMapping(now().command, mapping!.id, change));
+    },
     assign: (app_id: string, user_id: string, profile: Profile = {}, expires_at: Date | null = null) =>
       must(assignUsers(now().command, app_id, [{ user_id, profile, expires_at }])),
     unassign: (app_id: string, user_id: string) => must(unassignUsers(now().command, app_id, [user_id])),
