@@ -8,6 +8,19 @@ export type CommandFile = Readonly<{ run(args: readonly string[]): Promise<numbe
 const commands: Readonly<Record<string, Readonly<{ summary: string; load?: () => Promise<CommandFile> }>>> = {
   serve: { summary: "Start a node: API server and engine" },
   demo: { summary: "Play a story of an invented company" },
+  import: { summary: "Read people from a source: a file, HR, an app", load: () => import("./import.ts") },
+  users: { summary: "People, and what happens to them", load: () => import("./users.ts") },
+  groups: { summary: "Groups and who is in them", load: () => import("./groups.ts") },
+  rules: { summary: "Conditions that fill groups", load: () => import("./rules.ts") },
+  apps: { summary: "Connect apps and look after them", load: () => import("./apps.ts") },
+  assign: { summary: "Give an app to people or groups", load: () => import("./assign.ts") },
+  unassign: { summary: "Take an app away", load: () => import("./unassign.ts") },
+  plan: { summary: "What would be done for a person now, and why", load: () => import("./plan.ts") },
+  explain: { summary: "Why an account is as it is", load: () => import("./explain.ts") },
+  tasks: { summary: "What a person must do or decide", load: () => import("./tasks.ts") },
+  log: { summary: "What happened, and what happens", load: () => import("./log.ts") },
+  status: { summary: "How everything stands", load: () => import("./status.ts") },
+  token: { summary: "API tokens", load: () => import("./token.ts") },
 };
 
 /** Runs a command of the CLI. */

@@ -5,14 +5,27 @@ import { explainAccount } from "../../engine/explain.ts";
 import { previewUser } from "../../engine/preview.ts";
 import { type Api, about, commandOf, type Server } from "../api.ts";
 import { must } from "../errors.ts";
+import { profile_input, profileOf } from "../okta/userInput.ts";
+import { given } from "./shared.ts";
 
 /** Registers the routes. */
 export function planRoutes(server: Server, api: Api): void {
-  const plan = z.object({ user: z.string().min(1).max(200).describe("Id or login") });
+  const plan = z.object({
+    user: z.string().min(1).max(200).describe("Id or login"),
+    profile: profile_input.optional().describe("Attributes supposed instead of what is stored; null clears"),
+  });
   server.post(
     "/admin/v1/plan",
-    about("users", "What would be done for a person now, in every app, and why", { body: plan }, { access: "read" }),
-    async (request) => must(await previewUser(api.world, request.body.user)),
+    about(
+      "users",
+      "What would be done for a person now, or after a change, in every app, and why",
+      { body: plan },
+      { access: "read" },
+    ),
+    async (request) => {
+      const { user, profile } = request.body;
+      return must(await previewUser(api.world, user, given("profile", profile && profileOf(profile))));
+    },
   );
 
   const explain = z.object({

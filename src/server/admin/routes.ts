@@ -4,6 +4,7 @@ import { adminAppRoutes } from "./apps.ts";
 import { grantRoutes } from "./grants.ts";
 import { importRoutes } from "./imports.ts";
 import { planRoutes } from "./plan.ts";
+import { pushRuleRoutes } from "./pushRules.ts";
 import { statusRoutes } from "./status.ts";
 import { taskRoutes } from "./tasks.ts";
 
@@ -13,6 +14,7 @@ export function adminRoutes(server: Server, api: Api): void {
   taskRoutes(server, api);
   importRoutes(server, api);
   adminAppRoutes(server, api);
+  pushRuleRoutes(server, api);
   grantRoutes(server, api);
   statusRoutes(server, api);
 }

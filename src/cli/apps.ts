@@ -1,0 +1,347 @@
+/** tenure apps: connecting apps and looking after them. */
+import { readFileSync } from "node:fs";
+import type { Given, Options } from "./args.ts";
+import { CliError, exit_codes } from "./errors.ts";
+import { type App, findApp } from "./find.ts";
+import { plain, print, printFacts, printJson, printRows } from "./output.ts";
+import { commandOf, momentOf, type Part, pairsOf } from "./parts.ts";
+
+type Made = Readonly<{ id: string; label: string; status: string }>;
+type Lines = Readonly<{
+  lines: Readonly<Record<string, Readonly<{ expression: string; push: string; when_empty: string }>>>;
+}>;
+
+const facts = (app: App) =>
+  [
+    ["id", app.id],
+    ["name in expressions", app.name],
+    ["label", app.label],
+    ["connector", app.kind],
+    ["status", app.status],
+    ["health", app.health?.state],
+    ["paused because", app.health?.pause_reason],
+    ["due", app.health?.due],
+    ["failed", app.health?.faulted],
+    ["waiting for a person", app.health?.parked],
+    ["last reconcile", app.health?.reconciled_at],
+    [
+      "licence",
+      app.licence.seats === null ? `${app.licence.used} used` : `${app.licence.used} of ${app.licence.seats} used`,
+    ],
+    ["licence ends", app.licence.expires_at],
+    ["configuration", app.config],
+    ["provisioning", app.provisioning],
+    ["source", app.sourcing],
+  ] as const;
+
+const list: Part = {
+  usage: { name: "apps list", words: "", summary: "Lists apps with their health.", options: {} },
+  least: 0,
+  run: async (client, given) => {
+    const apps = await client.all<App>("/admin/v1/apps");
+    printRows(
+      given,
+      apps,
+      [
+        ["LABEL", (a) => a.label],
+        ["KIND", (a) => a.kind],
+        ["STATUS", (a) => a.status],
+        ["HEALTH", (a) => a.health?.state],
+        ["DUE", (a) => a.health?.due],
+        ["FAILED", (a) => a.health?.faulted],
+        ["SOURCE", (a) => (a.sourcing ? "yes" : "")],
+        ["ID", (a) => a.id],
+      ],
+      "no apps",
+    );
+  },
+};
+
+const show: Part = {
+  usage: { name: "apps show", words: "APP", summary: "Shows an app. APP is an id or a label.", options: {} },
+  least: 1,
+  run: async (client, given, [app = ""]) => {
+    const found = await findApp(client, app);
+    printFacts(given, found, facts(found));
+  },
+};
+
+const add_options: Options = {
+  label: { value: "TEXT", help: "Its name for people" },
+  "base-url": { value: "URL", help: "scim: the address that /Users follows" },
+  profile: {
+    value: "APP",
+    help: "scim: which vendor's SCIM this is (strict, okta, entra, aws, github, salesforce, slack)",
+  },
+  "token-file": { value: "FILE", help: "scim: file that holds the token (- for standard input)" },
+  "no-test": { help: "scim: do not try the connection first" },
+  file: { value: "NAME", help: "csv: name of the file in the server's import folder (people.csv)" },
+  "id-column": { value: "COLUMN", help: "csv: the column that tells rows apart" },
+  "enabled-column": { value: "COLUMN", help: "csv: the column that tells who works here" },
+  "enabled-value": { value: "TEXT", many: true, help: "csv: a value of that column that means yes" },
+  source: { help: "People come from this app" },
+  config: { value: "NAME=VALUE", many: true, help: "Anything else of the connector's form" },
+};
+
+const add: Part = {
+  usage: {
+    name: "apps add",
+    words: "KIND",
+    summary: "Connects an app. KIND is scim, csv, manual, or bookmark (an app without connection).",
+    options: add_options,
+  },
+  least: 1,
+  run: async (client, given, [kind = ""]) => {
+    const label = given.text("label");
+    if (label === undefined) throw new CliError(exit_codes.usage, "tenure apps add: --label is missing");
+    const secret = tokenOf(given);
+    const made = await client.send<Made>("POST", "/api/v1/apps", {
+      name: kind,
+      label,
+      settings: { app: configOf(kind, given) },
+    });
+    try {
+      if (kind === "scim") {
+        const body = {
+          baseUrl: given.text("base-url"),
+          profile: { authScheme: "TOKEN", ...(secret === undefined ? {} : { token: secret }) },
+        };
+        await client.send("POST", `/api/v1/apps/${made.id}/connections/default`, body, {
+          activate: !given.flag("no-test"),
+        });
+      }
+      if (given.flag("source")) await client.send("PATCH", `/admin/v1/apps/${made.id}`, { sourcing: {} });
+    } catch (error) {
+      // An app that cannot be reached is of no use half made: the same command can be given again.
+      await client.send("POST", `/api/v1/apps/${made.id}/lifecycle/deactivate`);
+      await client.send("DELETE", `/api/v1/apps/${made.id}`);
+      throw error;
+    }
+    const app = await findApp(client, made.id);
+    printFacts(given, app, [
+      ["id", app.id],
+      ["label", app.label],
+      ["name in expressions", app.name],
+      ["connector", app.kind],
+      ["health", app.health?.state],
+    ]);
+  },
+};
+
+function configOf(kind: string, given: Given): Record<string, unknown> {
+  const named: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
+    scim: { profile: given.text("profile") },
+    csv: {
+      file: given.text("file") ?? "people.csv",
+      id_column: given.text("id-column"),
+      enabled_column: given.text("enabled-column"),
+      enabled_values: given.texts("enabled-value").length > 0 ? given.texts("enabled-value") : undefined,
+    },
+  };
+  const own = Object.entries(named[kind] ?? {}).filter(([, value]) => value !== undefined);
+  return { ...Object.fromEntries(own), ...pairsOf(given.texts("config")) };
+}
+
+/** The token never stands on the command line, where every user of the machine could read it. */
+function tokenOf(given: Given): string | undefined {
+  const file = given.text("token-file");
+  if (file === undefined) return undefined;
+  try {
+    return readFileSync(file === "-" ? 0 : file, "utf8").trim();
+  } catch (error) {
+    throw new CliError(exit_codes.usage, `--token-file: ${(error as Error).message}`);
+  }
+}
+
+const change: Part = {
+  usage: {
+    name: "apps set",
+    words: "APP SWITCH=VALUE...",
+    summary: `Changes switches: create, update, on_unassign (disable, delete, keep), on_suspend, password, match_attribute,
+concurrency, rate_per_s, reconcile_hours; and of a source, as source.NAME: match_on, auto_confirm, auto_activate,
+on_inactive, guard_percent, guard_people.`,
+    options: {},
+  },
+  least: 2,
+  most: 100,
+  run: async (client, given, [app = "", ...pairs]) => {
+    const all = Object.entries(pairsOf(pairs));
+    const sourcing = all.filter(([name]) => name.startsWith("source.")).map(([name, value]) => [name.slice(7), value]);
+    const provisioning = all.filter(([name]) => !name.startsWith("source."));
+    const { id } = await findApp(client, app);
+    const changed = await client.send<App>("PATCH", `/admin/v1/apps/${id}`, {
+      ...(provisioning.length > 0 ? { provisioning: Object.fromEntries(provisioning) } : {}),
+      ...(sourcing.length > 0 ? { sourcing: Object.fromEntries(sourcing) } : {}),
+    });
+    printFacts(given, changed, facts(changed));
+  },
+};
+
+const pause: Part = {
+  usage: {
+    name: "apps pause",
+    words: "APP REASON",
+    summary: "Stops all calls to an app; what is due stays due.",
+    options: { until: { value: "WHEN", help: "Until then only" } },
+  },
+  least: 2,
+  run: async (client, given, [app = "", reason = ""]) => {
+    const { id, label } = await findApp(client, app);
+    const health = await client.send<Record<string, unknown>>("POST", `/admin/v1/apps/${id}/pause`, {
+      reason,
+      until: momentOf(given, "until") ?? null,
+    });
+    printFacts(given, health, [
+      ["app", label],
+      ["health", health["state"]],
+      ["until", given.text("until") === undefined ? "resumed by hand" : health["paused_until"]],
+    ]);
+  },
+};
+
+const resume: Part = {
+  usage: { name: "apps resume", words: "APP", summary: "Lets an app be called again.", options: {} },
+  least: 1,
+  run: async (client, given, [app = ""]) => {
+    const { id, label } = await findApp(client, app);
+    const health = await client.send<Record<string, unknown>>("POST", `/admin/v1/apps/${id}/resume`);
+    printFacts(given, health, [
+      ["app", label],
+      ["health", health["state"]],
+      ["due", health["due"]],
+    ]);
+  },
+};
+
+const licence: Part = {
+  usage: {
+    name: "apps licence",
+    words: "APP",
+    summary: "Shows the licence of an app, or sets it.",
+    options: {
+      seats: { value: "N", help: "Seats (none: not counted)" },
+      ends: { value: "WHEN", help: "When it ends: whoever has the app loses it then (never: for ever)" },
+    },
+  },
+  least: 1,
+  run: async (client, given, [app = ""]) => {
+    const found = await findApp(client, app);
+    const [seats, ends] = [given.text("seats"), given.text("ends")];
+    if (seats === undefined && ends === undefined) {
+      printFacts(given, found.licence, Object.entries(found.licence));
+      return;
+    }
+    const body = {
+      seats: seats === undefined ? found.licence.seats : seats === "none" ? null : Number(seats),
+      expires_at: ends === undefined ? found.licence.expires_at : ends === "never" ? null : momentOf(given, "ends"),
+    };
+    const after = await client.send<Record<string, unknown>>("PUT", `/admin/v1/apps/${found.id}/licence`, body);
+    printFacts(given, after, Object.entries(after));
+  },
+};
+
+const map: Part = {
+  usage: {
+    name: "apps map",
+    words: "APP [ATTRIBUTE=EXPRESSION...]",
+    summary: "Shows the mapping of an app, or changes lines of it; an empty expression takes a line away.",
+    options: {
+      "to-user": { help: "The other way: from the app's account to the user" },
+      "at-creation": { help: "Push only when the account is made" },
+    },
+  },
+  least: 1,
+  most: 200,
+  run: async (client, given, [app = "", ...pairs]) => {
+    const { id } = await findApp(client, app);
+    const path = `/admin/v1/apps/${id}/mappings/${given.flag("to-user") ? "to_user" : "to_app"}`;
+    const before = await client.get<Lines>(path);
+    if (pairs.length > 0) {
+      const lines = new Map<string, unknown>(Object.entries(before.lines));
+      for (const pair of pairs) {
+        const at = pair.indexOf("=");
+        if (at < 1) throw new CliError(exit_codes.usage, `"${pair}" is no ATTRIBUTE=EXPRESSION`);
+        const [attribute, expression] = [pair.slice(0, at), pair.slice(at + 1)];
+        if (expression === "") lines.delete(attribute);
+        else lines.set(attribute, { expression, ...(given.flag("at-creation") ? { push: "create" } : {}) });
+      }
+      await client.send("PUT", path, { lines: Object.fromEntries(lines) });
+    }
+    const after = await client.get<Lines>(path);
+    if (given.flag("json")) printJson(after);
+    else
+      for (const [attribute, line] of Object.entries(after.lines))
+        print(
+          `${plain(attribute).padEnd(24)} = ${plain(line.expression)}${line.push === "create" ? "   (at creation)" : ""}`,
+        );
+  },
+};
+
+const reconcile: Part = {
+  usage: {
+    name: "apps reconcile",
+    words: "APP",
+    summary: "Compares the whole app with what we believe, now; what differs is put right.",
+    options: {},
+  },
+  least: 1,
+  run: async (client, given, [app = ""]) => {
+    const { id } = await findApp(client, app);
+    const counts = await client.send<Record<string, unknown>>("POST", `/admin/v1/apps/${id}/reconcile`);
+    printFacts(given, counts, Object.entries(counts));
+  },
+};
+
+const orphans: Part = {
+  usage: { name: "apps orphans", words: "[APP]", summary: "Lists accounts in apps that are nobody's.", options: {} },
+  least: 0,
+  most: 1,
+  run: async (client, given, [app]) => {
+    type Orphan = Readonly<{
+      app_label: string;
+      external_id: string;
+      enabled: boolean;
+      kind: string;
+      login: string | null;
+      since: string;
+    }>;
+    const found = await client.all<Orphan>("/admin/v1/orphans", { app });
+    printRows(
+      given,
+      found,
+      [
+        ["APP", (o) => o.app_label],
+        ["ID IN THE APP", (o) => o.external_id],
+        ["ENABLED", (o) => (o.enabled ? "yes" : "no")],
+        ["WHY", (o) => o.kind],
+        ["WAS", (o) => o.login],
+        ["SINCE", (o) => o.since],
+      ],
+      "no orphans",
+    );
+  },
+};
+
+const remove: Part = {
+  usage: {
+    name: "apps delete",
+    words: "APP",
+    summary: "Switches an app off and deletes it here. Nothing is called in the app itself.",
+    options: { yes: { help: "Do it" } },
+  },
+  least: 1,
+  run: async (client, given, [app = ""]) => {
+    const found = await findApp(client, app);
+    if (!given.flag("yes"))
+      throw new CliError(exit_codes.refused, `this forgets every account of ${found.label}: say --yes`);
+    await client.send("POST", `/api/v1/apps/${found.id}/lifecycle/deactivate`);
+    await client.send("DELETE", `/api/v1/apps/${found.id}`);
+    printFacts(given, { id: found.id, deleted: true }, [["deleted", found.label]]);
+  },
+};
+
+export const { run } = commandOf(
+  "apps",
+  { list, show, add, set: change, map, pause, resume, licence, reconcile, orphans, delete: remove },
+  "list",
+);

@@ -1,0 +1,84 @@
+/** tenure explain: why an account is as it is, from the source's row or the rule to the account's value and the last calls. */
+import type { ExplainedAttribute, Explanation } from "../engine/explain.ts";
+import { plain, print, printJson } from "./output.ts";
+import { command } from "./parts.ts";
+import { wordsOf } from "./why.ts";
+
+type Account = NonNullable<Explanation["account"]>;
+type Operation = Explanation["operations"][number];
+type Event = Explanation["chain"][number];
+
+/** As it comes over the wire: dates are texts. */
+type Told = Omit<Explanation, "account" | "operations" | "chain"> &
+  Readonly<{
+    account: (Omit<Account, "synced_at"> & { synced_at: string | null }) | null;
+    operations: readonly (Omit<Operation, "finished_at"> & { finished_at: string })[];
+    chain: readonly (Omit<Event, "at"> & { at: string })[];
+  }>;
+
+export const { run } = command({
+  usage: {
+    name: "explain",
+    words: "USER APP [ATTRIBUTE]",
+    summary:
+      "Says why a person's account in an app is as it is: who gives it, where each value comes from, what was done last.",
+    options: {},
+  },
+  least: 2,
+  most: 3,
+  run: async (client, given, [user = "", app = "", attribute]) => {
+    const found = await client.get<Told>("/admin/v1/explain", { user, app, attribute });
+    if (given.flag("json")) {
+      printJson(found);
+      return;
+    }
+    print(`${plain(found.user.login)} (${found.user.status}) in ${plain(found.app.label)}`);
+    if (found.account === null) print("  has no account there, and none is wanted");
+    else printAccount(found);
+    for (const reason of found.why) print(`  has it because of ${wordsOf(reason)}`);
+    for (const one of found.attributes) printAttribute(one);
+    if (found.operations.length > 0) print("  last calls:");
+    for (const one of found.operations)
+      print(
+        `    ${one.finished_at}  ${one.step} ${one.outcome}${one.fault === null ? "" : ` (${one.fault})`}${told(one.detail)}`,
+      );
+    if (found.chain.length > 0) print("  caused by:");
+    for (const event of found.chain)
+      print(
+        `    ${event.at}  ${event.type} by ${plain(event.actor)}: ${event.targets.map(plain).join(", ")}${event.reason === null ? "" : ` (${plain(event.reason)})`}`,
+      );
+  },
+});
+
+function printAccount({ account }: Told): void {
+  if (account === null) return;
+  const state = account.enabled === null ? "not seen there yet" : account.enabled ? "enabled" : "disabled";
+  print(
+    `  account ${plain(account.external_id ?? "(no id yet)")}: ${state}${account.synced_at === null ? "" : `, looked at ${account.synced_at}`}`,
+  );
+  if (account.error !== null) print(`  the app said: ${plain(account.error)}`);
+}
+
+function printAttribute(one: ExplainedAttribute): void {
+  const value = (v: unknown) => (v === null || v === undefined ? "nothing" : plain(v));
+  const state = one.in_step ? value(one.have) : `should be ${value(one.want)}, is ${value(one.have)}`;
+  const by =
+    one.expression === null
+      ? {
+          assignment: "given with the assignment",
+          kept: "as first assigned",
+          unmanaged: "not managed here",
+          mapping: "",
+        }[one.from]
+      : plain(one.expression);
+  print(`  ${plain(one.attribute)}: ${state}   <- ${by}`);
+  for (const origin of one.reads) {
+    const row = origin.external_id === null ? "" : ` row ${plain(origin.external_id)}`;
+    print(`      user.${plain(origin.attribute)} = ${value(origin.value)}   <- ${plain(origin.source)}${row}`);
+  }
+}
+
+function told(detail: Readonly<Record<string, unknown>>): string {
+  const message = detail["message"] ?? detail["reason"];
+  return message === undefined ? "" : `: ${plain(message)}`;
+}

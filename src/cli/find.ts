@@ -1,0 +1,79 @@
+/** What people call things by: an app's label, a group's or a rule's name, turned into the thing. */
+import type { Client } from "./client.ts";
+import { CliError, exit_codes } from "./errors.ts";
+
+export type User = Readonly<{
+  id: string;
+  status: string;
+  created: string;
+  profile: Readonly<Record<string, unknown>>;
+}>;
+export type Group = Readonly<{
+  id: string;
+  type: string;
+  profile: Readonly<{ name: string; description?: string | null }>;
+}>;
+export type Rule = Readonly<{
+  id: string;
+  name: string;
+  status: string;
+  conditions: Readonly<{ expression: Readonly<{ value: string }> }>;
+  actions: Readonly<{ assignUserToGroups: Readonly<{ groupIds: readonly string[] }> }>;
+}>;
+export type Health = Readonly<{
+  state: string;
+  pause_reason: string | null;
+  paused_until: string | null;
+  due: number;
+  faulted: number;
+  parked: number;
+  oldest_due_at: string | null;
+  reconciled_at: string | null;
+}>;
+export type App = Readonly<{
+  id: string;
+  name: string;
+  label: string;
+  kind: string;
+  status: string;
+  config: Readonly<Record<string, unknown>>;
+  provisioning: Readonly<Record<string, unknown>>;
+  sourcing: Readonly<Record<string, unknown>> | null;
+  licence: Readonly<{ seats: number | null; used: number; expires_at: string | null }>;
+  health?: Health;
+}>;
+
+const encode = encodeURIComponent;
+
+/** A person by id or login. */
+export const findUser = (client: Client, user: string): Promise<User> =>
+  client.get<User>(`/api/v1/users/${encode(user)}`);
+
+/** An app by id or label. */
+export const findApp = (client: Client, app: string): Promise<App> => client.get<App>(`/admin/v1/apps/${encode(app)}`);
+
+/** A group by id or by its whole name. */
+export async function findGroup(client: Client, text: string): Promise<Group> {
+  if (/^00g[0-9A-Za-z]{17}$/.test(text)) return client.get<Group>(`/api/v1/groups/${text}`);
+  const groups = await client.get<Group[]>("/api/v1/groups", {
+    search: `profile.name eq ${JSON.stringify(text)}`,
+    limit: 10,
+  });
+  return only(groups, text, "group", (group) => group.profile.name);
+}
+
+/** A rule by id or by its whole name. */
+export async function findRule(client: Client, text: string): Promise<Rule> {
+  if (/^0pr[0-9A-Za-z]{17}$/.test(text)) return client.get<Rule>(`/api/v1/groups/rules/${text}`);
+  const rules = await client.get<Rule[]>("/api/v1/groups/rules", { search: text, limit: 200 });
+  return only(rules, text, "rule", (rule) => rule.name);
+}
+
+function only<T>(found: readonly T[], text: string, what: string, name: (one: T) => string): T {
+  const exact = found.filter((one) => name(one) === text);
+  const chosen = exact.length > 0 ? exact : found.filter((one) => name(one).toLowerCase() === text.toLowerCase());
+  const [one] = chosen;
+  if (one === undefined) throw new CliError(exit_codes.not_found, `there is no ${what} "${text}"`);
+  if (chosen.length > 1) throw new CliError(exit_codes.refused, `several ${what}s are called "${text}": use the id`);
+  return one;
+}

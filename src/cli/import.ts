@@ -1,0 +1,170 @@
+/** tenure import: reads a source now, from where it is configured or from a file given here, and tells what became of it. */
+import { createReadStream, existsSync, statSync } from "node:fs";
+import { Transform } from "node:stream";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Given } from "./args.ts";
+import type { Client } from "./client.ts";
+import { CliError, type ExitCode, exit_codes } from "./errors.ts";
+import { findApp } from "./find.ts";
+import { print, printFacts, printJson, progress, table } from "./output.ts";
+import { command } from "./parts.ts";
+
+type Import = Readonly<{
+  id: string;
+  label: string;
+  status: "RUNNING" | "HELD" | "DONE" | "FAILED" | "CANCELLED";
+  dry_run: boolean;
+  counts: Readonly<Record<string, number>>;
+  detail: Readonly<{ reason?: string; complete?: boolean }>;
+  progress: Readonly<{ phase: string; done: number; total: number | null }> | null;
+}>;
+type Row = Readonly<{
+  line: number;
+  external_id: string | null;
+  outcome: string;
+  login: string | null;
+  detail: Readonly<{ place?: string; column?: string; reason?: string }> | null;
+}>;
+
+const rows_shown = 50;
+
+export const { run } = command({
+  usage: {
+    name: "import",
+    words: "APP [FILE.csv]",
+    summary: `Imports people from a source app; with FILE the rows are read from that file instead of where the app is
+configured to look. Prints what became of the rows and each row that was refused. Exit code 7: done, but rows were
+refused; 4: held by the guard, see --release and --discard.`,
+    options: {
+      "dry-run": { help: "Decide everything, apply nothing" },
+      incremental: { help: "Who is missing has not left" },
+      watch: { help: "Import again whenever the file changes, until interrupted" },
+      release: { value: "IMPORT", help: "Let a held import pass" },
+      discard: { value: "IMPORT", help: "Do not apply a held import" },
+      rows: { help: "Print every row that changes something" },
+    },
+  },
+  least: 0,
+  most: 2,
+  run: async (client, given, [app, file]) => {
+    const [release, discard] = [given.text("release"), given.text("discard")];
+    if (release !== undefined)
+      return follow(client, given, await client.send<Import>("POST", `/admin/v1/imports/${release}/release`));
+    if (discard !== undefined) {
+      const ended = await client.send<Import>("POST", `/admin/v1/imports/${discard}/discard`);
+      printFacts(given, ended, [
+        ["import", ended.id],
+        ["status", ended.status],
+      ]);
+      return exit_codes.done;
+    }
+    if (app === undefined) throw new CliError(exit_codes.usage, "tenure import: which app? See tenure import --help");
+    const { id } = await findApp(client, app);
+    if (!given.flag("watch")) return importOnce(client, given, id, file);
+    if (file === undefined) throw new CliError(exit_codes.usage, "tenure import --watch needs a file to watch");
+    return watch(client, given, id, file);
+  },
+});
+
+async function importOnce(client: Client, given: Given, app_id: string, file: string | undefined): Promise<ExitCode> {
+  const query = { mode: given.flag("incremental") ? "incremental" : "full", dry_run: given.flag("dry-run") };
+  const path = `/admin/v1/apps/${app_id}/imports`;
+  const started =
+    file === undefined
+      ? await client.send<Import>("POST", path, undefined, query)
+      : await upload(client, given, path, file, query);
+  return follow(client, given, started);
+}
+
+async function upload(
+  client: Client,
+  given: Given,
+  path: string,
+  file: string,
+  query: Readonly<Record<string, string | boolean>>,
+): Promise<Import> {
+  if (!existsSync(file)) throw new CliError(exit_codes.not_found, `there is no file ${file}`);
+  const { size } = statSync(file);
+  const bar = progress(given);
+  let sent = 0;
+  const counter = new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      sent += chunk.length;
+      bar.show("uploading", sent, size);
+      done(null, chunk);
+    },
+  });
+  try {
+    const stream = createReadStream(file);
+    stream.on("error", (error) => counter.destroy(error));
+    return await client.upload<Import>(path, stream.pipe(counter), size, query);
+  } finally {
+    bar.end();
+  }
+}
+
+/** Waits for the end of an import and tells it. */
+async function follow(client: Client, given: Given, started: Import): Promise<ExitCode> {
+  const bar = progress(given);
+  let now = started;
+  for (let wait_ms = 50; now.status === "RUNNING"; wait_ms = Math.min(1_000, wait_ms * 1.5)) {
+    if (now.progress) bar.show(now.progress.phase, now.progress.done, now.progress.total);
+    await sleep(wait_ms);
+    now = await client.get<Import>(`/admin/v1/imports/${started.id}`);
+  }
+  bar.end();
+  const outcome = given.flag("rows") ? undefined : "refused";
+  const rows = await client.all<Row>(
+    `/admin/v1/imports/${now.id}/rows`,
+    { outcome, limit: 1_000 },
+    given.flag("rows") ? 1_000_000 : rows_shown,
+  );
+  if (given.flag("json")) printJson({ ...now, rows });
+  else tell(now, rows);
+  return exitOf(now);
+}
+
+function tell(done: Import, rows: readonly Row[]): void {
+  const counts = Object.entries(done.counts).map(([name, count]) => `${count} ${name}`);
+  print(
+    `${done.label}: ${done.status.toLowerCase()}${done.dry_run ? " (dry run: nothing was applied)" : ""}: ${counts.join(", ") || "no rows"}`,
+  );
+  if (done.detail.reason !== undefined) print(`  ${done.detail.reason}`);
+  if (done.status === "HELD")
+    print(`  to let it pass: tenure import --release ${done.id}; to drop it: tenure import --discard ${done.id}`);
+  if (rows.length === 0) return;
+  print("");
+  print(
+    table(rows, [
+      ["LINE", (r) => r.line],
+      ["OUTCOME", (r) => r.outcome],
+      ["ID", (r) => r.external_id],
+      ["LOGIN", (r) => r.login],
+      ["WHERE", (r) => r.detail?.column ?? r.detail?.place],
+      ["WHY", (r) => r.detail?.reason],
+    ]),
+  );
+  const refused = done.counts["refused"] ?? 0;
+  if (refused > rows.length) print(`… and ${refused - rows.length} more: tenure import ... --json --rows`);
+}
+
+function exitOf({ status, counts }: Import): ExitCode {
+  if (status === "HELD") return exit_codes.refused;
+  if (status !== "DONE") return exit_codes.failed;
+  return (counts["refused"] ?? 0) > 0 ? exit_codes.partly : exit_codes.done;
+}
+
+/** Imports when the file's size or time moves; a file that is still being written is left until it rests for a second. */
+async function watch(client: Client, given: Given, app_id: string, file: string): Promise<never> {
+  const stamp = () => (existsSync(file) ? `${statSync(file).size} ${statSync(file).mtimeMs}` : "");
+  for (let last = ""; ; ) {
+    const now = stamp();
+    if (now !== "" && now !== last) {
+      await sleep(1_000);
+      if (stamp() !== now) continue;
+      last = now;
+      await importOnce(client, given, app_id, file).catch((error: Error) => process.stderr.write(`${error.message}\n`));
+    }
+    await sleep(500);
+  }
+}

@@ -1,0 +1,271 @@
+/** tenure users: people, and what happens to them. */
+import type { Options } from "./args.ts";
+import type { Client } from "./client.ts";
+import { findUser, type Group, type User } from "./find.ts";
+import { print, printFacts, printJson, printRows } from "./output.ts";
+import { commandOf, momentOf, type Part, pairsOf } from "./parts.ts";
+
+type Account = Readonly<{
+  app_label: string;
+  status: string;
+  sync_state: string;
+  scope: string | null;
+  external_id: string | null;
+  fault_detail: string | null;
+}>;
+
+const encode = encodeURIComponent;
+const name = (user: User) => [user.profile["firstName"], user.profile["lastName"]].filter(Boolean).join(" ");
+const set: Options = {
+  set: { value: "NAME=VALUE", many: true, help: "An attribute; empty clears it; may be given again and again" },
+};
+
+const list: Part = {
+  usage: {
+    name: "users list",
+    words: "",
+    summary: "Lists people.",
+    options: {
+      search: { value: "FILTER", help: `As in 'profile.department eq "Sales" and status eq "ACTIVE"'` },
+      q: { value: "TEXT", help: "Start of first name, last name or e-mail" },
+      limit: { value: "N", help: "At most this many (200)" },
+    },
+  },
+  least: 0,
+  run: async (client, given) => {
+    const limit = Number(given.text("limit") ?? 200);
+    const users = await client.all<User>(
+      "/api/v1/users",
+      { search: given.text("search"), q: given.text("q"), limit: Math.min(limit, 200) },
+      limit,
+    );
+    printRows(
+      given,
+      users,
+      [
+        ["LOGIN", (u) => u.profile["login"]],
+        ["NAME", name],
+        ["STATUS", (u) => u.status],
+        ["DEPARTMENT", (u) => u.profile["department"]],
+        ["ID", (u) => u.id],
+      ],
+      "no people",
+    );
+  },
+};
+
+const show: Part = {
+  usage: {
+    name: "users show",
+    words: "USER",
+    summary: "Shows a person, their groups and their accounts. USER is an id or a login.",
+    options: {},
+  },
+  least: 1,
+  run: async (client, given, [user = ""]) => {
+    const found = await findUser(client, user);
+    const groups = await client.all<Group>(`/api/v1/users/${found.id}/groups`);
+    const accounts = await client.all<Account>("/admin/v1/accounts", { user_id: found.id, which: "all" });
+    if (given.flag("json")) {
+      printJson({ ...found, groups, accounts });
+      return;
+    }
+    printFacts(given, found, [
+      ["id", found.id],
+      ["status", found.status],
+      ["created", found.created],
+      ...Object.entries(found.profile),
+      ["groups", groups.map((g) => g.profile.name).join(", ")],
+    ]);
+    print("");
+    printRows(
+      given,
+      accounts,
+      [
+        ["APP", (a) => a.app_label],
+        ["STATUS", (a) => a.status],
+        ["SYNC", (a) => a.sync_state],
+        ["BY", (a) => a.scope?.toLowerCase()],
+        ["ID IN THE APP", (a) => a.external_id],
+        ["FAULT", (a) => a.fault_detail],
+      ],
+      "no accounts",
+    );
+  },
+};
+
+const add: Part = {
+  usage: {
+    name: "users add",
+    words: "LOGIN",
+    summary: "Creates a person. The login is also the e-mail address unless that is set.",
+    options: {
+      first: { value: "NAME", help: "First name" },
+      last: { value: "NAME", help: "Last name" },
+      email: { value: "ADDRESS", help: "E-mail address" },
+      ...set,
+      group: { value: "ID", many: true, help: "A group to be in; may be given again" },
+      staged: { help: "Do not activate yet" },
+      start: { value: "WHEN", help: "First day: they stay staged until then" },
+      end: { value: "WHEN", help: "Last day: they are deactivated then" },
+    },
+  },
+  least: 1,
+  run: async (client, given, [login = ""]) => {
+    const attributes = {
+      firstName: given.text("first"),
+      lastName: given.text("last"),
+      email: given.text("email") ?? login,
+    };
+    const named = Object.fromEntries(Object.entries(attributes).filter(([, value]) => value !== undefined));
+    const starts_at = momentOf(given, "start");
+    const ends_at = momentOf(given, "end");
+    const waits = given.flag("staged") || (starts_at !== undefined && starts_at > new Date().toISOString());
+    const user = await client.send<User>(
+      "POST",
+      "/api/v1/users",
+      { profile: { login, ...named, ...pairsOf(given.texts("set")) }, groupIds: given.texts("group") },
+      { activate: !waits },
+    );
+    if (starts_at !== undefined || ends_at !== undefined) {
+      await client.send("PATCH", `/admin/v1/users/${user.id}/dates`, {
+        ...(starts_at ? { starts_at } : {}),
+        ...(ends_at ? { ends_at } : {}),
+      });
+    }
+    printFacts(given, user, [
+      ["id", user.id],
+      ["login", user.profile["login"]],
+      ["status", user.status],
+    ]);
+  },
+};
+
+const change: Part = {
+  usage: {
+    name: "users set",
+    words: "USER NAME=VALUE...",
+    summary: "Changes a person's attributes; an empty value clears one.",
+    options: {},
+  },
+  least: 2,
+  most: 100,
+  run: async (client, given, [user = "", ...pairs]) => {
+    const changed = await client.send<User>("POST", `/api/v1/users/${encode(user)}`, { profile: pairsOf(pairs) });
+    printFacts(given, changed, [["id", changed.id], ["status", changed.status], ...Object.entries(changed.profile)]);
+  },
+};
+
+const dates: Part = {
+  usage: {
+    name: "users dates",
+    words: "USER",
+    summary: "Says when a person comes and goes.",
+    options: {
+      start: { value: "WHEN", help: "First day" },
+      end: { value: "WHEN", help: "Last day" },
+      zone: { value: "ZONE", help: "Their time zone, such as Europe/Rome" },
+    },
+  },
+  least: 1,
+  run: async (client, given, [user = ""]) => {
+    const [starts_at, ends_at, time_zone] = [momentOf(given, "start"), momentOf(given, "end"), given.text("zone")];
+    const body = {
+      ...(starts_at ? { starts_at } : {}),
+      ...(ends_at ? { ends_at } : {}),
+      ...(time_zone ? { time_zone } : {}),
+    };
+    const changed = await client.send<Record<string, unknown>>("PATCH", `/admin/v1/users/${encode(user)}/dates`, body);
+    printFacts(given, changed, Object.entries(changed));
+  },
+};
+
+const hold: Part = {
+  usage: {
+    name: "users hold",
+    words: "USER REASON",
+    summary: "Holds a person's status against every source and the clock.",
+    options: { until: { value: "WHEN", help: "End of the hold; without it, until it is lifted" } },
+  },
+  least: 2,
+  run: async (client, given, [user = "", reason = ""]) => {
+    const held = await client.send<Record<string, unknown>>("POST", `/admin/v1/users/${encode(user)}/hold`, {
+      reason,
+      until: momentOf(given, "until") ?? null,
+    });
+    printFacts(given, held, Object.entries(held));
+  },
+};
+
+const release: Part = {
+  usage: { name: "users unhold", words: "USER", summary: "Lifts a hold.", options: {} },
+  least: 1,
+  run: async (client, given, [user = ""]) => {
+    const lifted = await client.send<Record<string, unknown>>("DELETE", `/admin/v1/users/${encode(user)}/hold`);
+    printFacts(given, lifted, [
+      ["id", lifted["id"]],
+      ["hold", "none"],
+    ]);
+  },
+};
+
+const remove: Part = {
+  usage: {
+    name: "users delete",
+    words: "USER",
+    summary: "Deletes a person who is deactivated; anyone else is only deactivated.",
+    options: {},
+  },
+  least: 1,
+  run: async (client, given, [user = ""]) => {
+    const before = await findUser(client, user);
+    await client.send("DELETE", `/api/v1/users/${before.id}`);
+    const deleted = before.status === "DEPROVISIONED";
+    printFacts(given, { id: before.id, deleted }, [[deleted ? "deleted" : "deactivated", before.profile["login"]]]);
+  },
+};
+
+/** Life-cycle events that take nothing but the person. */
+function event(word: string, summary: string, query: Readonly<Record<string, string>> = {}): Part {
+  return {
+    usage: { name: `users ${word}`, words: "USER...", summary, options: {} },
+    least: 1,
+    most: 1_000,
+    run: async (client, given, users) => {
+      const after: User[] = [];
+      for (const user of users) after.push(await happen(client, user, word, query));
+      printRows(given, after, [
+        ["LOGIN", (u) => u.profile["login"]],
+        ["STATUS", (u) => u.status],
+        ["ID", (u) => u.id],
+      ]);
+    },
+  };
+}
+
+async function happen(
+  client: Client,
+  user: string,
+  word: string,
+  query: Readonly<Record<string, string>>,
+): Promise<User> {
+  const { id } = await findUser(client, user);
+  await client.send("POST", `/api/v1/users/${id}/lifecycle/${word}`, undefined, query);
+  return findUser(client, id);
+}
+
+export const { run } = commandOf("users", {
+  list,
+  show,
+  add,
+  set: change,
+  dates,
+  activate: event("activate", "Activates people.", { sendEmail: "false" }),
+  suspend: event("suspend", "Suspends people: they keep what they have and cannot use it."),
+  unsuspend: event("unsuspend", "Lifts suspensions."),
+  deactivate: event("deactivate", "Deactivates people: their accounts go at once."),
+  unlock: event("unlock", "Unlocks people."),
+  hold,
+  unhold: release,
+  delete: remove,
+});
