@@ -27,20 +27,24 @@ export type Oddities = Readonly<{
   doubled: string;
   orphaned: string;
   lost_manager: string;
+  /** A contractor whose last day comes in `ending_days` days, before any other contract ends. */
+  ending: string;
 }>;
 
-const oddity_people_min = 40;
+const oddity_people_min = 100;
+export const ending_days = 10;
 
-/** The company's file: n people and one row more, whose address is somebody else's. At least 40 people. */
+/** The company's file: n people and one row more, whose address is somebody else's. At least 100 people. */
 export function hrRows(n: number, seed: number, today: string): Readonly<{ rows: readonly HrRow[]; odd: Oddities }> {
   if (n < oddity_people_min) throw new Error(`the demo company needs at least ${oddity_people_min} people, not ${n}`);
   const rows = [...people(n, seed, today)];
-  const [one, other, original, orphaned] = [n - 9, n - 6, n - 4, n - 3] as const;
+  const [one, other, original, orphaned, ending] = [n - 9, n - 6, n - 4, n - 3, n - 2] as const;
   const { firstName, lastName, login } = rows[one]!;
   const address = `${login.split("@")[0]}.2@${domain}`;
   rows[other] = { ...rows[other]!, firstName, lastName, login: address, email: address };
   const lost_manager = "M99999";
   rows[orphaned] = { ...rows[orphaned]!, managerEmployeeNumber: lost_manager };
+  rows[ending] = { ...rows[ending]!, userType: "contractor", endDate: addDays(today, ending_days) };
   const taken = rows[original]!;
   const doubled = { ...personAt(n, n + 1, seed, today), login: taken.login, email: taken.email };
   const odd: Oddities = {
@@ -49,8 +53,14 @@ export function hrRows(n: number, seed: number, today: string): Readonly<{ rows:
     doubled: doubled.employeeNumber,
     orphaned: employeeNumber(orphaned),
     lost_manager,
+    ending: employeeNumber(ending),
   };
   return { rows: [...rows, doubled], odd };
+}
+
+/** A day so many days later, as YYYY-MM-DD. */
+export function addDays(day: string, days: number): string {
+  return new Date(Date.parse(day) + days * 86_400_000).toISOString().slice(0, 10);
 }
 
 /** The rows with one more: someone who starts today in a department, under its first lead. */

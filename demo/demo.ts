@@ -1,0 +1,170 @@
+/**
+ * The demo company: starts everything, plays the story, stays up. `npm start` and `tenure demo` come here.
+ *
+ * Law: whatever way this process ends, nothing of it is left running: apps end when the pipe to them closes, and the
+ * embedded database is stopped, or adopted by the next start.
+ */
+import process from "node:process";
+import { type Cast, chooseCast } from "./cast.ts";
+import { closingWords } from "./closing.ts";
+import { type Company, connectApps, foundDirectory, settle } from "./found.ts";
+import { hrRows, type Oddities } from "./hrFile.ts";
+import { humanNarrator, jsonNarrator, type Narrator, plural, type StepReport, seconds } from "./narrator.ts";
+import { type DemoOptions, parseOptions, usage } from "./options.ts";
+import { before_story, type Turns } from "./oracle.ts";
+import { company_name } from "./people.ts";
+import { hrSystem, type Running, startSystems, startTenure, stopRunning, writeHrFile } from "./start.ts";
+import { accessChanges } from "./story/access.ts";
+import { arrivals } from "./story/arrive.ts";
+import { epilogue, firstAccount, prologue } from "./story/begin.ts";
+import { departures } from "./story/depart.ts";
+import { type Hr, measured, type Stage, type Step, type Systems } from "./story/stage.ts";
+import { app_labels, systems } from "./systems.ts";
+import type { Tenure } from "./tenure.ts";
+
+const step_timeout_ms = 60_000;
+const first_account_timeout_ms = 120_000;
+const story: readonly Step[] = [...arrivals, ...accessChanges, ...departures, epilogue];
+
+/** Runs the demo with a command line; gives the exit code. */
+export async function runDemo(args: readonly string[]): Promise<number> {
+  const options = parseOptions(args);
+  if (options === "help") {
+    process.stdout.write(usage);
+    return 0;
+  }
+  if ("wrong" in options) {
+    process.stderr.write(`${options.wrong}\n\n${usage}`);
+    return 2;
+  }
+  const running: Running = { stops: [], stopping: false };
+  const tell = options.json ? jsonNarrator() : humanNarrator();
+  const code = await Promise.race([stopSignal(tell), perform(options, running, tell)]);
+  await stopRunning(running);
+  return code;
+}
+
+/** Resolves when somebody stops the demo. A second signal does not wait for the end. */
+function stopSignal(tell: Narrator): Promise<number> {
+  let asked = false;
+  return new Promise((done) => {
+    for (const [signal, code] of [
+      ["SIGINT", 130],
+      ["SIGTERM", 143],
+      ["SIGHUP", 129],
+    ] as const) {
+      process.on(signal, () => {
+        if (asked) process.exit(code);
+        asked = true;
+        tell.say("Stopping …");
+        done(code);
+      });
+    }
+  });
+}
+
+async function perform(options: DemoOptions, running: Running, tell: Narrator): Promise<number> {
+  const reports: StepReport[] = [];
+  const report: Report = (one) => {
+    reports.push(one);
+    // What fails because everything is being stopped is no failure of the story.
+    if (!running.stopping) tell.report(one);
+    return one.ok;
+  };
+  try {
+    const opened = await open(options, running, tell, report);
+    if (opened !== undefined) for (const step of story) await play(opened.stage, step, report);
+    const good = reports.every((one) => one.ok);
+    if (options.headless && !options.keep) return good ? 0 : 1;
+    if (opened !== undefined) closingWords(tell, opened.url, options, good);
+    return await new Promise<number>(() => {});
+  } catch (error) {
+    const text = error instanceof Error ? error.message : String(error);
+    report({ step: "start", ok: false, ms: Math.round(performance.now()), accounts: 0, operations: 0, error: text });
+    return 1;
+  }
+}
+
+type Report = (one: StepReport) => boolean;
+
+/** Plays one step and tells how it went. */
+async function play(stage: Stage, step: Step, report: Report): Promise<void> {
+  stage.tell.title(step.title);
+  const timeout_ms = step.timeout_ms ?? step_timeout_ms;
+  report(
+    await measured(stage, step.step, () => step.play(stage, { at_ms: performance.now() + timeout_ms, timeout_ms })),
+  );
+}
+
+type Opened = Readonly<{ stage: Stage; url: string }>;
+
+/** Starts everything and founds the company; undefined: not even one account was made. */
+async function open(
+  options: DemoOptions,
+  running: Running,
+  tell: Narrator,
+  report: Report,
+): Promise<Opened | undefined> {
+  tell.title(`${company_name}: ${options.people} people, ${app_labels.length + 2} apps`);
+  const starting = startSystems(running);
+  const { tenure, data_folder, url } = await startTenure(options, running, tell.progress);
+  const today = (await tenure.now()).toISOString().slice(0, 10);
+  const { rows, odd } = hrRows(options.people, options.seed, today);
+  const cast = chooseCast(rows, odd, options.people, options.seed, today);
+  writeHrFile(data_folder, rows);
+  const directory = await foundDirectory(tenure);
+  const hr = hrSystem(tenure, directory.source, data_folder);
+  tell.say(`Tenure runs at ${url}; the HR file has ${rows.length} rows.`);
+  report(await firstImport(hr, rows, odd, tell));
+  const connecting = connectApps(tenure, directory, starting);
+  connecting.catch(() => {});
+  const { address } = await starting.Chat;
+  const first = await firstAccount(address, tenure, first_account_timeout_ms);
+  tell.say(`The first account exists ${seconds(first.ms)} after the start.`);
+  if (!report(first)) return undefined;
+  const company = await connecting;
+  await settle(tenure, company, cast);
+  const running_systems = Object.fromEntries(
+    await Promise.all(app_labels.map(async (label) => [label, await starting[label]] as const)),
+  ) as Systems;
+  for (const label of app_labels) {
+    tell.say(`${label} answers at ${running_systems[label].address.url}: ${systems[label].about}`);
+  }
+  const stage = stageOf(tenure, running_systems, company, cast, hr, odd, tell);
+  await play(stage, prologue, report);
+  return { stage, url };
+}
+
+/** The whole file: everybody is taken but the one whose address is another's, and that row is named. */
+async function firstImport(hr: Hr, rows: Hr["rows"], odd: Oddities, tell: Narrator): Promise<StepReport> {
+  const began = performance.now();
+  const { refused, counts } = await hr.publish(rows);
+  const ms = Math.round(performance.now() - began);
+  for (const { place, reason } of refused) tell.say(`Not taken: ${place}: ${reason}`);
+  tell.say(`${plural(counts["created"] ?? 0, "person")} taken in ${seconds(ms)}.`);
+  const named = refused.length === 1 && refused[0]?.place.includes(odd.doubled) === true;
+  const report = { step: "import", ms, accounts: 0, operations: 0 };
+  if (named && counts["created"] === rows.length - 1) return { ...report, ok: true };
+  const error = `expected one refused row, that of ${odd.doubled}; got ${JSON.stringify({ counts, refused })}`;
+  return { ...report, ok: false, error };
+}
+
+function stageOf(
+  tenure: Tenure,
+  running_systems: Systems,
+  company: Company,
+  cast: Cast,
+  hr: Hr,
+  odd: Oddities,
+  tell: Narrator,
+): Stage {
+  let turns: Turns = before_story;
+  return {
+    ...{ tenure, company, cast, hr, odd, tell, systems: running_systems },
+    turns: () => turns,
+    turn: (change) => {
+      turns = { ...turns, ...change };
+    },
+    today: async () => (await tenure.now()).toISOString().slice(0, 10),
+  };
+}
