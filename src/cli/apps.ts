@@ -1,12 +1,23 @@
 /** tenure apps: connecting apps and looking after them. */
-import { readFileSync } from "node:fs";
+import { closeSync, openSync, readFileSync, readSync } from "node:fs";
+import { Readable } from "node:stream";
 import type { Given, Options } from "./args.ts";
+import type { Client } from "./client.ts";
 import { CliError, exit_codes } from "./errors.ts";
 import { type App, findApp } from "./find.ts";
 import { plain, print, printFacts, printJson, printRows } from "./output.ts";
 import { commandOf, momentOf, type Part, pairsOf } from "./parts.ts";
 
 type Made = Readonly<{ id: string; label: string; status: string }>;
+type Learnt = Readonly<{
+  attributes: readonly Readonly<{
+    name: string;
+    type: string;
+    array: boolean;
+    required: boolean;
+    external_name?: string;
+  }>[];
+}>;
 type Lines = Readonly<{
   lines: Readonly<Record<string, Readonly<{ expression: string; push: string; when_empty: string }>>>;
 }>;
@@ -78,6 +89,7 @@ const add_options: Options = {
   file: { value: "NAME", help: "csv: name of the file in the server's import folder (people.csv)" },
   "id-column": { value: "COLUMN", help: "csv: the column that tells rows apart" },
   "enabled-column": { value: "COLUMN", help: "csv: the column that tells who works here" },
+  "columns-from": { value: "FILE", help: "csv: a file whose first line names the columns" },
   "enabled-value": { value: "TEXT", many: true, help: "csv: a value of that column that means yes" },
   source: { help: "People come from this app" },
   config: { value: "NAME=VALUE", many: true, help: "Anything else of the connector's form" },
@@ -110,6 +122,8 @@ const add: Part = {
           activate: !given.flag("no-test"),
         });
       }
+      const columns = given.text("columns-from");
+      if (columns !== undefined) await learn(client, made.id, columns);
       if (given.flag("source")) await client.send("PATCH", `/admin/v1/apps/${made.id}`, { sourcing: {} });
     } catch (error) {
       // An app that cannot be reached is of no use half made: the same command can be given again.
@@ -141,6 +155,47 @@ function configOf(kind: string, given: Given): Record<string, unknown> {
   const own = Object.entries(named[kind] ?? {}).filter(([, value]) => value !== undefined);
   return { ...Object.fromEntries(own), ...pairsOf(given.texts("config")) };
 }
+
+/** Tells the server a file's columns by its beginning, up to the end of a line. */
+async function learn(client: Client, app_id: string, file: string): Promise<Learnt> {
+  const start = Buffer.alloc(65_536);
+  let length: number;
+  try {
+    const handle = openSync(file, "r");
+    length = readSync(handle, start, 0, start.length, 0);
+    closeSync(handle);
+  } catch (error) {
+    throw new CliError(exit_codes.not_found, (error as Error).message);
+  }
+  const text = start.subarray(0, length);
+  const end = length === start.length ? text.lastIndexOf(0x0a) + 1 : length;
+  const body = text.subarray(0, end > 0 ? end : length);
+  return client.upload<Learnt>(`/admin/v1/apps/${app_id}/discover`, Readable.from([body]), body.length);
+}
+
+const discover: Part = {
+  usage: {
+    name: "apps discover",
+    words: "APP [FILE.csv]",
+    summary: "Asks an app, or the first line of a file, for its attributes and takes them over.",
+    options: {},
+  },
+  least: 1,
+  most: 2,
+  run: async (client, given, [app = "", file]) => {
+    const { id } = await findApp(client, app);
+    const { attributes } =
+      file === undefined
+        ? await client.send<Learnt>("POST", `/admin/v1/apps/${id}/discover`)
+        : await learn(client, id, file);
+    printRows(given, attributes, [
+      ["ATTRIBUTE", (a) => a.name],
+      ["TYPE", (a) => (a.array ? `${a.type}[]` : a.type)],
+      ["REQUIRED", (a) => (a.required ? "yes" : "")],
+      ["ITS OWN NAME", (a) => a.external_name],
+    ]);
+  },
+};
 
 /** The token never stands on the command line, where every user of the machine could read it. */
 function tokenOf(given: Given): string | undefined {
@@ -342,6 +397,6 @@ const remove: Part = {
 
 export const { run } = commandOf(
   "apps",
-  { list, show, add, set: change, map, pause, resume, licence, reconcile, orphans, delete: remove },
+  { list, show, add, set: change, discover, map, pause, resume, licence, reconcile, orphans, delete: remove },
   "list",
 );

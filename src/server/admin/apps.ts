@@ -1,16 +1,20 @@
 /** What Okta cannot say of an app: its health, pause, licence, every switch, what it holds that is nobody's. */
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import { Readable } from "node:stream";
 import { z } from "zod";
 import { decideOrphans, listAccounts, listOrphans, orphanCursor } from "../../directory/accounts.ts";
 import { appHealth, pauseApp, resumeApp } from "../../directory/appHealth.ts";
-import { type App, adoptAppSchema, listApps, orderSources, updateApp } from "../../directory/apps.ts";
+import { type App, listApps, orderSources, updateApp } from "../../directory/apps.ts";
 import { convertAssignments } from "../../directory/assignments.ts";
 import { seatCount, setLicence } from "../../directory/licences.ts";
 import { type MappingRefusal, mappingOf, putMapping } from "../../directory/mappings.ts";
 import { reconcileApp } from "../../engine/reconcile.ts";
 import { type Api, about, commandOf, type Server } from "../api.ts";
-import { ApiError, invalid, must } from "../errors.ts";
+import { invalid, must } from "../errors.ts";
 import { page } from "../paging.ts";
 import { anApp, app_params, given, moment, paged } from "./shared.ts";
+import { failing, keepUpload, learnColumns, upload_bytes_max } from "./uploads.ts";
 
 const switches = z.record(z.string().max(50), z.json());
 
@@ -135,27 +139,20 @@ function lookRoutes(server: Server, api: Api): void {
 
   server.post(
     "/admin/v1/apps/:app_id/discover",
-    about("apps", "Ask an app for its attributes and take them over", { params: app_params }),
+    {
+      ...about("apps", "Ask an app (or a text/csv body) for its attributes and take them over", { params: app_params }),
+      bodyLimit: upload_bytes_max,
+    },
     async (request) => {
       const app = await anApp(api, request.params.app_id);
-      const { attributes } = await failing(async () => {
-        const { connector } = await api.world.app(app.id);
-        return connector.schema({ signal: AbortSignal.timeout(60_000), log: () => {}, now: api.world.now });
-      });
-      must(await adoptAppSchema(commandOf(api, request), app.id, attributes));
-      return { attributes };
+      const file = request.body instanceof Readable ? await keepUpload(api, request.body) : undefined;
+      try {
+        return { attributes: await learnColumns(api, commandOf(api, request), app.id, file) };
+      } finally {
+        if (file !== undefined) await rm(join(api.import_folder, file), { force: true });
+      }
     },
   );
-}
-
-/** A failure of the app is told in its words: it is no failure of this server. */
-async function failing<T>(work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    if ((error as Error).name !== "ConnectorFault") throw error;
-    throw new ApiError(400, "E0000001", "Api validation failed: app", [(error as Error).message]);
-  }
 }
 
 function mappingRoutes(server: Server, api: Api): void {

@@ -5,23 +5,20 @@
  * Law: an upload is written below the import folder under a name of ours, never one of the client's, and bounded.
  */
 
-import { randomUUID } from "node:crypto";
-import { createWriteStream } from "node:fs";
-import { mkdir, rename, rm, stat } from "node:fs/promises";
+import { rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { Readable, Transform } from "node:stream";
-import { pipeline } from "node:stream/promises";
+import { Readable } from "node:stream";
 import { z } from "zod";
 import type { Refusal } from "../../core/types.ts";
+import { loadSchema } from "../../directory/schemaQueries.ts";
 import { closeTasksFor } from "../../directory/tasks.ts";
 import { type ImportProgress, type ImportRequest, type ImportSummary, startImport } from "../../engine/import.ts";
 import { isRefusal, sql } from "../../store/database.ts";
 import { type Api, about, commandOf, type Server } from "../api.ts";
-import { ApiError, found, invalid, must } from "../errors.ts";
+import { ApiError, found, must } from "../errors.ts";
 import { page } from "../paging.ts";
 import { anApp, app_params, given, paged } from "./shared.ts";
-
-const upload_bytes_max = 4 * 1024 ** 3;
+import { keepUpload, learnColumns, upload_bytes_max } from "./uploads.ts";
 
 type Running = { controller: AbortController; progress: ImportProgress };
 
@@ -58,6 +55,9 @@ export function importRoutes(server: Server, api: Api): void {
       const app = await anApp(api, request.params.app_id);
       const uploaded = request.body instanceof Readable ? await keepUpload(api, request.body) : undefined;
       const command = commandOf(api, request);
+      // The first file also tells which columns there are.
+      if (uploaded !== undefined && (await userAttributes(api, app.id)) === 0)
+        await learnColumns(api, command, app.id, uploaded);
       const wish = { mode: request.query.mode, dry_run: request.query.dry_run === "true", actor: command.actor };
       const id = await begin(api, running, app.id, { ...wish, ...given("file", uploaded) });
       return reply.code(202).send(await readImport(api, running, id));
@@ -217,31 +217,8 @@ async function settleUpload(api: Api, file: string | undefined, outcome: ImportS
   else await rm(from, { force: true });
 }
 
-/** Writes an upload to a file of our naming. Gives its path below the import folder. */
-async function keepUpload(api: Api, stream: Readable): Promise<string> {
-  await mkdir(join(api.import_folder, "uploads"), { recursive: true, mode: 0o700 });
-  const file = `uploads/${randomUUID()}.csv`;
-  let bytes = 0;
-  const bounded = new Transform({
-    transform(chunk: Buffer, _encoding, done) {
-      bytes += chunk.length;
-      done(
-        bytes > upload_bytes_max
-          ? invalid("file", `the file is larger than ${upload_bytes_max} bytes; import it in parts`)
-          : null,
-        chunk,
-      );
-    },
-  });
-  try {
-    await pipeline(stream, bounded, createWriteStream(join(api.import_folder, file), { mode: 0o600 }));
-  } catch (error) {
-    await rm(join(api.import_folder, file), { force: true });
-    throw error;
-  }
-  if (bytes > 0) return file;
-  await rm(join(api.import_folder, file), { force: true });
-  throw invalid("file", "the file is empty");
+async function userAttributes(api: Api, app_id: string): Promise<number> {
+  return (await loadSchema(api.db, "app", app_id))?.attributes.length ?? 0;
 }
 
 const columns = sql`
