@@ -3,7 +3,8 @@
  * by import; Everyone (BUILT_IN) stays as it is. Members are memberships.ts.
  *
  * Laws: every profile passes the group schema; the names of our groups are unique; a group that goes takes its grants
- * along, its members are computed again, and a rule that needed it becomes INVALID with the reason.
+ * along, its members are computed again, and a rule that needed it becomes INVALID with the reason; push rules judge
+ * every group that is made or changed.
  *
  * Called by the API and console, and by imports.
  */
@@ -15,6 +16,7 @@ import type { Target } from "../store/tables.ts";
 import { type Command, logAll, priority, type Running, run } from "./command.ts";
 import type { StoredGroup } from "./groupQueries.ts";
 import { markPushesDue } from "./memberships.ts";
+import { refreshPushRules } from "./pushRules.ts";
 import { markMembersDirty } from "./reach.ts";
 import { recheckRules } from "./ruleChecks.ts";
 import { groupSchema, judgeProfile } from "./schemaQueries.ts";
@@ -58,7 +60,7 @@ export function createGroups(command: Command, inputs: readonly NewGroup[]): Pro
     const taken = names.find((name, n) => !made.has(name) || names.indexOf(name) !== n);
     if (taken !== undefined) return nameTaken(taken);
     const created = profiles.flatMap((profile) => made.get(String(profile["name"])) ?? []);
-    await logGroups(running, "group.lifecycle.create", created);
+    await followNew(running, created);
     return created;
   });
 }
@@ -92,8 +94,6 @@ export function upsertAppGroups(
       with given as (
         select distinct on (external_id) * from jsonb_to_recordset(${JSON.stringify(lines)}::jsonb)
           as g(external_id text, profile jsonb) order by external_id),
-      before as (
-        select g.external_id, g.profile from groups g join given using (external_id) where g.source_app_id = ${app_id}),
       written as (
         insert into groups (type, profile, source_app_id, external_id, created_at, updated_at, members_changed_at)
         select 'APP_GROUP', profile, ${app_id}, external_id, ${now}::timestamptz, ${now}::timestamptz, ${now}::timestamptz
@@ -101,13 +101,14 @@ export function upsertAppGroups(
         on conflict (source_app_id, external_id) do update set profile = excluded.profile, updated_at = excluded.updated_at
           where groups.profile is distinct from excluded.profile
         returning *)
-      select w.*, b.profile as was from written w left join before b using (external_id) order by w.id`.execute(
+      -- The table as it was when the statement began.
+      select w.*, (select g.profile from groups g where g.id = w.id) as was from written w order by w.id`.execute(
       running.db,
     );
     const plain = rows.map(({ was: _, ...group }) => group);
     const created = plain.filter((_, n) => rows[n]?.was === null);
     const changed = plain.filter((_, n) => rows[n]?.was !== null);
-    await logGroups(running, "group.lifecycle.create", created);
+    await followNew(running, created);
     await followProfiles(
       running,
       changed.map((group) => ({ group, before: rows.find(({ id }) => id === group.id)?.was ?? {} })),
@@ -203,6 +204,7 @@ async function followProfiles(running: Running, changed: readonly Renamed[]): Pr
   const cause = seqs.at(-1) ?? null;
   await markMembersDirty(running, ids, priority.wave, cause);
   await markPushesDue(running, ids, cause);
+  await refreshPushRules({ ...running, cause }, ids);
   await recheckRules(running, "a group was renamed");
 }
 
@@ -273,10 +275,18 @@ function judgeOurs(group: StoredGroup | undefined, id: string, verb: string): Re
   return undefined;
 }
 
-async function logGroups(running: Running, type: string, groups: readonly StoredGroup[]): Promise<void> {
-  await logAll(
+async function followNew(running: Running, groups: readonly StoredGroup[]): Promise<void> {
+  const seqs = await logAll(
     running,
-    groups.map((group) => ({ type, targets: [groupTarget(group)], group_id: group.id })),
+    groups.map((group) => ({
+      type: "group.lifecycle.create",
+      targets: [groupTarget(group)],
+      group_id: group.id,
+    })),
+  );
+  await refreshPushRules(
+    { ...running, cause: seqs.at(-1) ?? null },
+    groups.map((group) => group.id),
   );
 }
 

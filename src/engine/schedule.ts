@@ -9,6 +9,7 @@ import { type Command, priority } from "../directory/command.ts";
 import { expireLicences } from "../directory/licences.ts";
 import { markDirtyWhere } from "../directory/marks.ts";
 import { expireMemberships } from "../directory/memberships.ts";
+import { applyPushRules } from "../directory/pushRules.ts";
 import { expireExceptions } from "../directory/rules.ts";
 import { readSetting, setSetting } from "../directory/settings.ts";
 import { transitionUsers } from "../directory/userLifecycle.ts";
@@ -88,7 +89,7 @@ async function applyScheduledChanges(world: World, command: Command): Promise<nu
   });
 }
 
-/** Rules and mappings that ask the clock are asked again every hour, behind all other work. */
+/** Rules and mappings that ask the clock are asked again every hour, behind all other work; so are push rules. */
 async function askTheClock(world: World, command: Command): Promise<void> {
   const last = await readSetting(world.db, "engine.clock_asked_at");
   if (typeof last === "string" && world.now().getTime() - Date.parse(last) < clock_ms) return;
@@ -96,6 +97,7 @@ async function askTheClock(world: World, command: Command): Promise<void> {
   if (company.reads_clock) {
     await markDirtyWhere(command, sql`u.status <> 'DEPROVISIONED'`, priority.scan, null);
   }
+  await applyPushRules(command);
   await setSetting(command, "engine.clock_asked_at", world.now().toISOString());
 }
 
