@@ -45,7 +45,11 @@ async function writeBack(world: World, trx: Transaction, result: PushResult): Pr
       pushed_at = case when ${result.ended === "done"} then ${now}::timestamptz else pushed_at end,
       reconciled_at = case when ${result.ended === "done" && (claimed.full_check || claimed.was_unsure)} then ${now}::timestamptz else reconciled_at end
     where ${fence}`.execute(trx);
-  return Number(numAffectedRows ?? 0) > 0 || doubt(world, trx, result);
+  if (Number(numAffectedRows ?? 0) === 0) return doubt(world, trx, result);
+  // The group we knew is gone, and its members with it: the one that is made instead begins empty.
+  if (claimed.target_id !== null && result.target_id === null)
+    await sql`delete from pushed_members where push_id = ${claimed.id}`.execute(trx);
+  return true;
 }
 
 async function doubt(world: World, trx: Transaction, result: PushResult): Promise<boolean> {

@@ -11,7 +11,16 @@
 import { ConnectorFault, type Context, type GroupOperations, type RemoteGroup } from "../connectors/connector.ts";
 import { sql } from "../store/database.ts";
 import { asFault, type Fault } from "./provision.ts";
-import { type Delta, memberDelta, noteName, noteSending, noteSent, seedMembers, takeMembers } from "./pushMembers.ts";
+import {
+  type Delta,
+  doubtAccounts,
+  memberDelta,
+  noteName,
+  noteSending,
+  noteSent,
+  seedMembers,
+  takeMembers,
+} from "./pushMembers.ts";
 import { type EngineApp, lease_margin_ms, type World } from "./world.ts";
 
 /** A claimed push. */
@@ -123,9 +132,11 @@ export async function operatePush(world: World, app: EngineApp, claimed: Claimed
     return end(whole ? "done" : "cut");
   } catch (error) {
     const fault = asFault(error);
-    // The group is gone from the app: forget it, so that the next try makes it again.
-    if (fault.kind === "not_found" && claimed.mode === "create") progress.target_id = null;
-    return end("fault", fault);
+    if (fault.kind !== "not_found") return end("fault", fault);
+    // The group is gone from the app. Ours is made again at the next try; one that was linked by its id never comes back.
+    const ours = claimed.mode === "create" || claimed.target_name !== null;
+    if (ours) progress.target_id = null;
+    return end("fault", ours ? fault : { ...fault, kind: "invalid", message: `${fault.message}: link another group` });
   }
 }
 
@@ -200,6 +211,7 @@ async function sendMembers(
     progress.added += packet.add.length;
     progress.removed += packet.remove.length;
     progress.member_faults += results.filter((result) => result.fault !== undefined).length;
+    await doubtAccounts(world, claimed, results);
     if (until === undefined) return false;
     lease.until = until;
   }

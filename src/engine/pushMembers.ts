@@ -5,6 +5,7 @@
 import type { Context, GroupOperations, MemberResult } from "../connectors/connector.ts";
 import { sql } from "../store/database.ts";
 import type { ClaimedPush } from "./groupPush.ts";
+import { doubt } from "./reconcile.ts";
 import type { World } from "./world.ts";
 
 export type Member = Readonly<{ user_id: string; external_id: string }>;
@@ -104,6 +105,23 @@ export async function noteSent(
     );
     return until;
   });
+}
+
+/** Members whom the app says it does not have: their accounts are looked at again at once, not at the next reconcile. */
+export async function doubtAccounts(
+  world: World,
+  claimed: ClaimedPush,
+  results: readonly MemberResult[],
+): Promise<void> {
+  const ids = results.flatMap((result) => (result.fault === "not_found" ? [result.id] : []));
+  if (ids.length === 0) return;
+  const { rows } = await sql<{ id: string }>`
+    select id from accounts where app_id = ${claimed.app_id} and external_id = any(${ids}::text[])`.execute(world.db);
+  await doubt(
+    world,
+    world.db,
+    rows.map((row) => row.id),
+  );
 }
 
 /** Reads the members the app really has, where it shows them, and makes our rows say so. */

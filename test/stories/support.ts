@@ -208,7 +208,8 @@ function timeVerbs(now: Now) {
   return {
     world: now,
     command: () => now().command,
-    settle: () => settle(now()),
+    /** Works until nothing is due; `rounds`: or that often. */
+    settle: (rounds?: number) => settle(now(), rounds),
     /** Lets time pass and does what it brings. */
     async pass(ms: number): Promise<number> {
       now().clock.advance(ms);
