@@ -29,16 +29,23 @@ type Answer = Readonly<{ status: number; text: string; link: string | undefined;
 
 const standard_url = "http://127.0.0.1:4780";
 
+/** An environment variable; one that is empty is as good as none. */
+const set = (env: Readonly<Record<string, string | undefined>>, name: string) => env[name] || undefined;
+
 /** The folder of the server's data on this machine. */
 export function dataFolder(given: Given, env = process.env): string {
-  return given.text("data") ?? env["TENURE_DATA"] ?? "tenure-data";
+  return given.text("data") ?? set(env, "TENURE_DATA") ?? "tenure-data";
 }
 
 /** The client of a command. @throws CliError when there is no token to be found. */
 export function openClient(given: Given, env = process.env): Client {
   const folder = dataFolder(given, env);
-  const url = (given.text("url") ?? env["TENURE_URL"] ?? addressIn(folder) ?? standard_url).replace(/\/+$/, "");
-  const token = given.text("token") ?? env["TENURE_TOKEN"] ?? readText(join(folder, "admin.token"));
+  const address = (given.text("url") ?? set(env, "TENURE_URL") ?? addressIn(folder) ?? standard_url).replace(
+    /\/+$/,
+    "",
+  );
+  const url = requireAddress(address);
+  const token = given.text("token") ?? set(env, "TENURE_TOKEN") ?? readText(join(folder, "admin.token"));
   if (token === undefined || token === "") {
     throw new CliError(
       exit_codes.not_allowed,
@@ -72,6 +79,11 @@ export function openClient(given: Given, env = process.env): Client {
     upload: async <T>(path: string, stream: Readable, size: number, query?: Query) =>
       parse<T>(await exchange("POST", `${url}${path}${queryText(query)}`, token, stream, size)),
   };
+}
+
+function requireAddress(text: string): string {
+  if (/^https?:$/.test(URL.parse(text)?.protocol ?? "")) return text;
+  throw new CliError(exit_codes.usage, `"${text}" is no http(s) address of a server`);
 }
 
 function addressIn(folder: string): string | undefined {

@@ -1,0 +1,153 @@
+/** The command line against a node as people start it: what it prints, how it ends, and every command of its page. */
+import { readFileSync, statSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { startTestNode, type TestNode } from "../support/node.ts";
+
+let node: TestNode;
+
+beforeAll(async () => {
+  node = await startTestNode("--allow-private");
+});
+afterAll(() => node.stop());
+
+const people = `employee_id,login,first,last,mail,dept,state
+1,carl@x.co,Carl,Zed,carl@x.co,Sales,active
+2,dora@x.co,Dora,,dora@x.co,Sales,active
+3,emil@x.co,Emil,Quinn,emil@x.co,Ops,active
+`;
+
+describe("a node", () => {
+  test("keeps its first token where only its owner reads it, and tells it once", () => {
+    const file = path.join(node.folder, "admin.token");
+    expect(readFileSync(file, "utf8").trim()).toBe(node.token);
+    expect(statSync(file).mode & 0o777).toBe(0o600);
+    expect(node.output().split(node.token).length).toBe(2);
+  });
+
+  test("listens on this machine only", () => {
+    expect(new URL(node.url).hostname).toBe("127.0.0.1");
+  });
+});
+
+describe("the command line", () => {
+  test.each([
+    ["no command", [], 2],
+    ["an unknown command", ["nothing"], 2],
+    ["an unknown part", ["users", "nothing"], 2],
+    ["an unknown option", ["users", "list", "--nothing"], 2],
+    ["a missing word", ["users", "show"], 2],
+    ["a word too many", ["status", "now"], 2],
+    ["somebody who is not there", ["users", "show", "nobody@x.co"], 3],
+    ["what is not allowed in this state", ["users", "unsuspend", "carl@x.co"], 3],
+    ["a server that is not there", ["status", "--url", "http://127.0.0.1:9"], 5],
+    ["a token nobody knows", ["status", "--token", "0123456789012345678901234567890123456789"], 6],
+    ["help", ["users", "add", "--help"], 0],
+    ["all help", ["--help"], 0],
+  ])("%s ends with its exit code", async (_name, words, code) => {
+    const ran = words.length === 0 ? await node.cli() : await node.cli(...words);
+    expect(ran.code, ran.err).toBe(words.length === 0 ? 2 : code);
+    if (code > 2) expect(ran.err.trim().length).toBeGreaterThan(10);
+  });
+
+  test("a source is connected, mapped, tried, imported; refused rows are told with line and reason", async () => {
+    const file = path.join(node.folder, "people.csv");
+    writeFileSync(file, people);
+    const add = await node.cli(
+      "apps",
+      "add",
+      "csv",
+      "--label",
+      "HR",
+      "--source",
+      "--id-column",
+      "employee_id",
+      "--enabled-column",
+      "state",
+      "--columns-from",
+      file,
+    );
+    expect(add.code, add.err).toBe(0);
+    const map = await node.cli(
+      "apps",
+      "map",
+      "HR",
+      "--to-user",
+      "login=appuser.login",
+      "firstName=appuser.first",
+      "lastName=appuser.last",
+      "email=appuser.mail",
+      "department=appuser.dept",
+    );
+    expect(map.code, map.err).toBe(0);
+    expect((await node.cli("import", "HR", file, "--dry-run")).out).toContain("nothing was applied");
+    const done = await node.cli("import", "HR", file);
+    expect(done.code, done.err).toBe(7);
+    expect(done.out).toMatch(/2 created?/);
+    expect(done.out).toMatch(/dora@x\.co: lastName: is required/);
+    const again = JSON.parse((await node.cli("import", "HR", file, "--json")).out);
+    expect(again.status).toBe("DONE");
+    expect(again.rows.length).toBe(1);
+  });
+
+  test("a rule, a group and an app make an account, and the chain is told back to the source's row", async () => {
+    await node.cli("groups", "add", "Sales");
+    const rule = await node.cli(
+      "rules",
+      "add",
+      "Sales people",
+      "--if",
+      'user.department == "Sales"',
+      "--group",
+      "Sales",
+    );
+    expect(rule.out, rule.err).toContain("ACTIVE");
+    expect((await node.cli("apps", "add", "bookmark", "--label", "Wiki")).code).toBe(0);
+    const assigned = await node.cli("assign", "Wiki", "--group", "Sales", "--until", "30d", "--reason", "trial");
+    expect(assigned.out, assigned.err).toMatch(/groups that give it +1/);
+    const told = async () => (await node.cli("explain", "carl@x.co", "Wiki")).out;
+    for (let tries = 0; tries < 40 && !(await told()).includes("has it because"); tries++)
+      await new Promise((done) => setTimeout(done, 250));
+    const explained = await told();
+    expect(explained).toContain("the group Sales (by rule Sales people");
+    expect(explained).toMatch(/user\.login = carl@x\.co +<- .*HR/);
+    const plan = JSON.parse((await node.cli("plan", "carl@x.co", "--json")).out);
+    expect(plan.login).toBe("carl@x.co");
+    const logged = await node.cli("log", "--user", "carl@x.co");
+    expect(logged.out).toContain("user.lifecycle.create");
+  });
+
+  test("JSON is JSON, and a table is aligned and has no colours", async () => {
+    const json = await node.cli("users", "list", "--json");
+    expect(JSON.parse(json.out).length).toBeGreaterThan(0);
+    const table = await node.cli("users", "list");
+    const [head = "", first = ""] = table.out.split("\n");
+    expect(head.indexOf("STATUS")).toBe(first.indexOf(first.includes("ACTIVE") ? "ACTIVE" : "PROVISIONED"));
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: the escape character is what must not be there
+    expect(table.out + table.err).not.toMatch(/\u001b/);
+  });
+
+  test("every command of docs/cli.md works as it is written there", async () => {
+    const page = readFileSync(path.join(import.meta.dirname, "../../docs/cli.md"), "utf8");
+    const commands = [...page.matchAll(/^```sh\n([\s\S]*?)^```/gm)]
+      .flatMap((block) => (block[1] ?? "").split("\n"))
+      .filter((line) => line.startsWith("tenure "));
+    expect(commands.length).toBeGreaterThan(25);
+    writeFileSync(
+      path.join(node.folder, "staff.csv"),
+      "id,login,first,last,mail,dept\n9,zoe@example.com,Zoe,Ash,zoe@example.com,Finance\n",
+    );
+    for (const line of commands) {
+      const [command = "", ending] = line.split(/\s+# exit /);
+      const ran = await node.cli(...words(command).slice(1));
+      expect(ran.code, `${command}\n${ran.out}${ran.err}`).toBe(Number(ending ?? 0));
+    }
+  });
+});
+
+/** A line as a shell takes it apart: quotes keep words together. */
+function words(line: string): string[] {
+  return [...line.matchAll(/'([^']*)'|"([^"]*)"|(\S+)/g)].map(
+    ([, single, double, plain]) => single ?? double ?? plain ?? "",
+  );
+}

@@ -1,0 +1,132 @@
+/** The log over HTTP: both of Okta's modes, on a real PostgreSQL, because only there do transactions overlap. */
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type Database, openDatabase, sql } from "../../src/store/database.ts";
+import { appendEvent, system } from "../../src/store/log.ts";
+import { migrate } from "../../src/store/migrations/migrations.ts";
+import { type TestApi, testApi } from "../support/api.ts";
+import { type TestDatabase, testDatabase } from "../support/postgres.ts";
+
+let database: TestDatabase;
+let db: Database;
+let api: TestApi;
+
+beforeAll(async () => {
+  database = await testDatabase();
+  db = openDatabase(database.url);
+  await migrate(db);
+  api = await testApi(db);
+});
+afterAll(async () => {
+  await db.destroy();
+  await database.drop();
+});
+
+const note = (on: Database, reason: string) =>
+  appendEvent(on, new Date(), {
+    type: "test.note",
+    actor: system,
+    reason,
+    targets: [{ id: "00u1", type: "User", name: "Ann" }],
+  });
+const reasons = (body: readonly { outcome: { reason: string } }[]) => body.map((event) => event.outcome.reason);
+const only = (text: string) =>
+  `filter=${encodeURIComponent(`eventType eq "test.note" and outcome.reason sw "${text}"`)}`;
+
+describe("polling", () => {
+  test("an event that commits late is not missed, whatever was shown before it", async () => {
+    let next = `/api/v1/logs?${only("late")}`;
+    const seen: string[] = [];
+    const poll = async () => {
+      const answer = await api.call("GET", next);
+      seen.push(...reasons(answer.body));
+      expect(answer.next).toBeDefined();
+      next = answer.next ?? "";
+    };
+    await note(db, "late 0");
+    let commitSlow = () => {};
+    const gate = new Promise<void>((resolve) => {
+      commitSlow = resolve;
+    });
+    let begun = () => {};
+    const started = new Promise<void>((resolve) => {
+      begun = resolve;
+    });
+    // Takes its transaction and its place first, and commits last.
+    const slow = db.transaction().execute(async (trx) => {
+      await note(trx, "late slow");
+      begun();
+      await gate;
+    });
+    await started;
+    await note(db, "late 1");
+    await poll();
+    await note(db, "late 2");
+    await poll();
+    commitSlow();
+    await slow;
+    await note(db, "late 3");
+    await poll();
+    await poll();
+    expect(seen.toSorted()).toEqual(["late 0", "late 1", "late 2", "late 3", "late slow"]);
+  });
+
+  test("many writers at once and a poller with a small page: each event once", async () => {
+    const writers = Array.from({ length: 8 }, async (_, writer) => {
+      for (let n = 0; n < 20; n++) {
+        await db.transaction().execute(async (trx) => {
+          await note(trx, `many ${writer}/${n}`);
+          if (n % 5 === 0) await sql`select pg_sleep(0.005)`.execute(trx);
+        });
+      }
+    });
+    const seen: string[] = [];
+    let next = `/api/v1/logs?limit=7&${only("many")}`;
+    const deadline = Date.now() + 30_000;
+    while (seen.length < 160 && Date.now() < deadline) {
+      const answer = await api.call("GET", next);
+      seen.push(...reasons(answer.body));
+      next = answer.next ?? "";
+    }
+    await Promise.all(writers);
+    expect(seen.length).toBe(160);
+    expect(new Set(seen).size).toBe(160);
+  });
+});
+
+describe("bounded", () => {
+  test("the next link ends with the last page, newest first or oldest first", async () => {
+    for (let n = 0; n < 5; n++) await note(db, `page ${n}`);
+    const all = async (query: string) => {
+      const seen: string[] = [];
+      let pages = 0;
+      for (
+        let next: string | undefined = `/api/v1/logs?limit=2&${query}&${only("page")}`;
+        next !== undefined;
+        pages++
+      ) {
+        const answer = await api.call("GET", next);
+        seen.push(...reasons(answer.body));
+        next = answer.next;
+      }
+      return [seen, pages];
+    };
+    const until = new Date(Date.now() + 1000).toISOString();
+    expect(await all(`until=${until}`)).toEqual([["page 0", "page 1", "page 2", "page 3", "page 4"], 3]);
+    expect(await all("sortOrder=DESCENDING")).toEqual([["page 4", "page 3", "page 2", "page 1", "page 0"], 3]);
+  });
+
+  test("filters reach into actor, target and outcome; q finds words; times may be JavaScript's own", async () => {
+    await note(db, "words alpha beta");
+    const count = async (query: string) =>
+      (await api.call("GET", `/api/v1/logs?sortOrder=DESCENDING&${query}`)).body.length;
+    const filter = (text: string) => `filter=${encodeURIComponent(text)}`;
+    expect(await count(filter('target.id eq "00u1" and outcome.reason co "ALPHA"'))).toBe(1);
+    expect(await count(filter('not (actor.id eq "system") and outcome.reason co "alpha"'))).toBe(0);
+    expect(await count("q=alpha%20beta")).toBe(1);
+    expect(await count("q=alpha%20gamma")).toBe(0);
+    const date = encodeURIComponent("Thu Jan 01 1970 00:00:00 GMT+0000 (Coordinated Universal Time)");
+    expect(await count(`since=${date}&q=alpha`)).toBe(1);
+    expect((await api.call("GET", "/api/v1/logs?since=yesterday")).status).toBe(400);
+    expect((await api.call("GET", `/api/v1/logs?${filter('nothing eq "x"')}`)).body.errorCode).toBe("E0000031");
+  });
+});
