@@ -7,7 +7,8 @@
 import process from "node:process";
 import { type Cast, chooseCast } from "./cast.ts";
 import { closingWords } from "./closing.ts";
-import { type Company, connectApps, foundDirectory, settle } from "./found.ts";
+import { badges_label, type Label } from "./company.ts";
+import { type Company, companyOf, connectApp, type Directory, foundDirectory, settle } from "./found.ts";
 import { hrRows, type Oddities } from "./hrFile.ts";
 import { humanNarrator, jsonNarrator, type Narrator, plural, type StepReport, seconds } from "./narrator.ts";
 import { type DemoOptions, parseOptions, usage } from "./options.ts";
@@ -19,11 +20,12 @@ import { arrivals } from "./story/arrive.ts";
 import { epilogue, firstAccount, prologue } from "./story/begin.ts";
 import { departures } from "./story/depart.ts";
 import { type Hr, measured, type Stage, type Step, type Systems } from "./story/stage.ts";
-import { app_labels, systems } from "./systems.ts";
+import { type AppLabel, app_labels, type RunningSystem, systems } from "./systems.ts";
 import type { Tenure } from "./tenure.ts";
 
 const step_timeout_ms = 60_000;
 const first_account_timeout_ms = 120_000;
+const log_lines = 30;
 const story: readonly Step[] = [...arrivals, ...accessChanges, ...departures, epilogue];
 
 /** Runs the demo with a command line; gives the exit code. */
@@ -48,6 +50,8 @@ export async function runDemo(args: readonly string[]): Promise<number> {
 function stopSignal(tell: Narrator): Promise<number> {
   let asked = false;
   return new Promise((done) => {
+    // Whoever read our output has gone: nobody is there to be told.
+    process.stdout.on("error", () => done(141));
     for (const [signal, code] of [
       ["SIGINT", 130],
       ["SIGTERM", 143],
@@ -65,6 +69,11 @@ function stopSignal(tell: Narrator): Promise<number> {
 
 async function perform(options: DemoOptions, running: Running, tell: Narrator): Promise<number> {
   const reports: StepReport[] = [];
+  const lines: string[] = [];
+  const log = (line: string) => {
+    lines.push(line);
+    tell.progress(line);
+  };
   const report: Report = (one) => {
     reports.push(one);
     // What fails because everything is being stopped is no failure of the story.
@@ -72,17 +81,29 @@ async function perform(options: DemoOptions, running: Running, tell: Narrator): 
     return one.ok;
   };
   try {
-    const opened = await open(options, running, tell, report);
+    const opened = await open(options, running, tell, log, report);
     if (opened !== undefined) for (const step of story) await play(opened.stage, step, report);
     const good = reports.every((one) => one.ok);
+    if (!good) tellLog(lines);
     if (options.headless && !options.keep) return good ? 0 : 1;
     if (opened !== undefined) closingWords(tell, opened.url, options, good);
     return await new Promise<number>(() => {});
   } catch (error) {
     const text = error instanceof Error ? error.message : String(error);
     report({ step: "start", ok: false, ms: Math.round(performance.now()), accounts: 0, operations: 0, error: text });
+    if (!running.stopping) tellLog(lines);
     return 1;
   }
+}
+
+/** What the server had to say before something went wrong; on stderr, in JSON mode too. */
+function tellLog(lines: readonly string[]): void {
+  process.stderr.write(
+    `The server's last words:\n${lines
+      .slice(-log_lines)
+      .map((line) => `  ${line}\n`)
+      .join("")}`,
+  );
 }
 
 type Report = (one: StepReport) => boolean;
@@ -103,36 +124,57 @@ async function open(
   options: DemoOptions,
   running: Running,
   tell: Narrator,
+  log: (line: string) => void,
   report: Report,
 ): Promise<Opened | undefined> {
   tell.title(`${company_name}: ${options.people} people, ${app_labels.length + 2} apps`);
-  const starting = startSystems(running);
-  const { tenure, data_folder, url } = await startTenure(options, running, tell.progress);
+  // Chat first and alone: with all apps starting at once, nobody would have an account soon.
+  const first_systems = startSystems(running, ["Chat"]);
+  const { tenure, data_folder, url } = await startTenure(options, running, log);
   const today = (await tenure.now()).toISOString().slice(0, 10);
   const { rows, odd } = hrRows(options.people, options.seed, today);
   const cast = chooseCast(rows, odd, options.people, options.seed, today);
   writeHrFile(data_folder, rows);
   const directory = await foundDirectory(tenure);
-  const hr = hrSystem(tenure, directory.source, data_folder);
+  const chat = await connectApp(tenure, "Chat", directory, first_systems.Chat);
   tell.say(`Tenure runs at ${url}; the HR file has ${rows.length} rows.`);
+  const hr = hrSystem(tenure, directory.source, data_folder);
   report(await firstImport(hr, rows, odd, tell));
-  const connecting = connectApps(tenure, directory, starting);
-  connecting.catch(() => {});
-  const { address } = await starting.Chat;
-  const first = await firstAccount(address, tenure, first_account_timeout_ms);
+  const starting = { ...first_systems, ...startSystems(running, ["Wiki", "Expenses", "Ticketing", "Code"]) };
+  const connecting = connectOthers(tenure, directory, starting, chat);
+  const first = await firstAccount(Object.values(starting), tenure, first_account_timeout_ms);
   tell.say(`The first account exists ${seconds(first.ms)} after the start.`);
   if (!report(first)) return undefined;
   const company = await connecting;
   await settle(tenure, company, cast);
-  const running_systems = Object.fromEntries(
-    await Promise.all(app_labels.map(async (label) => [label, await starting[label]] as const)),
-  ) as Systems;
+  const running_systems = await settled(starting);
   for (const label of app_labels) {
     tell.say(`${label} answers at ${running_systems[label].address.url}: ${systems[label].about}`);
   }
   const stage = stageOf(tenure, running_systems, company, cast, hr, odd, tell);
   await play(stage, prologue, report);
   return { stage, url };
+}
+
+type Starting = Readonly<Record<AppLabel, Promise<RunningSystem>>>;
+
+/** Connects the other apps, each as soon as it answers. Whoever waits hears of a failure. */
+function connectOthers(tenure: Tenure, directory: Directory, starting: Starting, chat: string): Promise<Company> {
+  const labels = ["Wiki", "Expenses", "Ticketing", "Code", badges_label] as const;
+  const connect = async (label: (typeof labels)[number]): Promise<readonly [Label, string]> => [
+    label,
+    await connectApp(tenure, label, directory, label === badges_label ? undefined : starting[label]),
+  ];
+  const company = Promise.all(labels.map(connect)).then((ids) =>
+    companyOf(directory, new Map<Label, string>([["Chat", chat], ...ids])),
+  );
+  company.catch(() => {});
+  return company;
+}
+
+async function settled(starting: Starting): Promise<Systems> {
+  const entries = await Promise.all(app_labels.map(async (label) => [label, await starting[label]] as const));
+  return Object.fromEntries(entries) as Systems;
 }
 
 /** The whole file: everybody is taken but the one whose address is another's, and that row is named. */

@@ -1,7 +1,6 @@
 /** Founds the company: everything company.ts describes, set up over the API, in an order that never waits for an app. */
 import type { Cast } from "./cast.ts";
 import {
-  type AppPlan,
   apps,
   badges_label,
   groups,
@@ -11,8 +10,8 @@ import {
   source_label,
   sourceLines,
 } from "./company.ts";
-import { type AppLabel, type RunningSystem, systems } from "./systems.ts";
-import type { Tenure } from "./tenure.ts";
+import { type RunningSystem, systems } from "./systems.ts";
+import type { NewApp, Tenure } from "./tenure.ts";
 
 /** The ids of what was founded, by name. Throws for a name that is none of the company's. */
 export type Company = Readonly<{ source: string; app(label: Label): string; group(name: string): string }>;
@@ -25,39 +24,32 @@ export const hr_file = "hr.csv";
 
 /** Sets up groups, rules and the source. The HR file need not be there yet. */
 export async function foundDirectory(tenure: Tenure): Promise<Directory> {
-  const ids = new Map<string, string>();
   await tenure.defineDate("hireDate", "First day");
+  const made = Promise.all(
+    groups.map(async ({ name, description }) => [name, await tenure.createGroup(name, description)] as const),
+  );
   const source = await foundSource(tenure);
-  for (const { name, description } of groups) ids.set(name, await tenure.createGroup(name, description));
-  for (const { name, expression } of groups) {
-    if (expression !== undefined) await tenure.createRule(name, expression, named(ids, name));
-  }
+  const ids = new Map(await made);
+  await Promise.all(
+    groups.map(async ({ name, expression }) => {
+      if (expression !== undefined) await tenure.createRule(name, expression, named(ids, name));
+    }),
+  );
   return { source, groups: ids };
 }
 
-/** Connects every app as soon as it answers, so that the first accounts do not wait for the slowest app. */
-export async function connectApps(
+/** Connects an app as soon as it answers, and gives it to its groups. Gives its id. */
+export async function connectApp(
   tenure: Tenure,
-  { source, groups: ids }: Directory,
-  starting: Readonly<Record<AppLabel, Promise<RunningSystem>>>,
-): Promise<Company> {
-  const connected = await Promise.all(
-    apps.map(async (plan) => [plan.label, await connectApp(tenure, plan, ids, starting)] as const),
-  );
-  const appIds = new Map<string, string>(connected);
-  const ends_at = new Date((await tenure.now()).getTime() + licence.days * 86_400_000);
-  await tenure.setLicence(named(appIds, licence.label), licence.seats, ends_at);
-  return { source, app: (label) => named(appIds, label), group: (name) => named(ids, name) };
-}
-
-async function connectApp(
-  tenure: Tenure,
-  plan: AppPlan,
-  ids: ReadonlyMap<string, string>,
-  starting: Readonly<Record<AppLabel, Promise<RunningSystem>>>,
+  label: Label,
+  { groups: ids }: Directory,
+  system: Promise<RunningSystem> | undefined,
 ): Promise<string> {
-  const app = await connect(tenure, plan.label, starting);
+  const plan = apps.find((one) => one.label === label);
+  if (plan === undefined) throw new Error(`the company has no ${label}`);
+  const app = await tenure.createApp(await connection(label, system));
   if (Object.keys(plan.lines).length > 0) await tenure.map(app, "app", plan.lines);
+  if (label === licence.label) await tenure.setLicence(app, licence.seats, await licenceEnd(tenure));
   for (const group of plan.pushes) await tenure.pushGroup(app, named(ids, group), group);
   if (plan.push_rule) await tenure.createPushRule(app, plan.push_rule.name, plan.push_rule.expression);
   // Last, because from now on accounts are made.
@@ -65,6 +57,26 @@ async function connectApp(
     await tenure.grantGroup(app, named(ids, group), priority, profile);
   }
   return app;
+}
+
+async function connection(label: Label, system: Promise<RunningSystem> | undefined): Promise<NewApp> {
+  if (label === badges_label || system === undefined) return { kind: "manual", label, config: {} };
+  const { address } = await system;
+  const config = { base_url: address.url, profile: systems[label].profile, token: address.token };
+  return { kind: "scim", label, config };
+}
+
+async function licenceEnd(tenure: Tenure): Promise<Date> {
+  return new Date((await tenure.now()).getTime() + licence.days * 86_400_000);
+}
+
+/** What has been founded, by name. */
+export function companyOf(directory: Directory, app_ids: ReadonlyMap<Label, string>): Company {
+  return {
+    source: directory.source,
+    app: (label) => named(app_ids, label),
+    group: (name) => named(directory.groups, name),
+  };
 }
 
 function named(ids: ReadonlyMap<string, string>, name: string): string {
@@ -79,17 +91,6 @@ async function foundSource(tenure: Tenure): Promise<string> {
   await tenure.makeSource(source, { match_on: ["login"], start_attribute: "startDate", end_attribute: "endDate" });
   await tenure.map(source, "user", sourceLines);
   return source;
-}
-
-async function connect(
-  tenure: Tenure,
-  label: Label,
-  starting: Readonly<Record<AppLabel, Promise<RunningSystem>>>,
-): Promise<string> {
-  if (label === badges_label) return tenure.createApp({ kind: "manual", label, config: {} });
-  const { address } = await starting[label];
-  const config = { base_url: address.url, profile: systems[label].profile, token: address.token };
-  return tenure.createApp({ kind: "scim", label, config });
 }
 
 /** What people did by hand before the story begins: the group kept by hand, an app given to one person. */

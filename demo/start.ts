@@ -1,8 +1,10 @@
 /** Starts what the demo runs on: a database of its own, a node of Tenure as `tenure serve` would, and the HR system. */
-import { mkdirSync, renameSync, writeFileSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import process from "node:process";
-import { type Node, type ServeOptions, startNode } from "../src/main/serve.ts";
+import { address_file, type Node, type ServeOptions, startNode } from "../src/main/serve.ts";
 import { startEmbedded } from "../src/store/embedded.ts";
 import { apiAt } from "./api.ts";
 import { freshDatabase } from "./database.ts";
@@ -11,7 +13,7 @@ import { csvLines } from "./hrFile.ts";
 import type { DemoOptions } from "./options.ts";
 import type { HrRow } from "./people.ts";
 import type { Hr } from "./story/stage.ts";
-import { type AppLabel, app_labels, type RunningSystem, startSystem } from "./systems.ts";
+import { type AppLabel, type RunningSystem, startSystem } from "./systems.ts";
 import { type Tenure, tenureAt } from "./tenure.ts";
 
 /** What must be stopped, in the order in which it was started. */
@@ -33,17 +35,18 @@ export async function stopRunning(running: Running): Promise<void> {
   for (const stop of running.stops.splice(0).reverse()) await stop().catch(() => {});
 }
 
-/** Starts the apps, all at once. */
-export function startSystems(running: Running): Readonly<Record<AppLabel, Promise<RunningSystem>>> {
-  const started = app_labels.map((label) => [
-    label,
+/** Starts apps, all of these at once. */
+export function startSystems<L extends AppLabel>(
+  running: Running,
+  labels: readonly L[],
+): Readonly<Record<L, Promise<RunningSystem>>> {
+  const start = (label: L) =>
     track(
       running,
       () => startSystem(label),
       (system) => system.stop(),
-    ),
-  ]);
-  return Object.fromEntries(started) as Record<AppLabel, Promise<RunningSystem>>;
+    );
+  return Object.fromEntries(labels.map((label) => [label, start(label)])) as Record<L, Promise<RunningSystem>>;
 }
 
 /** An empty Tenure: database, engine and API. */
@@ -54,6 +57,7 @@ export async function startTenure(
 ): Promise<Readonly<{ tenure: Tenure; data_folder: string; url: string }>> {
   const data_folder = resolve(options.data);
   mkdirSync(data_folder, { recursive: true, mode: 0o700 });
+  await requireFree(data_folder);
   const given = process.env["DATABASE_URL"];
   const server_url = given === undefined || given === "" ? await startDatabase(running, data_folder, log) : given;
   const database_url = await freshDatabase(server_url);
@@ -74,8 +78,63 @@ export async function startTenure(
 
 async function startDatabase(running: Running, data_folder: string, log: (line: string) => void): Promise<string> {
   const start = () => startEmbedded({ data_folder, log, throwaway: true });
-  const { url } = await track(running, start, (server) => server.stop());
-  return url;
+  const server = await track(running, start, (one) => one.stop());
+  const watch = stopWithUs(server.pid());
+  // Before the server itself in the order of stopping, so that it is not stopped twice.
+  running.stops.push(watch.dismiss);
+  return server.url;
+}
+
+/**
+ * Has a process stopped when this one ends, however it ends: a shell waits for the end of a pipe that only we hold. It
+ * is deaf to signals, because Ctrl-C goes to it as well.
+ */
+function stopWithUs(pid: number): Readonly<{ dismiss(): Promise<void> }> {
+  const script = 'trap "" INT TERM HUP; cat > /dev/null; kill -INT "$1" 2> /dev/null';
+  const shell = spawn("sh", ["-c", script, "sh", `${pid}`], { stdio: ["pipe", "ignore", "ignore"] });
+  shell.unref();
+  return {
+    async dismiss() {
+      if (shell.exitCode !== null || shell.signalCode !== null) return;
+      const ended = once(shell, "exit");
+      shell.kill("SIGKILL");
+      await ended;
+    },
+  };
+}
+
+/** Refuses a data folder in which a demo lives: a second one would empty its database. */
+async function requireFree(data_folder: string): Promise<void> {
+  const file = join(data_folder, address_file);
+  if (!existsSync(file)) return;
+  const { url, pid } = readAddress(file);
+  // The file outlives a demo that was killed, and its process number is given again.
+  if (!isAlive(pid) || !(await answers(url))) return;
+  throw new Error(`a demo runs on this data already, at ${url} (process ${pid}): stop it, or use --data FOLDER`);
+}
+
+function readAddress(file: string): Readonly<{ url: string; pid: number }> {
+  try {
+    return JSON.parse(readFileSync(file, "utf8")) as { url: string; pid: number };
+  } catch {
+    return { url: "", pid: 0 };
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return pid > 0 && process.kill(pid, 0);
+  } catch (error) {
+    return (error as { code?: string }).code === "EPERM";
+  }
+}
+
+async function answers(url: string): Promise<boolean> {
+  try {
+    return (await fetch(new URL("/healthz", url), { signal: AbortSignal.timeout(1_000) })).ok;
+  } catch {
+    return false;
+  }
 }
 
 /** On the wanted port or, where another program has it, on a free one. */

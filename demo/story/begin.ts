@@ -5,26 +5,38 @@ import { badges_label, responders_group } from "../company.ts";
 import { handOutBadges } from "../found.ts";
 import { type StepReport, seconds } from "../narrator.ts";
 import { expectedLogins, type Turns } from "../oracle.ts";
-import { type Address, readAccounts } from "../reader.ts";
-import { app_labels } from "../systems.ts";
+import { readAccounts } from "../reader.ts";
+import { app_labels, type RunningSystem } from "../systems.ts";
 import type { Tenure } from "../tenure.ts";
 import { account, accountIs, type Check, groupIn, memberIs, type Stage, type Step, until } from "./stage.ts";
 
 const poll_ms = 40;
 
-/** Waits for the first account in an app; its time counts from the start of this process. */
-export async function firstAccount(address: Address, tenure: Tenure, timeout_ms: number): Promise<StepReport> {
+/** Waits for the first account in any of the apps; its time counts from the start of this process. */
+export async function firstAccount(
+  starting: readonly Promise<RunningSystem>[],
+  tenure: Tenure,
+  timeout_ms: number,
+): Promise<StepReport> {
   const give_up_ms = performance.now() + timeout_ms;
-  for (;;) {
-    const accounts = await readAccounts(address);
-    const ms = Math.round(performance.now());
-    const report = { step: "first_account", ms, accounts: accounts.length, operations: await tenure.operations() };
-    if (accounts.length > 0) return { ...report, ok: true };
-    if (performance.now() > give_up_ms) {
-      const error = [`no account after ${seconds(timeout_ms)}`, ...(await tenure.standing())].join("\n");
-      return { ...report, ok: false, error };
+  const counts = starting.map(async (system) => {
+    const { label, address } = await system;
+    for (;;) {
+      const accounts = (await readAccounts(address)).length;
+      if (accounts > 0) return { accounts, ms: Math.round(performance.now()) };
+      if (performance.now() > give_up_ms) throw new Error(`${label}: no account after ${seconds(timeout_ms)}`);
+      await sleep(poll_ms);
     }
-    await sleep(poll_ms);
+  });
+  const step = "first_account";
+  try {
+    const first = await Promise.any(counts);
+    return { step, ok: true, ...first, operations: await tenure.operations() };
+  } catch (thrown) {
+    const errors =
+      thrown instanceof AggregateError ? thrown.errors.map((one) => (one as Error).message) : [`${thrown}`];
+    const error = [...errors, ...(await tenure.standing())].join("\n");
+    return { step, ok: false, ms: Math.round(performance.now()), accounts: 0, operations: 0, error };
   }
 }
 
