@@ -1,20 +1,45 @@
 /** tenure explain: why an account is as it is, from the source's row or the rule to the account's value and the last calls. */
-import type { ExplainedAttribute, Explanation } from "../engine/explain.ts";
 import { plain, print, printJson } from "./output.ts";
 import { command } from "./parts.ts";
-import { wordsOf } from "./why.ts";
+import { type Reason, wordsOf } from "./why.ts";
 
-type Account = NonNullable<Explanation["account"]>;
-type Operation = Explanation["operations"][number];
-type Event = Explanation["chain"][number];
+type Attribute = Readonly<{
+  attribute: string;
+  want: unknown;
+  have: unknown;
+  in_step: boolean;
+  from: "assignment" | "mapping" | "kept" | "unmanaged";
+  expression: string | null;
+  reads: readonly Readonly<{ attribute: string; value: unknown; source: string; external_id: string | null }>[];
+}>;
 
-/** As it comes over the wire: dates are texts. */
-type Told = Omit<Explanation, "account" | "operations" | "chain"> &
-  Readonly<{
-    account: (Omit<Account, "synced_at"> & { synced_at: string | null }) | null;
-    operations: readonly (Omit<Operation, "finished_at"> & { finished_at: string })[];
-    chain: readonly (Omit<Event, "at"> & { at: string })[];
-  }>;
+/** What GET /admin/v1/explain gives. */
+type Told = Readonly<{
+  user: Readonly<{ login: string; status: string }>;
+  app: Readonly<{ label: string }>;
+  account: Readonly<{
+    external_id: string | null;
+    enabled: boolean | null;
+    synced_at: string | null;
+    error: string | null;
+  }> | null;
+  why: readonly Reason[];
+  attributes: readonly Attribute[];
+  operations: readonly Readonly<{
+    step: string;
+    outcome: string;
+    fault: string | null;
+    detail: Readonly<Record<string, unknown>>;
+    finished_at: string;
+  }>[];
+  chain: readonly Readonly<{
+    at: string;
+    type: string;
+    actor: string;
+    targets: readonly string[];
+    reason: string | null;
+  }>[];
+}>;
 
 export const { run } = command({
   usage: {
@@ -59,7 +84,7 @@ function printAccount({ account }: Told): void {
   if (account.error !== null) print(`  the app said: ${plain(account.error)}`);
 }
 
-function printAttribute(one: ExplainedAttribute): void {
+function printAttribute(one: Attribute): void {
   const value = (v: unknown) => (v === null || v === undefined ? "nothing" : plain(v));
   const state = one.in_step ? value(one.have) : `should be ${value(one.want)}, is ${value(one.have)}`;
   const by =

@@ -1,9 +1,24 @@
 /** tenure plan: what would be done for a person now, before it is done. */
-import type { Preview } from "../engine/preview.ts";
 import { CliError, exit_codes } from "./errors.ts";
 import { plain, print, printJson } from "./output.ts";
 import { command } from "./parts.ts";
-import { wordsOf } from "./why.ts";
+import { type Reason, wordsOf } from "./why.ts";
+
+type Move = Readonly<{ group: string; rule: string }>;
+type Preview = Readonly<{
+  user_id: string;
+  login: string;
+  groups: Readonly<{ join: readonly Move[]; leave: readonly Move[] }>;
+  steps: readonly Readonly<{
+    app: string;
+    rune: string;
+    step: string;
+    enabled: boolean | null;
+    changes: readonly Readonly<{ attribute: string; before: unknown; after: unknown; expression: string | null }>[];
+    why: readonly Reason[];
+    problems: readonly string[];
+  }>[];
+}>;
 
 export const { run } = command({
   usage: {

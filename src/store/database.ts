@@ -32,6 +32,8 @@ export function openDatabase(
   });
   // Without a listener a server stop (57P01) on an idle client would end the process.
   pool.on("error", (error) => options.onError?.(error));
+  // Nor may one that breaks between two statements of a transaction: the next statement fails and says it.
+  pool.on("connect", (client) => client.on("error", () => {}));
   return new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) });
 }
 

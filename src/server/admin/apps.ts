@@ -58,7 +58,11 @@ export function adminAppRoutes(server: Server, api: Api): void {
     about("apps", "An app with its health", { params: app_params }),
     async (request) => appView(api, await anApp(api, request.params.app_id)),
   );
+  changeRoutes(server, api);
+}
 
+/** What administrators change of an app. */
+function changeRoutes(server: Server, api: Api): void {
   const change = z.object({
     label: z.string().max(100).optional(),
     config: switches.optional(),
@@ -242,7 +246,11 @@ function accountRoutes(server: Server, api: Api): void {
       return page(request, reply, await listOrphans(api.db, { ...choice, limit: limit + 1 }), limit, orphanCursor);
     },
   );
+  decisionRoutes(server, api);
+}
 
+/** What administrators decide of many accounts at once. */
+function decisionRoutes(server: Server, api: Api): void {
   const decision = z.object({
     external_ids: z.array(z.string().max(500)).min(1).max(10_000),
     decision: z.enum(["ignore"]).nullable(),

@@ -20,6 +20,8 @@ import { page } from "../paging.ts";
 import { anApp, app_params, given, paged } from "./shared.ts";
 import { keepUpload, learnColumns, upload_bytes_max } from "./uploads.ts";
 
+const params = z.object({ import_id: z.string().min(1).max(100) });
+
 type Running = { controller: AbortController; progress: ImportProgress };
 
 type ImportRow = {
@@ -78,8 +80,11 @@ export function importRoutes(server: Server, api: Api): void {
       return page(request, reply, rows, limit, ({ id }) => id);
     },
   );
+  readingRoutes(server, api, running);
+}
 
-  const params = z.object({ import_id: z.string().min(1).max(100) });
+/** Looking at imports. */
+function readingRoutes(server: Server, api: Api, running: Map<string, Running>): void {
   server.get(
     "/admin/v1/imports/:import_id",
     about("imports", "One import, with how far it is", { params }),
@@ -107,15 +112,10 @@ export function importRoutes(server: Server, api: Api): void {
     },
   );
 
-  endings(server, api, running, params);
+  endings(server, api, running);
 }
 
-function endings(
-  server: Server,
-  api: Api,
-  running: Map<string, Running>,
-  params: z.ZodObject<{ import_id: z.ZodString }>,
-): void {
+function endings(server: Server, api: Api, running: Map<string, Running>): void {
   server.post(
     "/admin/v1/imports/:import_id/cancel",
     about("imports", "Stop a running import; what it has applied stays", { params }),

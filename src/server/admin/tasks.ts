@@ -80,7 +80,11 @@ export function taskRoutes(server: Server, api: Api): void {
       return must(await editTask(commandOf(api, request), request.params.task_id, change));
     },
   );
+  closingRoutes(server, api);
+}
 
+/** How a task ends. */
+function closingRoutes(server: Server, api: Api): void {
   const completion = z
     .object({ note: z.string().max(4_000).optional(), external_id: z.string().max(500).optional() })
     .nullish();

@@ -91,7 +91,11 @@ export function appGroupRoutes(server: Server, api: Api): void {
       return appGroupBody(made, request.base_url);
     },
   );
+  oneGroupRoutes(server, api);
+}
 
+/** One assignment: reading, changing, ending it. */
+function oneGroupRoutes(server: Server, api: Api): void {
   server.get(
     "/api/v1/apps/:app_id/groups/:group_id",
     about("assignments", "One group's assignment of an app", { params }),

@@ -78,7 +78,11 @@ export function appUserRoutes(server: Server, api: Api): void {
       return oneAppUser(api, app, user, request.base_url);
     },
   );
+  oneUserRoutes(server, api);
+}
 
+/** One person's assignment: reading, changing, ending it. */
+function oneUserRoutes(server: Server, api: Api): void {
   server.get(
     "/api/v1/apps/:app_id/users/:user_id",
     about("assignments", "One person's account in an app", { params, querystring: one_query }),

@@ -89,7 +89,11 @@ export function appRoutes(server: Server, api: Api): void {
       return appBody(app, request.base_url);
     },
   );
+  oneAppRoutes(server, api);
+}
 
+/** One app: reading, replacing, switching, deleting it. */
+function oneAppRoutes(server: Server, api: Api): void {
   server.get("/api/v1/apps/:app_id", about("apps", "Read an app", { params: app_params }), async (request) =>
     appBody(await oneApp(api, request.params.app_id), request.base_url),
   );

@@ -71,7 +71,11 @@ export function groupPushRoutes(server: Server, api: Api): void {
       return pushBody(push as Push, request.base_url);
     },
   );
+  onePushRoutes(server, api);
+}
 
+/** One pushed group: reading, stopping, ending it. */
+function onePushRoutes(server: Server, api: Api): void {
   server.get(`${url}/:push_id`, about("apps", "One pushed group", { params }), async (request) =>
     pushBody(await onePush(api, request.params), request.base_url),
   );

@@ -76,7 +76,11 @@ export function groupRuleRoutes(server: Server, api: Api): void {
       return ruleBody(api.db, rule);
     },
   );
+  oneRuleRoutes(server, api);
+}
 
+/** One rule: reading, replacing, switching, deleting it. */
+function oneRuleRoutes(server: Server, api: Api): void {
   const one = z.object({ expand });
   server.get(
     "/api/v1/groups/rules/:rule_id",

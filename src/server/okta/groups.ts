@@ -56,7 +56,11 @@ export function groupRoutes(server: Server, api: Api): void {
     const [group] = must(await createGroups(commandOf(api, request), [{ profile: profileOf(request.body.profile) }]));
     return groupBody(group as StoredGroup, request.base_url);
   });
+  oneGroupRoutes(server, api);
+}
 
+/** One group: reading, replacing, deleting it. */
+function oneGroupRoutes(server: Server, api: Api): void {
   server.get("/api/v1/groups/:group_id", about("groups", "Read a group", { params: group_params }), async (request) =>
     groupBody(await oneGroup(api, request.params.group_id), request.base_url),
   );

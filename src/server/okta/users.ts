@@ -88,7 +88,11 @@ export function userRoutes(server: Server, api: Api): void {
       return userBody(user as StoredUser, request.base_url);
     },
   );
+  oneUserRoutes(server, api);
+}
 
+/** One person: reading, changing, deleting them, and their groups and roles. */
+function oneUserRoutes(server: Server, api: Api): void {
   server.get("/api/v1/users/:user_id", about("users", "Read a person", { params: user_params }), async (request) => {
     const { user_id } = request.params;
     if (user_id === "me") return ownerBody(api, request);
