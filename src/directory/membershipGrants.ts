@@ -85,14 +85,14 @@ export function deleteExpired(running: Running, now: Date, ids: readonly number[
 }
 
 async function deleteWhere(running: Running, condition: RawBuilder<unknown>): Promise<GrantChange[]> {
-  // A statement sees the table as it was when it began: what is left is what was there and is not deleted.
+  // A statement sees the table as it was when it began: what is left is what was there and is not deleted. The window
+  // counts in one pass; joined with itself, a set whose size the planner cannot know would cost its square.
   const { rows } = await sql<GrantChange>`
-    with changed as (delete from membership_grants where ${condition} returning *),
-    gone as (select user_id, group_id, count(*) as n from changed group by 1, 2)
+    with changed as (delete from membership_grants where ${condition} returning *)
     select ${columns},
-      gone.n = (select count(*) from membership_grants h where h.user_id = c.user_id and h.group_id = c.group_id) as turns
+      count(*) over (partition by c.user_id, c.group_id) =
+        (select count(*) from membership_grants h where h.user_id = c.user_id and h.group_id = c.group_id) as turns
     ${named}
-    join gone on gone.user_id = c.user_id and gone.group_id = c.group_id
     order by c.user_id, c.group_id, c.id`.execute(running.db);
   return rows;
 }

@@ -117,3 +117,20 @@ describe("many nodes at once", () => {
     expect(results.filter(isRefusal)).toHaveLength(5);
   });
 });
+
+it("four thousand people leave a group in time proportional to their number, before the planner knows the table", async () => {
+  const command = await start();
+  const [sales] = await makeGroups(command, ["Sales"]);
+  const users = await hire(
+    command,
+    Array.from({ length: 4_000 }, (_, n) => `P${n}`),
+  );
+  const pairs = users.map(({ id }) => ({ user_id: id, group_id: sales.id }));
+  accepted(
+    await grantMemberships(
+      command,
+      pairs.map((pair) => ({ ...pair, kind: "person", source_id: "00uadmin" })),
+    ),
+  );
+  expect(accepted(await revokeMemberships(command, pairs)).ended).toHaveLength(4_000);
+}, 30_000);
