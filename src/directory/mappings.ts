@@ -26,6 +26,7 @@ import type { MappingRow } from "../store/tables.ts";
 import { type Command, log, priority, type Running, run } from "./command.ts";
 import { markAssignedDirty } from "./reach.ts";
 import { judgeProfile, userSchema } from "./schemaQueries.ts";
+import { closeTasksFor } from "./tasks.ts";
 
 export type Mapping = Selectable<MappingRow>;
 export type Direction = Mapping["direction"];
@@ -111,9 +112,16 @@ async function save(running: Running, before: Mapping, lines: MappingLines): Pro
       [...names].map((name) => [name, { before: plain(before.lines[name]), after: plain(lines[name]) }]),
     ),
   });
-  if (mapping.direction === "to_app") await markAssignedDirty(running, mapping.app_id, priority.wave, seq);
+  if (mapping.direction === "to_user") return mapping;
+  await markAssignedDirty(running, mapping.app_id, priority.wave, seq);
+  // A line that still fails raises its task again when the people just marked are computed.
+  const failed = [...names].map((name) => mappingTask(mapping.app_id, name));
+  await closeTasksFor(running, { dedupe: failed, note: "the line was changed" });
   return mapping;
 }
+
+/** The name under which a failing line is one task (`dedupe`), however many people it fails for. */
+export const mappingTask = (app_id: string, attribute: string) => `mapping:${app_id}:${attribute}`;
 
 const plain = (line: MappingLine | undefined): Value => (line === undefined ? null : { ...line });
 

@@ -61,7 +61,7 @@ export async function claim(world: World, limits: readonly ClaimLimit[]): Promis
     where work.account_id = picked.account_id and a.id = picked.account_id and u.id = a.user_id
     returning work.account_id, work.app_id, work.user_id, u.login, a.want_revision as revision, a.want, a.have,
       a.external_id, a.match_key, work.tried_keys, picked.unsure as was_unsure, a.pending, work.attempts,
-      work.fault is not null as had_fault, work.first_fault_at, work.cause, work.claimed_by as claim,
+      (work.fault is not null or a.error is not null) as had_fault, work.first_fault_at, work.cause, work.claimed_by as claim,
       work.claimed_until`.execute(world.db);
   return rows;
 }

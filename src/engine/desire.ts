@@ -12,6 +12,7 @@ import { sameValue } from "../core/diff.ts";
 import { ruleMoves } from "../core/rules.ts";
 import type { Value, Want } from "../core/types.ts";
 import { type Command, logAll, priority, type Running, wake } from "../directory/command.ts";
+import { mappingTask } from "../directory/mappings.ts";
 import { applyRuleGrants } from "../directory/memberships.ts";
 import { raiseTasks } from "../directory/tasks.ts";
 import { sql, type Transaction } from "../store/database.ts";
@@ -242,7 +243,7 @@ async function tellErrors(command: Command, company: Company, changed: readonly 
     desired.errors.map((error) => ({ ...error, app_id: desired.app_id, user_id: mark.user_id, login: person.login })),
   );
   if (errors.length === 0) return;
-  const first = new Map(errors.map((error) => [`mapping:${error.app_id}:${error.attribute}`, error]));
+  const first = new Map(errors.map((error) => [mappingTask(error.app_id, error.attribute), error]));
   await raiseTasks(
     command,
     [...first].map(([dedupe, error]) => ({

@@ -131,8 +131,7 @@ test("where an app does not show its members, what we sent is remembered: a leav
 
 test("members are packed to the app's limit: 25 of them in requests of 10 are three, and only the change goes after that", async () => {
   const { app, group } = await both({ fake: { capabilities: { writes_max: 10 } } });
-  const people: string[] = [];
-  for (let n = 0; n < 23; n++) people.push(await s.hire(`P${n}`, "Worker"));
+  const people = await s.hireAll(Array.from({ length: 23 }, (_, n) => `P${n}`));
   await s.join(group, people);
   await s.settle();
   expect(s.groupThere(app, "Sales")?.members).toHaveLength(25);

@@ -92,6 +92,11 @@ function peopleVerbs(now: Now) {
       const [user] = await must(createUsers(now().command, [input]));
       return user!.id;
     },
+    /** People by first name in one command; they have yet to choose a password. Gives the ids. */
+    async hireAll(firsts: readonly string[], profile: Profile = {}): Promise<readonly string[]> {
+      const inputs = firsts.map((first) => ({ profile: profileOf(first, "Worker", profile) }));
+      return (await must(createUsers(now().command, inputs))).map((user) => user.id);
+    },
     move: (user_id: string, profile: Profile) => must(updateUsers(now().command, [{ id: user_id, profile }])),
     turn: (user_id: string, kind: UserEvent["kind"]) =>
       must(transitionUser(now().command, user_id, { kind } as UserEvent)),
