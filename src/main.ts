@@ -17,6 +17,12 @@ async function main([command, ...args]: readonly string[]): Promise<number> {
   return (await import("./cli/cli.ts")).cli(command, args);
 }
 
+// Whoever reads our output may stop reading (`tenure log | head`); that is no failure.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code === "EPIPE") process.exit(0);
+  throw error;
+});
+
 try {
   process.exitCode = await main(process.argv.slice(2));
 } catch (error) {

@@ -1,5 +1,5 @@
 /** The command line against a node as people start it: what it prints, how it ends, and every command of its page. */
-import { readFileSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { startTestNode, type TestNode } from "../support/node.ts";
@@ -90,6 +90,31 @@ describe("the command line", () => {
     expect(again.rows.length).toBe(1);
   });
 
+  test("an app that does not answer is not left half made, and its token is not told", async () => {
+    const file = path.join(node.folder, "chat.token");
+    writeFileSync(file, "very-secret-token\n");
+    const words = [
+      "apps",
+      "add",
+      "scim",
+      "--label",
+      "Chat",
+      "--base-url",
+      "http://127.0.0.1:9/scim/v2",
+      "--token-file",
+      file,
+    ];
+    const failed = await node.cli(...words);
+    expect(failed.code).toBe(4);
+    expect(failed.err).toContain("127.0.0.1:9");
+    expect((await node.cli("apps", "show", "Chat")).code).toBe(3);
+    const made = await node.cli(...words, "--no-test", "--profile", "slack");
+    expect(made.code, made.err).toBe(0);
+    const shown = await node.cli("apps", "show", "Chat", "--json");
+    expect(JSON.parse(shown.out).config).toMatchObject({ profile: "slack", base_url: "http://127.0.0.1:9/scim/v2" });
+    expect(failed.out + failed.err + made.out + shown.out + node.output()).not.toContain("very-secret-token");
+  });
+
   test("a rule, a group and an app make an account, and the chain is told back to the source's row", async () => {
     await node.cli("groups", "add", "Sales");
     const rule = await node.cli(
@@ -142,6 +167,18 @@ describe("the command line", () => {
       const ran = await node.cli(...words(command).slice(1));
       expect(ran.code, `${command}\n${ran.out}${ran.err}`).toBe(Number(ending ?? 0));
     }
+  });
+});
+
+describe("the end of a node", () => {
+  test("SIGTERM ends it in order, and what it told this machine's CLI is taken back", async () => {
+    const address = path.join(node.folder, "server.json");
+    expect(existsSync(address)).toBe(true);
+    node.child.kill("SIGTERM");
+    await expect.poll(() => node.child.exitCode, { timeout: 20_000 }).toBe(0);
+    expect(existsSync(address)).toBe(false);
+    expect(node.output()).toContain("the database server has stopped");
+    expect((await node.cli("status")).code).toBe(5);
   });
 });
 

@@ -29,6 +29,15 @@ const saml = {
   ...{ destinationOverride: null, attributeStatements: [] },
 };
 
+/** What a SAML app made from no template has besides. */
+const custom_saml = {
+  ...saml,
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: it is Okta's placeholder, not ours
+  idpIssuer: "http://www.okta.com/${org.externalKey}",
+  ...{ spIssuer: null, requestCompressed: false, inlineHooks: [], acsEndpoints: [] },
+  assertionEncryption: { enabled: false },
+};
+
 const oauth: Tree = {
   ...{
     client_uri: null,
@@ -54,7 +63,7 @@ const modes: Readonly<Record<string, Readonly<{ credentials?: Tree; settings?: T
   SECURE_PASSWORD_STORE: { credentials: stored_password },
   AUTO_LOGIN: { credentials: stored_password, settings: { signOn: { redirectUrl: null, loginUrl: null } } },
   SAML_1_1: { settings: { signOn: saml } },
-  SAML_2_0: { settings: { signOn: saml } },
+  SAML_2_0: { settings: { signOn: custom_saml } },
   OPENID_CONNECT: { settings: { oauthClient: oauth } },
 };
 
@@ -102,14 +111,15 @@ export function appBody(app: App, base: string) {
     credentials: overlay(
       {
         ...defaults.credentials,
-        userNameTemplate,
-        signing: mode?.startsWith("SAML") ? { kid: `kid${app.id}` } : {},
+        userNameTemplate: { ...userNameTemplate, ...(isCustom(kept.credentials) ? { pushStatus: "DONT_PUSH" } : {}) },
+        signing: mode?.startsWith("SAML") || mode === "OPENID_CONNECT" ? { kid: `kid${app.id}` } : {},
         ...(mode === "OPENID_CONNECT"
           ? {
               oauthClient: {
                 autoKeyRotation: true,
                 client_id: app.id,
                 token_endpoint_auth_method: "client_secret_basic",
+                pkce_required: false,
               },
             }
           : {}),
@@ -134,6 +144,12 @@ export function appBody(app: App, base: string) {
     },
     _links: links(app, base),
   };
+}
+
+/** A user name by an expression also says whether it is pushed. */
+function isCustom(credentials: Tree | undefined): boolean {
+  const template = credentials?.["userNameTemplate"];
+  return isTree(template) && template["type"] === "CUSTOM";
 }
 
 /** What Okta calls the switches that are on. */

@@ -21,7 +21,7 @@ import { type Command, run } from "../../directory/command.ts";
 import { isRefusal } from "../../store/database.ts";
 import { type Api, about, commandOf, type Server } from "../api.ts";
 import { ApiError, found, invalid, must } from "../errors.ts";
-import { afterOf, limitOf, page } from "../paging.ts";
+import { afterOf, limitOf, page, setLinks } from "../paging.ts";
 import { appBody, type KeptSettings } from "./appBody.ts";
 import { findApps } from "./appSearch.ts";
 import { unconfigured } from "./connections.ts";
@@ -90,6 +90,7 @@ export function appRoutes(server: Server, api: Api): void {
     },
   );
   oneAppRoutes(server, api);
+  emptyLists(server, api);
 }
 
 /** One app: reading, replacing, switching, deleting it. */
@@ -148,6 +149,21 @@ function oneAppRoutes(server: Server, api: Api): void {
         const { id } = await oneApp(api, request.params.app_id);
         must(await command(commandOf(api, request), id));
         return {};
+      },
+    );
+  }
+}
+
+/** Things Okta's sign-on side keeps of an app, which nobody has here. */
+function emptyLists(server: Server, api: Api): void {
+  for (const what of ["tokens", "grants"]) {
+    server.get(
+      `/api/v1/apps/:app_id/${what}`,
+      about("apps", `Always empty: sign-on keeps ${what}`, { params: app_params }),
+      async (request, reply) => {
+        await oneApp(api, request.params.app_id);
+        setLinks(request, reply, undefined);
+        return [];
       },
     );
   }

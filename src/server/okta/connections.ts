@@ -62,8 +62,8 @@ export function connectionRoutes(server: Server, api: Api): void {
     about("apps", "Let an app be called again", { params: app_params }),
     async (request, reply) => {
       const app = await oneApp(api, request.params.app_id);
-      requireConnector(app);
-      must(await resumeApp(commandOf(api, request), app.id));
+      // An app without connector is called by nobody: there is nothing to switch, and Okta says so by saying yes.
+      if (app.kind !== "none") must(await resumeApp(commandOf(api, request), app.id));
       return reply.code(204).send();
     },
   );
@@ -73,8 +73,7 @@ export function connectionRoutes(server: Server, api: Api): void {
     about("apps", "Stop all calls to an app", { params: app_params }),
     async (request, reply) => {
       const app = await oneApp(api, request.params.app_id);
-      requireConnector(app);
-      must(await pauseApp(commandOf(api, request), app.id, { reason: switched_off }));
+      if (app.kind !== "none") must(await pauseApp(commandOf(api, request), app.id, { reason: switched_off }));
       return reply.code(204).send();
     },
   );

@@ -12,6 +12,7 @@ import {
   resumePushes,
   unlinkPushes,
 } from "../../directory/pushes.ts";
+import { isRefusal } from "../../store/database.ts";
 import { type Api, about, commandOf, type Server } from "../api.ts";
 import { ApiError, found, invalid, must } from "../errors.ts";
 import { afterOf, limitOf, page } from "../paging.ts";
@@ -67,7 +68,10 @@ export function groupPushRoutes(server: Server, api: Api): void {
         ...(targetGroupId === undefined ? {} : { target_id: targetGroupId }),
         ...(targetGroupName === undefined ? {} : { target_name: targetGroupName }),
       };
-      const [push] = must(await createPushes(commandOf(api, request), app.id, [input], api.tools), "groupPushMapping");
+      const outcome = await createPushes(commandOf(api, request), app.id, [input], api.tools);
+      // It is the app that cannot, not the server for the moment.
+      if (isRefusal(outcome) && outcome.code === "unavailable") throw invalid("groupPushMapping", outcome.refused);
+      const [push] = must(outcome, "groupPushMapping");
       return pushBody(push as Push, request.base_url);
     },
   );
