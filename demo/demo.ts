@@ -19,7 +19,7 @@ import { accessChanges } from "./story/access.ts";
 import { arrivals } from "./story/arrive.ts";
 import { epilogue, firstAccount, prologue } from "./story/begin.ts";
 import { departures } from "./story/depart.ts";
-import { type Hr, measured, type Stage, type Step, type Systems } from "./story/stage.ts";
+import { type Hr, measured, type Snapshot, type Stage, type Step, type Systems, snapshot } from "./story/stage.ts";
 import { type AppLabel, app_labels, type RunningSystem, systems } from "./systems.ts";
 import type { Tenure } from "./tenure.ts";
 
@@ -29,7 +29,7 @@ const log_lines = 30;
 const story: readonly Step[] = [...arrivals, ...accessChanges, ...departures, epilogue];
 
 /** Runs the demo with a command line; gives the exit code. */
-export async function runDemo(args: readonly string[]): Promise<number> {
+export async function demo(args: readonly string[]): Promise<number> {
   const options = parseOptions(args);
   if (options === "help") {
     process.stdout.write(usage);
@@ -41,8 +41,12 @@ export async function runDemo(args: readonly string[]): Promise<number> {
   }
   const running: Running = { stops: [], stopping: false };
   const tell = options.json ? jsonNarrator() : humanNarrator();
-  const code = await Promise.race([stopSignal(tell), perform(options, running, tell)]);
+  const interrupted = stopSignal(tell).then((code) => ({ code, early: true }));
+  const played = perform(options, running, tell).then((code) => ({ code, early: false }));
+  const { code, early } = await Promise.race([interrupted, played]);
   await stopRunning(running);
+  // What the story still waits for must not hold the process when somebody wants it to end.
+  if (early) process.exit(code);
   return code;
 }
 
@@ -82,7 +86,8 @@ async function perform(options: DemoOptions, running: Running, tell: Narrator): 
   };
   try {
     const opened = await open(options, running, tell, log, report);
-    if (opened !== undefined) for (const step of story) await play(opened.stage, step, report);
+    let seen = opened?.seen ?? new Map();
+    if (opened !== undefined) for (const step of story) seen = await play(opened.stage, step, seen, report);
     const good = reports.every((one) => one.ok);
     if (!good) tellLog(lines);
     if (options.headless && !options.keep) return good ? 0 : 1;
@@ -108,16 +113,22 @@ function tellLog(lines: readonly string[]): void {
 
 type Report = (one: StepReport) => boolean;
 
-/** Plays one step and tells how it went. */
-async function play(stage: Stage, step: Step, report: Report): Promise<void> {
-  stage.tell.title(step.title);
-  const timeout_ms = step.timeout_ms ?? step_timeout_ms;
-  report(
-    await measured(stage, step.step, () => step.play(stage, { at_ms: performance.now() + timeout_ms, timeout_ms })),
-  );
+/** Plays one step and tells how it went. `seen`: what the apps held before; gives what they hold after. */
+async function play(
+  stage: Stage,
+  { step, title, timeout_ms, play: act }: Step,
+  seen: Snapshot,
+  report: Report,
+): Promise<Snapshot> {
+  stage.tell.title(title);
+  const may_take_ms = timeout_ms ?? step_timeout_ms;
+  const deadline = { at_ms: performance.now() + may_take_ms, timeout_ms: may_take_ms };
+  const done = await measured(stage, step, seen, () => act(stage, deadline));
+  report(done.report);
+  return done.after;
 }
 
-type Opened = Readonly<{ stage: Stage; url: string }>;
+type Opened = Readonly<{ stage: Stage; url: string; seen: Snapshot }>;
 
 /** Starts everything and founds the company; undefined: not even one account was made. */
 async function open(
@@ -152,8 +163,8 @@ async function open(
     tell.say(`${label} answers at ${running_systems[label].address.url}: ${systems[label].about}`);
   }
   const stage = stageOf(tenure, running_systems, company, cast, hr, odd, tell);
-  await play(stage, prologue, report);
-  return { stage, url };
+  const seen = await play(stage, prologue, await snapshot(running_systems), report);
+  return { stage, url, seen };
 }
 
 type Starting = Readonly<Record<AppLabel, Promise<RunningSystem>>>;

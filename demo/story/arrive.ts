@@ -59,6 +59,7 @@ export const arrivals: readonly Step[] = [
             (seen.manager !== manager.login && `has the manager ${seen.manager}`),
         ),
         accountIs(stage, "Wiki", who, (seen) => seen.roles.join() !== "author" && `has the role ${seen.roles}`),
+        accountIs(stage, "Expenses", who, (seen) => seen.title !== title && `is ${seen.title}`),
         enabled(stage, "Code", who),
         enabled(stage, "Ticketing", who),
         memberIs(stage, "Chat", who.department, who, false),

@@ -131,10 +131,11 @@ export function groupIn(stage: Stage, app: AppLabel, name: string): Promise<Seen
   return readGroup(stage.systems[app].address, name);
 }
 
-type Snapshot = ReadonlyMap<string, string>;
+/** Every account of every app, as text, by app and id. */
+export type Snapshot = ReadonlyMap<string, string>;
 
-/** Every account of every app, as text. */
-async function snapshot(systems: Systems): Promise<Snapshot> {
+/** Reads every account of every app. */
+export async function snapshot(systems: Systems): Promise<Snapshot> {
   const seen = new Map<string, string>();
   for (const label of app_labels) {
     for (const one of await readAccounts(systems[label].address)) {
@@ -151,15 +152,15 @@ function differing(before: Snapshot, after: Snapshot): number {
 }
 
 /**
- * Measures what work does: its time, the accounts it changed in the apps and the calls it took. A failure becomes a
- * report with what was lacking and what Tenure says is left to do.
+ * Measures what work does: its time, the accounts it changed in the apps since `before`, and the calls it took. A failure
+ * becomes a report with what was lacking and what Tenure says is left to do.
  */
 export async function measured(
   stage: Pick<Stage, "tenure" | "systems">,
   step: string,
+  before: Snapshot,
   work: () => Promise<void>,
-): Promise<StepReport> {
-  const before = await snapshot(stage.systems);
+): Promise<Readonly<{ report: StepReport; after: Snapshot }>> {
   const operations_before = await stage.tenure.operations();
   const began = performance.now();
   let error: string | undefined;
@@ -172,10 +173,8 @@ export async function measured(
   if (error !== undefined) error += `\n${await diagnosis(stage.tenure)}`;
   const after = await snapshot(stage.systems).catch(() => before);
   const operations = (await stage.tenure.operations().catch(() => operations_before)) - operations_before;
-  return {
-    ...{ step, ok: error === undefined, ms, accounts: differing(before, after), operations },
-    ...(error === undefined ? {} : { error }),
-  };
+  const figures = { step, ok: error === undefined, ms, accounts: differing(before, after), operations };
+  return { report: error === undefined ? figures : { ...figures, error }, after };
 }
 
 /** What is left to do, in which app, and what stands in the way. */

@@ -70,7 +70,8 @@ describe("the whole story", () => {
     }
     // Five apps each; the badge is no account that can be read.
     for (const step of ["hire", "promotion", "leave", "return"]) expect(byStep.get(step)?.accounts).toBe(5);
-    expect(byStep.get("app_taken")).toMatchObject({ accounts: 1, operations: 1 });
+    expect(byStep.get("app_taken")?.accounts).toBe(1);
+    expect(byStep.get("app_taken")?.operations).toBeGreaterThanOrEqual(1);
     expect(byStep.get("licence_ends")?.operations).toBeGreaterThan(400);
   });
 
