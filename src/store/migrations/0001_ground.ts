@@ -314,6 +314,8 @@ create table events (
   cause bigint,
   detail jsonb not null default '{}'
 );
+-- Who polls the log reads it in this order.
+create index events_order on events (transaction_id, seq);
 create index events_user on events (user_id, seq) where user_id is not null;
 create index events_app on events (app_id, seq) where app_id is not null;
 create index events_group on events (group_id, seq) where group_id is not null;
