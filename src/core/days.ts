@@ -1,23 +1,30 @@
 /**
  * Days as people mean them: a first day begins, and a last day ends, at midnight where the person is. Pure; the zone
  * rules are those that came with the runtime.
+ *
+ * Law: a day begins when the one before it ends, also where clocks are put forward at midnight, and no 00:00 is shown.
+ * Called by engine/importApply.ts for the first and last days that sources tell.
  */
 import { offsetAt } from "./expression/functions/zones.ts";
 import { parseInstant } from "./instant.ts";
 
 const day_ms = 86_400_000;
 
-/** The instant at which a day (`2026-03-01`, or the day of an ISO date-time) begins in a zone; undefined: no such day. */
+/**
+ * The instant at which a day (`2026-03-01`, or the day that an ISO date-time names) begins in a zone; undefined: the text
+ * names no day. An unknown zone counts as UTC.
+ */
 export function dayBegins(day: string, zone: string): Date | undefined {
-  const utc = parseInstant(day.slice(0, 10));
-  if (utc === undefined) return undefined;
-  // The offset of a day is found where it is asked for: twice, because the first guess may lie beyond a change of clocks.
-  const guess = utc - (offsetAt(zone, utc) ?? 0);
-  return new Date(utc - (offsetAt(zone, guess) ?? 0));
+  const midnight = parseInstant(day) === undefined ? undefined : parseInstant(day.slice(0, 10));
+  if (midnight === undefined) return undefined;
+  // A day around it, the zone's clock may have been changed: the earliest instant that shows midnight or later is meant.
+  const offsets = [offsetAt(zone, midnight - day_ms) ?? 0, offsetAt(zone, midnight + day_ms) ?? 0];
+  const [early, late] = [midnight - Math.max(...offsets), midnight - Math.min(...offsets)];
+  return new Date(early + (offsetAt(zone, early) ?? 0) >= midnight ? early : late);
 }
 
 /** The instant at which a day is over in a zone: the beginning of the next. */
 export function dayEnds(day: string, zone: string): Date | undefined {
-  const utc = parseInstant(day.slice(0, 10));
-  return utc === undefined ? undefined : dayBegins(new Date(utc + day_ms).toISOString(), zone);
+  const midnight = parseInstant(day) === undefined ? undefined : parseInstant(day.slice(0, 10));
+  return midnight === undefined ? undefined : dayBegins(new Date(midnight + day_ms).toISOString(), zone);
 }
