@@ -62,6 +62,8 @@ export const address_file = "server.json";
 
 /** Calls under way get this long to end; their leases make it safe to leave them. */
 const stop_ms = 30_000;
+/** While stopping, connections that have become idle are closed this often. */
+const sweep_ms = 50;
 
 /** Starts a node. Throws only for what no waiting can mend: no data folder, no embedded PostgreSQL, a port in use. */
 export async function startNode(options: ServeOptions): Promise<Node> {
@@ -213,12 +215,22 @@ function describe(error: unknown): string {
   return error instanceof Error ? error.message || error.name : String(error);
 }
 
+/**
+ * Ends the server once the requests under way have been answered. Node closes idle connections only at this moment; one
+ * that was busy now, and is kept alive by its client afterwards, would be waited for until that client lets go of it.
+ */
+async function closeServer(server: Server | undefined): Promise<void> {
+  if (server === undefined) return;
+  const sweep = setInterval(() => server.server.closeIdleConnections(), sweep_ms);
+  await server.close().finally(() => clearInterval(sweep));
+}
+
 async function stopAll(parts: Parts): Promise<void> {
   const { stopping, server, engine, world, db, embedded, data_folder } = parts;
   stopping.abort();
   const patience = new AbortController();
   await Promise.race([
-    Promise.allSettled([engine?.stop(), server?.close()]),
+    Promise.allSettled([engine?.stop(), closeServer(server)]),
     sleep(stop_ms, undefined, { signal: patience.signal, ref: false }).catch(() => {}),
   ]);
   patience.abort();
