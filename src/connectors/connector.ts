@@ -28,7 +28,14 @@ export type CallLog = (line: Readonly<{ request: string; status?: number; ms: nu
 /** What a call is given: when to give up, where to tell, and the time. */
 export type Context = Readonly<{ signal: AbortSignal; log: CallLog; now(): Date }>;
 
-export type RemoteAccount = Readonly<{ id: ExternalId; profile: Profile; enabled: boolean; etag?: string }>;
+/** `place`: where it stands in a file, as people count (`line 7`), for messages. */
+export type RemoteAccount = Readonly<{
+  id: ExternalId;
+  profile: Profile;
+  enabled: boolean;
+  etag?: string;
+  place?: string;
+}>;
 
 /** `key`: our stable id of the account, for apps with an externalId or an idempotency key. */
 export type AccountWrite = Readonly<{ profile: Profile; enabled: boolean; password?: Secret; key: string }>;

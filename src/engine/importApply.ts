@@ -3,14 +3,13 @@
  * batch did to people, to the source's account rows and to the verdicts is one fact. A row that is refused says why and
  * does not stop the rest.
  */
-import { dayBegins, dayEnds } from "../core/days.ts";
-import { isZone } from "../core/expression/functions/zones.ts";
-import type { Profile, Refusal, Value } from "../core/types.ts";
+import type { Profile, Refusal } from "../core/types.ts";
 import { type Running, run as runCommand } from "../directory/command.ts";
 import { transitionUsers } from "../directory/userLifecycle.ts";
 import { createUsersEach, type NewUser, type UserChange, updateUsersEach } from "../directory/users.ts";
 import { isRefusal, sql } from "../store/database.ts";
 import type { ImportRun } from "./import.ts";
+import { datesOf, type PersonDates } from "./importDates.ts";
 import { type Verdict, writeVerdicts } from "./importStage.ts";
 
 const batch = 500;
@@ -23,6 +22,7 @@ type Decided = Readonly<{
   user_id: string | null;
   outcome: "create" | "link" | "update" | "return" | "leave" | "vanish";
   user: Profile | null;
+  place: string;
   /** A source that ranks before this one has the person too: it decides, we only remember. */
   outranked: boolean;
 }>;
@@ -54,6 +54,7 @@ export async function applyImport(run: ImportRun, signal: AbortSignal): Promise<
 async function loadDecided(run: ImportRun, outcomes: readonly string[], after: number): Promise<readonly Decided[]> {
   const { rows } = await sql<Decided>`
     select r.line, r.external_id, r.profile, r.enabled, r.user_id, r.outcome, r.detail->'user' as user,
+      coalesce(r.detail->>'place', r.external_id) as place,
       exists (
         select 1 from accounts a join apps s on s.id = a.app_id, apps mine
         where mine.id = ${run.app_id} and a.user_id = r.user_id and s.sourcing is not null and s.id <> mine.id
@@ -99,14 +100,14 @@ function refusedRow(row: Decided, refusal: Refusal): Verdict {
   return {
     line: row.line,
     outcome: "refused",
-    detail: { place: `line ${row.line + 1}, ${row.external_id}`, reason: `${refusal.refused}${where}` },
+    detail: { place: row.place, reason: `${refusal.refused}${where}` },
   };
 }
 
 async function create(run: ImportRun, running: Running, rows: readonly Decided[], verdicts: Verdict[]): Promise<void> {
   if (rows.length === 0) return;
   const inputs = rows.map((row): NewUser => {
-    const dates = datesOf(run, row);
+    const dates = judgedDates(run, row);
     const later = dates.starts_at != null && dates.starts_at > run.world.now();
     return {
       profile: row.user ?? {},
@@ -131,7 +132,7 @@ async function change(run: ImportRun, running: Running, rows: readonly Decided[]
     (row): UserChange => ({
       id: row.user_id ?? "",
       profile: row.user ?? {},
-      ...datesOf(run, row),
+      ...judgedDates(run, row),
       provenance: { "*": { source: run.app_id } },
     }),
   );
@@ -177,14 +178,23 @@ async function turn(run: ImportRun, running: Running, rows: readonly Decided[], 
         verdicts.push({
           line: row.line,
           outcome: "skipped",
-          detail: { place: row.external_id, reason: result.refused },
+          detail: { place: row.place, reason: result.refused },
         });
       } else verdicts.push({ line: row.line, outcome: done, user_id: row.user_id });
     }
   }
 }
 
-/** What the source says of each person who was not refused, so that the next import finds them unchanged. */
+/** Rows with dates that cannot be read were refused when they were decided. */
+function judgedDates(run: ImportRun, row: Decided): PersonDates {
+  const dates = datesOf(run.sourcing, row.profile);
+  return "ok" in dates ? dates.ok : {};
+}
+
+/**
+ * What the source says of each person, so that the next import finds them unchanged. Not of those who were refused or
+ * skipped: what could not be done today, because of a hold or a mistake, is asked for again tomorrow.
+ */
 async function linkAccounts(
   run: ImportRun,
   running: Running,
@@ -195,7 +205,8 @@ async function linkAccounts(
   const lines = decided.flatMap((row) => {
     const verdict = last.get(row.line);
     const user_id = verdict?.user_id ?? row.user_id;
-    if (verdict?.outcome === "refused" || user_id === null || user_id === undefined) return [];
+    if (verdict?.outcome === "refused" || verdict?.outcome === "skipped" || user_id === null || user_id === undefined)
+      return [];
     return [{ user_id, external_id: row.external_id, have: { enabled: row.enabled, profile: row.profile } }];
   });
   await sql`
@@ -207,22 +218,4 @@ async function linkAccounts(
       have_revision = a.have_revision + 1, synced_at = excluded.synced_at, updated_at = excluded.synced_at`.execute(
     running.db,
   );
-}
-
-/** First and last day as the source has them: midnight where the person is. */
-function datesOf(run: ImportRun, row: Decided): Pick<NewUser, "starts_at" | "ends_at" | "time_zone"> {
-  const { start_attribute, end_attribute, time_zone_attribute } = run.sourcing;
-  const text = (name: string | null): string | undefined => {
-    const value: Value | undefined = name === null ? undefined : row.profile[name];
-    return typeof value === "string" && value !== "" ? value : undefined;
-  };
-  const named = text(time_zone_attribute);
-  const zone = named !== undefined && isZone(named) ? named : "UTC";
-  const first = text(start_attribute);
-  const last = text(end_attribute);
-  return {
-    ...(named === undefined ? {} : { time_zone: zone }),
-    ...(start_attribute === null ? {} : { starts_at: first === undefined ? null : (dayBegins(first, zone) ?? null) }),
-    ...(end_attribute === null ? {} : { ends_at: last === undefined ? null : (dayEnds(last, zone) ?? null) }),
-  };
 }

@@ -9,6 +9,7 @@ import type { Attribute, Profile, UserStatus, Value } from "../core/types.ts";
 import { type Database, sql } from "../store/database.ts";
 import { loadSourceLines } from "./company.ts";
 import type { ImportRun } from "./import.ts";
+import { datesOf } from "./importDates.ts";
 import { nextRows, type StagedRow, type Verdict, writeVerdicts } from "./importStage.ts";
 
 const batch = 1_000;
@@ -54,11 +55,18 @@ async function decideRows(
     if (errors.length > 0) {
       return refused(row, `${errors[0]?.attribute}: ${errors[0]?.message}`);
     }
-    const detail = { user: profile as Value };
+    const dates = datesOf(run.sourcing, row.profile);
+    // Whoever leaves leaves, whatever else their row says.
+    if (row.enabled && "refused" in dates) return refused(row, dates.refused);
+    const detail = { user: profile as Value, place: row.place };
     const user = known.get(row.user_id ?? "");
     if (user !== undefined) return { line: row.line, outcome: turnOf(row, user), detail };
     if (!row.enabled)
-      return { line: row.line, outcome: "skipped", detail: { reason: "not active in the source, and nobody of ours" } };
+      return {
+        line: row.line,
+        outcome: "skipped",
+        detail: { place: row.place, reason: "not active in the source, and nobody of ours" },
+      };
     return strangerVerdict(run, row, profile, matches.get(row.line) ?? []);
   });
 }
@@ -66,7 +74,7 @@ async function decideRows(
 const refused = (row: StagedRow, reason: string): Verdict => ({
   line: row.line,
   outcome: "refused",
-  detail: { place: `line ${row.line + 1}, ${row.external_id}`, reason },
+  detail: { place: row.place, reason },
 });
 
 function turnOf(row: StagedRow, user: Known): "update" | "leave" | "return" {
@@ -77,7 +85,7 @@ function turnOf(row: StagedRow, user: Known): "update" | "leave" | "return" {
 type Match = Readonly<{ user_id: string; linked: boolean }>;
 
 function strangerVerdict(run: ImportRun, row: StagedRow, profile: Profile, matches: readonly Match[]): Verdict {
-  const detail = { user: profile as Value };
+  const detail = { user: profile as Value, place: row.place };
   if (matches.length === 0) return { line: row.line, outcome: "create", detail };
   const [match] = matches;
   if (matches.length > 1 || match === undefined) {

@@ -17,6 +17,8 @@ export type StagedRow = Readonly<{
   profile: Profile;
   enabled: boolean;
   user_id: string | null;
+  /** Where it stands in the source, for messages. */
+  place: string;
 }>;
 
 const page_size = 1_000;
@@ -52,7 +54,7 @@ async function stagePage(db: Database, import_id: string, from: number, page: Pa
     profile: item.profile,
     enabled: item.enabled,
     outcome: null,
-    detail: null,
+    detail: { place: item.place === undefined ? item.id : `${item.place}, ${item.id}` },
   }));
   const bad = (page.refused ?? []).map((row, n) => ({
     line: from + good.length + n + 1,
@@ -107,7 +109,7 @@ export async function nextRows(
 ): Promise<readonly StagedRow[]> {
   const names = outcomes.filter((outcome) => outcome !== null);
   const { rows } = await sql<StagedRow>`
-    select line, external_id, profile, enabled, user_id from import_rows
+    select line, external_id, profile, enabled, user_id, coalesce(detail->>'place', external_id) as place from import_rows
     where import_id = ${import_id} and (outcome = any(${names}::text[]) or (${outcomes.includes(null)} and outcome is null))
       and (${after}::int is null or line > ${after}::int)
     order by line limit ${limit}`.execute(db);

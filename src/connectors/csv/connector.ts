@@ -88,7 +88,7 @@ function accountOf(row: CsvRow, parts: Parts): RemoteAccount | { line: number; e
   const cells =
     columns === undefined ? Object.entries(record) : Object.entries(columns).map(([to, from]) => [to, record[from]!]);
   const profile: Profile = Object.fromEntries(cells.filter(([, value]) => value !== ""));
-  return { id, profile, enabled: enabled(record, parts) };
+  return { id, profile, enabled: enabled(record, parts), place: `line ${row.line}` };
 }
 
 function decode(cursor: string): Place {

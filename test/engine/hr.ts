@@ -1,0 +1,115 @@
+/** An HR file as a source: rows written to a CSV file, imported by the engine into the directory of a test world. */
+import { mkdtempSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { CsvConfig } from "../../src/connectors/csv/config.ts";
+import { csvConnector } from "../../src/connectors/csv/connector.ts";
+import type { Attribute } from "../../src/core/types.ts";
+import { type AppTools, createApp } from "../../src/directory/apps.ts";
+import { type ImportRequest, type ImportSummary, startImport } from "../../src/engine/import.ts";
+import { sql } from "../../src/store/database.ts";
+import type { Sourcing } from "../../src/store/tables.ts";
+import { admin, mapSource, must, type TestWorld } from "../support/world.ts";
+
+export const columns = [
+  "id",
+  "mail",
+  "first",
+  "last",
+  "department",
+  "state",
+  "start",
+  "end",
+  "zone",
+  "manager",
+] as const;
+export type Row = Partial<Record<(typeof columns)[number], string>>;
+
+/** A person's row; the mail follows from the name. */
+export const rowOf = (id: string, first: string, last: string, more: Row = {}): Row => ({
+  id,
+  mail: `${first}.${last}@example.com`.toLowerCase(),
+  first,
+  last,
+  state: "active",
+  ...more,
+});
+
+const attribute = (name: string): Attribute => ({
+  name,
+  type: "string",
+  array: false,
+  required: false,
+  writable: "never",
+  readable: true,
+  unique: false,
+  case_exact: true,
+});
+
+const lines = {
+  login: "appuser.mail",
+  email: "appuser.mail",
+  firstName: "appuser.first",
+  lastName: "appuser.last",
+  department: "appuser.department",
+  employeeNumber: "appuser.id",
+  managerId: "appuser.manager",
+};
+
+export type Hr = Readonly<{
+  app_id: string;
+  write(rows: readonly Row[]): void;
+  writeText(text: string | Uint8Array): void;
+  /** Writes rows, if given, and imports the file; the source must be allowed to. */
+  run(rows?: readonly Row[], request?: Partial<ImportRequest>): Promise<ImportSummary>;
+}>;
+
+/** A source with the usual columns; sources that are made first come first. */
+export async function hrSource(world: TestWorld, sourcing: Partial<Sourcing> = {}, label = "HR"): Promise<Hr> {
+  const folder = mkdtempSync(join(tmpdir(), "tenure-hr-"));
+  const file = `${label}.csv`;
+  const config: CsvConfig = { file, id_column: "id", enabled_column: "state" };
+  const connector = csvConnector(config, { folder });
+  const check: AppTools["check"] = () => ({
+    ok: { config: {}, credentials: {}, can: connector.can, attributes: columns.map(attribute) },
+  });
+  const dates = { start_attribute: "start", end_attribute: "end", time_zone_attribute: "zone" };
+  const app = await must(
+    createApp(
+      world.command,
+      { label, kind: "csv", sourcing: { guard_people: 0, guard_percent: 100, ...dates, ...sourcing } },
+      { key: { id: "test", bytes: Buffer.alloc(32) }, check },
+    ),
+  );
+  world.connectors.set(app.id, connector);
+  await mapSource(world, app.id, lines);
+  const writeText = (text: string | Uint8Array) => writeFileSync(join(folder, file), text);
+  const write = (rows: readonly Row[]) =>
+    writeText([columns.join(), ...rows.map((row) => columns.map((name) => row[name] ?? "").join())].join("\n"));
+  return {
+    app_id: app.id,
+    write,
+    writeText,
+    run: async (rows, request = {}) => {
+      if (rows) write(rows);
+      return must(startImport(world, app.id, { mode: "full", actor: admin, ...request }));
+    },
+  };
+}
+
+export type ImportLine = Readonly<{
+  line: number;
+  external_id: string | null;
+  outcome: string | null;
+  user_id: string | null;
+  detail: Readonly<{ place?: string; reason?: string; candidates?: readonly string[] }> | null;
+}>;
+
+/** What an import says of its rows, in order. */
+export async function linesOf(world: TestWorld, import_id: string): Promise<readonly ImportLine[]> {
+  const { rows } = await sql<ImportLine>`
+    select line, external_id, outcome, user_id, detail from import_rows where import_id = ${import_id} order by line`.execute(
+    world.db,
+  );
+  return rows;
+}
