@@ -3,17 +3,7 @@
  * whether it holds already. Only when the API has acknowledged it does the company's own record change (`done`).
  */
 import { type Api, ApiRefusal } from "../../../demo/api.ts";
-import {
-  type AppKey,
-  app_keys,
-  type Company,
-  departments,
-  type Group,
-  type GroupKey,
-  hand_groups,
-  loginOf,
-  type Person,
-} from "./company.ts";
+import { type AppKey, type Company, type departments, type Group, loginOf, type Person } from "./company.ts";
 
 export type Change = Readonly<{
   words: string;
@@ -159,67 +149,4 @@ export function renameGroup(group: Group): Change {
       group.names++;
     },
   };
-}
-
-export type Draw = () => number;
-
-const pick = <T>(from: readonly T[], draw: Draw): T => from[Math.floor(draw() * from.length)] as T;
-
-/** What may happen to somebody who is here, each as likely as it is listed. */
-const lives = [
-  ...Array<"move">(5).fill("move"),
-  ...Array<"rename">(3).fill("rename"),
-  ...Array<"retitle">(2).fill("retitle"),
-  ...Array<"leave">(4).fill("leave"),
-  ...Array<"regroup">(4).fill("regroup"),
-  ...Array<"reassign">(3).fill("reassign"),
-  "suspend",
-] as const;
-
-function lifeOf(company: Company, person: Person, draw: Draw): Change {
-  switch (pick(lives, draw)) {
-    case "move":
-      return move(
-        person,
-        pick(
-          departments.filter((one) => one !== person.department),
-          draw,
-        ),
-      );
-    case "rename":
-      return rename(person, person.logins > 1 && draw() < 0.3 ? 1 : person.logins + 1);
-    case "retitle":
-      return retitle(person, draw() < 0.2 ? null : `Title ${Math.floor(draw() * 1_000)}`);
-    case "leave":
-      return turn(person, "deactivate");
-    case "suspend":
-      return turn(person, "suspend");
-    case "regroup": {
-      const key: GroupKey = pick(hand_groups, draw);
-      return regroup(person, company.groups.get(key) as Group, !person.hand.has(key));
-    }
-    case "reassign": {
-      const app = pick(app_keys, draw);
-      return reassign(company, person, app, !person.own.has(app));
-    }
-  }
-}
-
-/** One wave: at most `hires` new people, returns, and what else happens to people; each person once. */
-export function drawWave(company: Company, draw: Draw, size: number, hires: number): Change[] {
-  const crowd = [...company.people].map((person) => ({ person, at: draw() })).sort((a, b) => a.at - b.at);
-  const people = crowd.map(({ person }) => person);
-  const some = people.filter(({ state }) => state !== "absent").slice(0, size);
-  return [
-    ...people
-      .filter(({ state }) => state === "absent")
-      .slice(0, hires)
-      .map((person) => hire(person, draw() < 0.3 ? company.groups.get(pick(hand_groups, draw)) : undefined)),
-    ...some.map((person) => {
-      if (person.state === "gone") return turn(person, "activate");
-      if (person.state === "suspended") return turn(person, draw() < 0.5 ? "unsuspend" : "deactivate");
-      return lifeOf(company, person, draw);
-    }),
-    ...(draw() < 0.1 ? [renameGroup(company.groups.get(pick([...hand_groups], draw)) as Group)] : []),
-  ];
 }

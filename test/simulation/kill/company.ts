@@ -32,6 +32,7 @@ export type Person = {
   readonly number: number;
   id: string;
   state: "absent" | "here" | "suspended" | "gone";
+  readonly first_login: string;
   login: string;
   /** How many logins there have been. */
   logins: number;
@@ -69,6 +70,7 @@ export function invent(count: number): Person[] {
     number,
     id: "",
     state: "absent",
+    first_login: loginOf(number, 1),
     login: loginOf(number, 1),
     logins: 1,
     department: departments[number % departments.length] ?? "Sales",

@@ -5,16 +5,17 @@
  * A request whose answer was lost is asked again until it is acknowledged, so what was asked for is never in doubt.
  * Nothing is reconciled: the engine must come right by itself.
  */
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import pg from "pg";
 import { type Api, ApiRefusal, apiAt } from "../../../demo/api.ts";
 import { type SpawnedApp, spawnApp } from "../../../demo/apps/spawn.ts";
 import { tenureAt } from "../../../demo/tenure.ts";
 import { startEmbedded } from "../../../src/store/embedded.ts";
 import { seeded } from "../../support/world.ts";
-import { type Change, type Draw, drawWave } from "./changes.ts";
+import type { Change } from "./changes.ts";
 import {
   type AppKey,
   app_keys,
@@ -24,10 +25,12 @@ import {
   grants,
   hand_groups,
   invent,
+  type Person,
   pushes,
 } from "./company.ts";
 import { compare, type Findings, type Seen } from "./compare.ts";
 import { freePort, type KillableNode, killableNode, tokenIn } from "./tenure.ts";
+import { type Draw, drawWave } from "./waves.ts";
 
 export type KillOptions = Readonly<{
   rounds: number;
@@ -39,13 +42,17 @@ export type KillOptions = Readonly<{
   signal?: AbortSignal;
 }>;
 
-/** `asked`: changes acknowledged; `again`: requests whose answer was lost; `unrest`: work left after the time to settle. */
+/**
+ * `asked`: changes acknowledged; `again`: requests whose answer was lost; `caught`: accounts and groups that a kill caught
+ * between claim and confirm; `unrest`: work left after the time to settle.
+ */
 export type KillReport = Readonly<{
   rounds: number;
   kills: number;
   people: number;
   asked: number;
   again: number;
+  caught: number;
   accounts: number;
   enabled: number;
   members: number;
@@ -67,9 +74,12 @@ export type Stage = {
   readonly company: Company;
   readonly api: Api;
   readonly draw: Draw;
+  /** How many accounts and groups the process with this number has claimed: how much a kill has caught. */
+  readonly claimsOf: (pid: number) => Promise<number>;
   asked: number;
   again: number;
   kills: number;
+  caught: number;
 };
 
 /** A killed node's claims end after a minute; a few backoffs may follow. */
@@ -77,13 +87,13 @@ const settle_ms = 180_000;
 const kill_within_ms = 800;
 /** One kill in so many is followed by another while the node starts. */
 const start_kills = 0.12;
-const at_a_time = 6;
+const at_a_time = 3;
 
 /** Plays it all and gives what came of it. Leaves no process and no file. */
 export async function play(options: KillOptions): Promise<KillReport> {
   const data_folder = mkdtempSync(path.join(tmpdir(), "tenure-kill-"));
   const began = Date.now();
-  const stops: (() => Promise<unknown>)[] = [async () => removeData(data_folder)];
+  const stops: (() => Promise<unknown>)[] = [async () => rmSync(data_folder, { recursive: true, force: true })];
   try {
     const stage = await setStage(options, data_folder, stops);
     await playRounds(stage, options);
@@ -93,6 +103,7 @@ export async function play(options: KillOptions): Promise<KillReport> {
     const { lost, doubled, left_enabled, strangers } = seen.findings;
     return {
       ...{ rounds: options.rounds, kills: stage.kills, people: options.people, asked: stage.asked, again: stage.again },
+      caught: stage.caught,
       ...{ accounts: seen.accounts, enabled: seen.enabled, members: seen.members },
       ...{ seconds: secondsSince(began), settle_seconds: secondsSince(settling) },
       ...{ lost: lost.length, doubled: doubled.length, left_enabled: left_enabled.length, strangers: strangers.length },
@@ -124,12 +135,38 @@ async function setStage(options: KillOptions, data_folder: string, stops: (() =>
   });
   stops.push(() => node.stop());
   await node.start();
+  const claimsOf = await countClaims(data_folder, database_url, stops);
   // The first life ends in order, so that its compiled modules are kept for the others.
   await node.stop();
   await node.start();
   const api = apiAt(node.url, tokenIn(data_folder));
   const company = await found(api, systems, options.people);
-  return { node, systems, company, api, draw: seeded(options.seed), asked: 0, again: 0, kills: 0 };
+  return { node, systems, company, api, draw: seeded(options.seed), claimsOf, asked: 0, again: 0, kills: 0, caught: 0 };
+}
+
+/** Adopts the database for the only look that is taken at it: whether the kills hit anything. */
+async function countClaims(
+  data_folder: string,
+  database_url: string | undefined,
+  stops: (() => Promise<unknown>)[],
+): Promise<Stage["claimsOf"]> {
+  let url = database_url;
+  if (url === undefined) {
+    const embedded = await startEmbedded({ data_folder, throwaway: true, log: () => {} });
+    stops.push(() => embedded.stop());
+    url = embedded.url;
+  }
+  const pool = new pg.Pool({ connectionString: url, max: 1 });
+  stops.push(() => pool.end());
+  return async (pid) => {
+    const mine = `%-${pid}-%:%`;
+    const { rows } = await pool.query<{ claims: number }>(
+      `select ((select count(*) from work where claimed_by like $1) +
+        (select count(*) from pushed_groups where claimed_by like $1))::int as claims`,
+      [mine],
+    );
+    return rows[0]?.claims ?? 0;
+  };
 }
 
 /** Groups with their rules, both apps, who gets them, and what is pushed. */
@@ -165,12 +202,14 @@ async function playRounds(stage: Stage, options: KillOptions): Promise<void> {
   const { rounds, people, say, signal } = options;
   const size = Math.max(6, Math.round(people / 14));
   const hires = Math.max(1, Math.ceil((people * 2) / rounds));
+  const recent = new Set<Person>();
   for (let round = 1; round <= rounds; round++) {
     signal?.throwIfAborted();
-    const wave = playWave(stage, drawWave(stage.company, stage.draw, size, hires));
+    const wave = playWave(stage, drawWave(stage.company, stage.draw, { size, hires, recent }));
     // Whatever goes wrong in the wave is told when it is waited for.
     wave.catch(() => {});
-    await sleep(stage.draw() * kill_within_ms);
+    // Sooner more often than later: the engine is soon done with a wave.
+    await sleep(stage.draw() ** 2 * kill_within_ms);
     await killAndStart(stage);
     await wave;
     if (round % 10 === 0 || round === rounds)
@@ -180,16 +219,21 @@ async function playRounds(stage: Stage, options: KillOptions): Promise<void> {
 
 /** SIGKILL, and a new start; now and then killed again while it starts. */
 async function killAndStart(stage: Stage): Promise<void> {
-  await stage.node.kill();
-  stage.kills++;
+  await kill(stage);
   while (stage.draw() < start_kills) {
     const starting = stage.node.start().catch(() => {});
     await sleep(stage.draw() * 2 * kill_within_ms);
-    await stage.node.kill();
-    stage.kills++;
+    await kill(stage);
     await starting;
   }
   await stage.node.start();
+}
+
+async function kill(stage: Stage): Promise<void> {
+  const pid = stage.node.pid();
+  await stage.node.kill();
+  stage.kills++;
+  stage.caught += await stage.claimsOf(pid);
 }
 
 /** Asks for a wave's changes, several at a time, until each is acknowledged. */
@@ -238,17 +282,5 @@ export async function settle(stage: Stage, within_ms = settle_ms): Promise<{ see
       if (clean || late) return { seen, unrest: busy ? await tenureAt(stage.api).standing() : [] };
     }
     await sleep(500);
-  }
-}
-
-/** An embedded PostgreSQL that outlived its node is stopped, and everything removed. */
-async function removeData(data_folder: string): Promise<void> {
-  try {
-    if (existsSync(path.join(data_folder, "pg", "postmaster.pid"))) {
-      const server = await startEmbedded({ data_folder, throwaway: true, log: () => {} });
-      await server.stop();
-    }
-  } finally {
-    rmSync(data_folder, { recursive: true, force: true });
   }
 }
