@@ -94,6 +94,7 @@ async function perform(options: DemoOptions, running: Running, tell: Narrator): 
 
 /** What the server had to say before something went wrong; on stderr, in JSON mode too. */
 function tellLog(lines: readonly string[]): void {
+  if (lines.length === 0) return;
   process.stderr.write(
     `The server's last words:\n${lines
       .slice(-log_lines)
