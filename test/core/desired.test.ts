@@ -119,33 +119,33 @@ describe("an account is assigned", () => {
 
 describe("values", () => {
   const groups = [
-    byGroup("g2", 1, { role: "two", joined: ["b", "a"], list: ["y"] }),
-    byGroup("g1", 0, { role: "one", joined: ["a"], list: ["x"] }),
+    byGroup("next", 1, { role: "two", joined: ["b", "a"], list: ["y"] }),
+    byGroup("top", 0, { role: "one", joined: ["a"], list: ["x"] }),
   ];
   const cases: readonly [what: string, Some, Profile][] = [
     [
       "of the group with the smallest priority win; joined lists are the union",
-      { groups: ["g1", "g2"] },
+      { groups: ["top", "next"] },
       { role: "one", joined: ["a", "b"], list: ["x"] },
     ],
     [
       "are the next group's when the first one goes",
-      { groups: ["g2"] },
+      { groups: ["next"] },
       { role: "two", joined: ["b", "a"], list: ["y"] },
     ],
     [
       "of one's own beat the groups', attribute by attribute",
-      { groups: ["g1", "g2"], grants: [own("a", { role: "mine" })] },
+      { groups: ["top", "next"], grants: [own("a", { role: "mine" })] },
       { role: "mine", joined: ["a", "b"], list: ["x"] },
     ],
     [
       "of one's own replace a joined list",
-      { groups: ["g1", "g2"], grants: [own("a", { joined: ["z"] })] },
+      { groups: ["top", "next"], grants: [own("a", { joined: ["z"] })] },
       { role: "one", joined: ["z"], list: ["x"] },
     ],
     [
       "of one's own that are null leave it to the groups",
-      { groups: ["g1"], grants: [own("a", { role: null })] },
+      { groups: ["top"], grants: [own("a", { role: null })] },
       { role: "one", joined: ["a"], list: ["x"] },
     ],
   ];
@@ -161,17 +161,17 @@ describe("values", () => {
   });
 
   it("that a group leaves to another one are taken from there", () => {
-    const some = [byGroup("g1", 0, { role: null }), byGroup("g2", 1, { role: "two" })];
-    const [desired] = desiredAccounts(person({ groups: ["g1", "g2"] }), [app("a", { groups: some })]);
+    const some = [byGroup("top", 0, { role: null }), byGroup("next", 1, { role: "two" })];
+    const [desired] = desiredAccounts(person({ groups: ["top", "next"] }), [app("a", { groups: some })]);
     expect(desired?.want?.profile).toMatchObject({ role: "two" });
   });
 
   it("tell who gave the account: the person's own grants first, then groups by priority with the reason of the membership", () => {
-    const [desired] = desiredAccounts(person({ groups: ["g1", "g2"], grants: [own("a")] }), [app("a", { groups })]);
+    const [desired] = desiredAccounts(person({ groups: ["top", "next"], grants: [own("a")] }), [app("a", { groups })]);
     expect(desired?.grants.map((grant) => [grant.scope, grant.source_id, grant.priority])).toEqual([
       ["USER", "00u1", undefined],
-      ["GROUP", "g1", 0],
-      ["GROUP", "g2", 1],
+      ["GROUP", "top", 0],
+      ["GROUP", "next", 1],
     ]);
     expect(desired?.grants[1]?.membership).toEqual([{ kind: "rule", source_id: "0pr1" }]);
   });
