@@ -150,7 +150,8 @@ async function writeBack(world: World, trx: Database, lines: readonly Line[]): P
         or a.pending is distinct from f.pending)
     ), refused as (
       insert into work (account_id, app_id, user_id, revision, due_at, priority, unsure, marked_at)
-      select a.id, a.app_id, a.user_id, a.want_revision, ${now}::timestamptz, 10, true, ${now}::timestamptz
+      -- A node that slept through its lease may hold two results for one account in one batch.
+      select distinct a.id, a.app_id, a.user_id, a.want_revision, ${now}::timestamptz, 10, true, ${now}::timestamptz
       from input i join accounts a on a.id = i.account_id
       where i.account_id not in (select account_id from fenced)
       on conflict (account_id) do update set unsure = true, claimed_by = null, claimed_until = null,

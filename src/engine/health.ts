@@ -9,7 +9,7 @@ import { breaker_faults } from "./claim.ts";
 import type { Fault, Result } from "./provision.ts";
 import type { World } from "./world.ts";
 
-/** Without a Retry-After, a rate limit pauses this long. Okta waits 300 s; a minute costs at most a few more refusals. */
+/** Without a Retry-After, a rate limit pauses about this long, so that a vendor's apps do not come back as one. Okta waits 300 s; a minute costs at most a few more refusals. */
 const rate_pause_ms = 60_000;
 /** A refused credential is tried again this often, in case it was mended on the other side. */
 const denied_pause_ms = 300_000;
@@ -71,8 +71,8 @@ const answered = (fault: Fault | undefined) =>
 
 function pauseFor(world: World, fault: Fault): Date | undefined {
   if (!reactions[fault.kind].pauses) return undefined;
-  const wait_ms = fault.kind === "denied" ? denied_pause_ms : rate_pause_ms;
-  return fault.retry_at ?? new Date(world.now().getTime() + wait_ms);
+  const wait_ms = fault.kind === "denied" ? denied_pause_ms : rate_pause_ms * (0.75 + world.random() / 2);
+  return fault.retry_at ?? new Date(world.now().getTime() + Math.round(wait_ms));
 }
 
 async function writeHealth(world: World, db: Database, lines: readonly Health[]): Promise<void> {

@@ -50,8 +50,8 @@ export async function reconcileApp(
     let cursor: string | undefined;
     do {
       const page = await app.connector.list(ctx, { limit: page_size, ...(cursor === undefined ? {} : { cursor }) });
-      const fresh = page.items.filter((item) => !seen.has(item.id));
-      for (const item of fresh) seen.add(item.id);
+      // A broken pager shows an account twice, on one page or on two.
+      const fresh = page.items.filter((item) => !seen.has(item.id) && seen.add(item.id));
       counts.listed += fresh.length;
       const found = await comparePage(world, app, fresh);
       counts.drifted += found.drifted;
@@ -165,9 +165,9 @@ async function doubtMissing(
       and (a.synced_at is null or a.synced_at < ${started_at}::timestamptz)
       and not exists (select 1 from unnest(${ids}::text[]) as s(id) where s.id = a.external_id)`.execute(world.db);
   if (planted(world, "trust_short_list")) {
-    await sql`update accounts set have = null, external_id = null where id = any(${rows.map((row) => row.id)}::text[])`.execute(
-      world.db,
-    );
+    const ids = rows.map((row) => row.id);
+    await sql`update accounts set have = null, external_id = null where id = any(${ids}::text[])`.execute(world.db);
+    return rows.length;
   }
   await doubt(
     world,

@@ -34,7 +34,7 @@ const dirty = async () =>
 
 test("somebody who is computed while a set is marked is computed again, though the condition does not find them", async () => {
   await sql`insert into dirty (user_id, priority, marked_at) values ('00u1', 1, now()), ('00u2', 1, now())`.execute(db);
-  let marking: Promise<number> | undefined;
+  let marking: Promise<unknown> | undefined;
   await transact(db, async (engine) => {
     // The engine holds 00u1 and has read the facts; 00u2 waits for its turn.
     await sql`select from dirty where user_id = '00u1' for update`.execute(engine);

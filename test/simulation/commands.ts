@@ -108,24 +108,28 @@ const edits = [
   ),
 ];
 
+async function leave(company: Company, one: Person): Promise<void> {
+  if (one.status === "DEPROVISIONED") return;
+  await must(transitionUser(company.world.command, one.id, { kind: "deactivate" }));
+  one.status = "DEPROVISIONED";
+  one.own.clear();
+}
+
+async function comeBack(company: Company, one: Person): Promise<void> {
+  if (one.status !== "DEPROVISIONED") return;
+  await must(transitionUser(company.world.command, one.id, { kind: "activate" }));
+  one.status = "ACTIVE";
+}
+
+/** Whoever is here leaves, whoever left comes back. */
+async function turnAround(company: Company, one: Person): Promise<void> {
+  await (one.status === "DEPROVISIONED" ? comeBack(company, one) : leave(company, one));
+  noteEntitled(company);
+}
+
 const lives = [
-  whom.map((who) =>
-    step(`leave(${who})`, async (company) => {
-      const one = person(company, who);
-      if (one.status === "DEPROVISIONED") return;
-      await must(transitionUser(company.world.command, one.id, { kind: "deactivate" }));
-      one.status = "DEPROVISIONED";
-      one.own.clear();
-    }),
-  ),
-  whom.map((who) =>
-    step(`return(${who})`, async (company) => {
-      const one = person(company, who);
-      if (one.status !== "DEPROVISIONED") return;
-      await must(transitionUser(company.world.command, one.id, { kind: "activate" }));
-      one.status = "ACTIVE";
-    }),
-  ),
+  whom.map((who) => step(`leave(${who})`, (company) => leave(company, person(company, who)))),
+  whom.map((who) => step(`return(${who})`, (company) => comeBack(company, person(company, who)))),
   fc.tuple(whom, fc.boolean()).map(([who, on]) =>
     step(`${on ? "suspend" : "unsuspend"}(${who})`, async (company) => {
       const one = person(company, who);
@@ -140,18 +144,61 @@ const engine = [
   fc.constant(step("desire", async ({ world }) => void (await desire(world, 10)))),
   worker.map((who) => step(`claim(${who})`, (company) => start(company, who, 2))),
   worker.map((who) => step(`claimPushes(${who})`, (company) => startPushes(company, who))),
-  fc.nat(5).map((n) => step(`call(${n})`, (company) => release(company, n))),
+  fc.nat(5).map((n) => step(`call(${n})`, async (company) => void (await release(company, n)))),
   worker.map((who) => step(`confirm(${who})`, (company) => confirmWorker(company, who))),
   worker.map((who) => step(`crash(${who})`, (company) => crash(company, who))),
 ];
 
 /** A worker does all it can without being stopped. */
-const turns = worker.map((who) =>
-  step(`turn(${who})`, async (company) => {
-    await desire(company.world, 10);
-    await start(company, who, 5);
-    for (let n = 0; n < 60 && company.flights.some((flight) => flight.go !== null); n++) await release(company, 0);
-    await confirmWorker(company, who);
+async function wholeTurn(company: Company, who: number): Promise<void> {
+  await desire(company.world, 10);
+  await start(company, who, 5);
+  for (let n = 0; n < 60 && (await release(company, 0, who)); n++);
+  await confirmWorker(company, who);
+}
+
+const turns = [
+  worker.map((who) => step(`turn(${who})`, (company) => wholeTurn(company, who))),
+  // Two workers and a person who comes and goes: the first writes and is too late to confirm, the second writes the
+  // opposite and may die, then the first confirms what is no longer so.
+  fc.tuple(worker, whom, fc.boolean(), fc.boolean()).map(([who, whose, dies, again]) =>
+    step(
+      `relay(${who}, ${whose}, second ${dies ? "dies" : "confirms"}${again ? ", turned again" : ""})`,
+      async (company) => {
+        const second = (who + 1) % workers;
+        for (const one of [who, second]) {
+          await turnAround(company, person(company, whose));
+          await desire(company.world, 10);
+          await start(company, one, 5);
+          for (let n = 0; n < 60 && (await release(company, 0, one)); n++);
+          if (one === who) await pass(company, 61_000);
+        }
+        if (dies) crash(company, second);
+        await confirmWorker(company, who);
+        await confirmWorker(company, second);
+        if (again) await turnAround(company, person(company, whose));
+      },
+    ),
+  ),
+  // The classic accident: a worker makes a few calls and sleeps through its lease in front of the next, another takes
+  // over, and the first wakes, makes its call, and either dies or confirms.
+  fc.tuple(worker, fc.nat(3), fc.boolean()).map(([who, calls, dies]) =>
+    step(`oversleep(${who} after ${calls}, ${dies ? "dies" : "confirms"})`, async (company) => {
+      await desire(company.world, 10);
+      await start(company, who, 2);
+      for (let n = 0; n < calls; n++) await release(company, 0, who);
+      await pass(company, 61_000);
+      await wholeTurn(company, (who + 1) % workers);
+      for (let n = 0; n < 60 && (await release(company, 0, who)); n++);
+      if (dies) crash(company, who);
+      else await confirmWorker(company, who);
+    }),
+  ),
+];
+
+const looks = appOf.map((app) =>
+  step(`reconcile(app ${app})`, async (company) => {
+    await reconcileApp(company.world, company.apps[app] ?? "").catch(() => {});
   }),
 );
 
@@ -178,11 +225,6 @@ const outside = [
       company.needs_reconcile = true;
     }),
   ),
-  appOf.map((app) =>
-    step(`reconcile(app ${app})`, async (company) => {
-      await reconcileApp(company.world, company.apps[app] ?? "").catch(() => {});
-    }),
-  ),
   appOf.map((app) => step(`deliverLate(app ${app})`, (company) => void company.fakes[app]?.deliverLate(1))),
 ];
 
@@ -193,10 +235,10 @@ export function sequences(meddling: boolean): fc.Arbitrary<Iterable<Step>> {
     ...lives,
     ...engine,
     ...engine,
-    ...engine,
-    turns,
-    turns,
-    times,
+    ...turns,
+    ...turns,
+    looks,
+    looks,
     times,
     ...(meddling ? outside : []),
   ];

@@ -179,7 +179,9 @@ export async function buildCompany(
     // The second app takes two accounts of one name, as some do.
     const fake = fakeApp({ now: world.now, script, unique: n === 0 });
     world.fakes.set(app_id, fake);
-    world.connectors.set(app_id, fake.connector);
+    // One account a page, so that a pager that repeats or skips really hides some.
+    const list: Connector["list"] = (ctx, page) => fake.connector.list(ctx, { ...page, limit: 1 });
+    world.connectors.set(app_id, { ...fake.connector, list });
     company.fakes.push(fake);
   }
   await hirePeople(company);
@@ -307,11 +309,11 @@ function gated(connector: Connector, flight: Flight): Connector {
   };
 }
 
-/** Lets one waiting operation make its next call. */
-export async function release(company: Company, index: number): Promise<void> {
-  const waiting = company.flights.filter((flight) => flight.go !== null);
+/** Lets one waiting operation (of one worker) make its next call; false: none waits. */
+export async function release(company: Company, index: number, worker?: number): Promise<boolean> {
+  const waiting = company.flights.filter((one) => one.go !== null && (worker === undefined || one.worker === worker));
   const flight = waiting[index % Math.max(1, waiting.length)];
-  if (flight?.go == null) return;
+  if (flight?.go == null) return false;
   const go = flight.go;
   flight.go = null;
   const halted = new Promise<void>((resolve) => {
@@ -319,6 +321,7 @@ export async function release(company: Company, index: number): Promise<void> {
   });
   go();
   await halted;
+  return true;
 }
 
 /** A worker confirms what has ended. */

@@ -83,6 +83,8 @@ export async function play(
     ...(path === undefined ? {} : { path }),
   });
   if (!report.failed) return;
+  // An error that is not a violation is the harness's or the engine's own: it proves nothing about a planted bug.
+  if (bugs.size > 0 && !(report.errorInstance instanceof Violation)) throw report.errorInstance;
   tally.violations++;
   tally.failure = {
     seed: report.seed,
