@@ -90,7 +90,7 @@ async function startDatabase(running: Running, data_folder: string, log: (line: 
  * is deaf to signals, because Ctrl-C goes to it as well.
  */
 function stopWithUs(pid: number): Readonly<{ dismiss(): Promise<void> }> {
-  const script = 'trap "" INT TERM HUP; cat > /dev/null; kill -INT "$1" 2> /dev/null';
+  const script = 'trap "" INT TERM HUP; while read -r line; do :; done; kill -INT "$1" 2> /dev/null';
   const shell = spawn("sh", ["-c", script, "sh", `${pid}`], { stdio: ["pipe", "ignore", "ignore"] });
   shell.unref();
   return {
