@@ -1,5 +1,7 @@
 /** The acceptance scenarios of apps that resist, of pushed groups by rule, and of apps without connector: 11, 16 and 17. */
 import { expect, test } from "vitest";
+import { ConnectorFault } from "../../src/connectors/connector.ts";
+import { appHealth } from "../../src/directory/appHealth.ts";
 import { completeTask } from "../../src/directory/completion.ts";
 import { deleteGroups, updateGroups } from "../../src/directory/groups.ts";
 import { createPushRule, deletePushRule } from "../../src/directory/pushRules.ts";
@@ -32,6 +34,28 @@ test("Scenario 11: after a 429 with Retry-After 120 the app is left alone for 12
   expect(s.calls(app)).toBeGreaterThan(calls);
   for (const user of [ada, bob]) expect(await s.there(app, user)).toMatchObject({ enabled: true });
   expect(await s.tasks()).toEqual([]);
+});
+
+test("Scenario 11: after a 429 without Retry-After the app is left alone for about a minute, never quite the same", async () => {
+  const { app } = await s.sickApp();
+  const honest = s.world().connectors.get(app)!;
+  const find = () => Promise.reject(new ConnectorFault("rate_limited", "The app answered 429"));
+  s.world().connectors.set(app, { ...honest, find });
+  const ada = await s.hire("Ada", "Byron");
+  await s.assign(app, ada);
+  const pauses: number[] = [];
+  for (let n = 0; n < 5; n++) {
+    await s.settle();
+    const [health] = await appHealth(s.world().db, s.world().now(), [app]);
+    expect(health).toMatchObject({ state: "paused", pause_fault: "rate_limited" });
+    pauses.push((health!.paused_until!.getTime() - s.world().now().getTime()) / 1_000);
+    s.world().clock.set(health!.paused_until!);
+  }
+  for (const pause of pauses) expect(Math.abs(pause - 60)).toBeLessThanOrEqual(15);
+  expect(new Set(pauses).size).toBe(pauses.length);
+  s.world().connectors.set(app, honest);
+  await s.settle();
+  expect(await s.there(app, ada)).toMatchObject({ enabled: true });
 });
 
 test("Scenario 11: a 429 of one app does not hold up another", async () => {
