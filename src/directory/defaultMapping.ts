@@ -63,6 +63,20 @@ export function defaultLines(attributes: readonly Attribute[]): MappingLines {
   return Object.fromEntries(lines);
 }
 
+/**
+ * The mapping a source starts with: its attributes that are called like an attribute of a user, in any case of letters.
+ * An attribute that users must have keeps its value when the source has none.
+ */
+export function defaultSourceLines(attributes: readonly Attribute[], user: readonly Attribute[]): MappingLines {
+  const names = new Map(attributes.map(({ name }) => [name.toLowerCase(), name]));
+  const lines = user.flatMap(({ name, required }): [string, MappingLine][] => {
+    const from = names.get(name.toLowerCase());
+    if (from === undefined || !/^[A-Za-z_][A-Za-z0-9_]*$/.test(from)) return [];
+    return [[name, { expression: `appuser.${from}`, push: "always", when_empty: required ? "keep" : "clear" }]];
+  });
+  return Object.fromEntries(lines);
+}
+
 /** What an account has in an app without connector: a name to sign in with, and who it is. */
 export const plainAttributes: readonly Attribute[] = (
   [

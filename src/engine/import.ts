@@ -17,6 +17,7 @@ import type { Actor, Sourcing } from "../store/tables.ts";
 import { applyImport } from "./importApply.ts";
 import { decideImport } from "./importDecide.ts";
 import { judgeImport } from "./importGuard.ts";
+import { prepareSource } from "./importPrepare.ts";
 import { compareStage, countOutcomes, stageSource, stageVanished } from "./importStage.ts";
 import type { World } from "./world.ts";
 
@@ -130,12 +131,14 @@ async function proceed(run: ImportRun): Promise<ImportSummary> {
   const deadline = world.deadline(new Date(world.now().getTime() + reading_ms));
   const signal = request.signal ? AbortSignal.any([deadline, request.signal]) : deadline;
   const ctx: Context = { signal, log: () => {}, now: () => world.now() };
+  const unprepared = await prepareSource(run, app, ctx);
+  if (unprepared !== undefined) return finish(run, "FAILED", false, unprepared.refused);
   const staged = await stageSource(world.db, id, app, ctx, async (rows) => {
     request.onProgress?.({ id, phase: "reading", done: rows, total: null });
   });
   await compareStage(world.db, id, app_id);
   if (request.mode === "full" && staged.complete) await stageVanished(world.db, id, app_id);
-  await decideImport(run, app.attributes);
+  await decideImport(run);
   const verdict = await judgeImport(run);
   if (verdict !== undefined && !request.released && !request.dry_run) {
     await raiseTasks(run.command, [

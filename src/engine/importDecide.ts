@@ -5,7 +5,7 @@
  */
 import type { Facts } from "../core/expression/expression.ts";
 import { type CompiledLine, mapProfile } from "../core/mapping.ts";
-import type { Attribute, Profile, UserStatus, Value } from "../core/types.ts";
+import type { Profile, UserStatus, Value } from "../core/types.ts";
 import { type Database, sql } from "../store/database.ts";
 import { loadSourceLines } from "./company.ts";
 import type { ImportRun } from "./import.ts";
@@ -17,7 +17,7 @@ const batch = 1_000;
 type Known = Readonly<{ id: string; status: UserStatus; profile: Profile }>;
 
 /** Decides every row that needs it, a thousand at a time. */
-export async function decideImport(run: ImportRun, _attributes: readonly Attribute[]): Promise<void> {
+export async function decideImport(run: ImportRun): Promise<void> {
   const { world, id, request } = run;
   const lines = await loadSourceLines(world.db, run.app_id);
   let after: number | null = null;

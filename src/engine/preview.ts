@@ -46,7 +46,10 @@ export async function previewUser(world: World, user: string, supposed: Supposed
   if (record === undefined) return { refused: `there is no user ${user.slice(0, 200)}`, code: "not_found" };
   const moves = ruleMoves(company.rules, record);
   const settled = settle(company, record, moves);
-  const desired = desiredAccounts(settled.person, company.apps);
+  // A source's account, or one that ended long ago, is nothing that could happen.
+  const desired = desiredAccounts(settled.person, company.apps).filter(
+    ({ app_id, assigned }) => assigned || record.accounts.get(app_id)?.assigned,
+  );
   const reasons = await nameReasons(
     world.db,
     desired.flatMap((one) => one.grants),
