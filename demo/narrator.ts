@@ -59,7 +59,7 @@ export function humanNarrator(): Narrator {
     },
     report: ({ ok, ms, accounts, operations, error }) => {
       const figures = `${seconds(ms)} · ${plural(accounts, "account")} · ${plural(operations, "operation")}`;
-      if (ok) line(`  ${paint("green", "✓")} seen in the apps themselves   ${paint("dim", figures)}`);
+      if (ok) line(`  ${paint("green", "✓")} as it should be   ${paint("dim", figures)}`);
       else line(`  ${paint("red", "✗ not as it should be")}   ${paint("dim", figures)}`);
       for (const one of error?.split("\n") ?? []) line(`    ${paint("red", one)}`);
     },

@@ -82,7 +82,9 @@ async function perform(options: DemoOptions, running: Running, tell: Narrator): 
     const good = reports.every((one) => one.ok);
     if (!good) tellLog(lines);
     if (options.headless && !options.keep) return good ? 0 : 1;
-    if (opened !== undefined) closingWords(tell, opened.url, options, good);
+    if (opened !== undefined) {
+      closingWords(tell, { url: opened.url, login: opened.stage.cast.leaver.login, options, good });
+    }
     return await new Promise<number>(() => {});
   } catch (error) {
     const text = error instanceof Error ? error.message : String(error);
@@ -131,6 +133,7 @@ async function open(
   report: Report,
 ): Promise<Opened | undefined> {
   tell.title(`${company_name}: ${options.people} people, ${app_labels.length + 2} apps`);
+  tell.say("Every step is judged by reading the apps themselves over SCIM, not by what Tenure believes.");
   // Chat first and alone: with all apps starting at once, nobody would have an account soon.
   const first_systems = startSystems(running, ["Chat"]);
   const { tenure, data_folder, url } = await startTenure(options, running, log);

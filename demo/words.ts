@@ -26,7 +26,7 @@ export type Explanation = Readonly<{
   operations: readonly Readonly<{ step: string; outcome: string; finished_at: string }>[];
 }>;
 
-const values_max = 5;
+const values_max = 3;
 
 /** Groups, then a line for each app that something would be done in. */
 export function planInWords({ groups, steps }: Plan): string {

@@ -21,7 +21,6 @@ export const accessChanges: readonly Step[] = [
       const { cast, tell, tenure, company } = stage;
       const { relieved, recruit } = cast;
       const group = company.group(responders_group);
-      const before = await groupIn(stage, "Chat", responders_group);
       tell.say("The group gives Ticketing and is itself pushed to Ticketing and Chat.");
       await tenure.removeMember(group, await tenure.userId(relieved.login));
       await tenure.addMember(group, await tenure.userId(recruit.login));
@@ -35,11 +34,11 @@ export const accessChanges: readonly Step[] = [
         memberIs(stage, "Chat", responders_group, recruit, true),
         memberIs(stage, "Chat", responders_group, relieved, false),
       ]);
-      const after = await groupIn(stage, "Chat", responders_group);
       tell.change(fullName(relieved), "Ticketing", "role", "responder", "admin (from the group IT)");
       tell.change(fullName(recruit), "Ticketing", "account", "none", "enabled, responder");
-      const members = (seen: typeof before) => `${seen?.members.length ?? 0} members`;
-      tell.change(responders_group, "Chat", "group in the app", members(before), members(after));
+      const members = (await groupIn(stage, "Chat", responders_group))?.members.length;
+      tell.change(responders_group, "Chat", "in the app", `with ${fullName(relieved)}`, `with ${fullName(recruit)}`);
+      tell.say(`The app's own group has ${members} members.`);
     },
   },
   {
