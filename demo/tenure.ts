@@ -161,24 +161,7 @@ function ours(api: Api) {
       const counts = lines.filter((line) => line.startsWith("tenure_operations_total{"));
       return counts.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(" "))), 0);
     },
-    /** What is left to do and what stands in its way, a line each. */
-    async standing(): Promise<readonly string[]> {
-      const { dirty, queues } = await api.get<StatusBody>("/admin/v1/status");
-      const busy = queues.filter(({ due, faulted, state }) => due > 0 || faulted > 0 || state !== "ok");
-      const faulty = await Promise.all(
-        busy
-          .filter(({ faulted }) => faulted > 0)
-          .map(({ app_id }) => api.get<FaultyBody[]>(`/admin/v1/accounts?app=${app_id}&which=all&fault=any&limit=5`)),
-      );
-      return [
-        `Tenure: ${dirty} people to compute`,
-        ...busy.map(({ label, state, due, faulted, pause_reason }) => {
-          const why = pause_reason === null ? "" : ` (${pause_reason})`;
-          return `${label}: ${state}${why}, ${due} accounts due, ${faulted} with faults`;
-        }),
-        ...faulty.flat().map((one) => `${one.app_label}, ${one.login}: ${one.fault}: ${one.fault_detail}`),
-      ];
-    },
+    standing: () => standing(api),
     async setLicence(app: string, seats: number, ends_at: Date): Promise<void> {
       await api.put(`/admin/v1/apps/${app}/licence`, { seats, expires_at: ends_at.toISOString() });
     },
@@ -207,4 +190,23 @@ function ours(api: Api) {
       return api.get<Explanation>(`/admin/v1/explain?${query}`);
     },
   };
+}
+
+/** What is left to do and what stands in its way, a line each. */
+async function standing(api: Api): Promise<readonly string[]> {
+  const { dirty, queues } = await api.get<StatusBody>("/admin/v1/status");
+  const busy = queues.filter(({ due, faulted, state }) => due > 0 || faulted > 0 || state !== "ok");
+  const faulty = await Promise.all(
+    busy
+      .filter(({ faulted }) => faulted > 0)
+      .map(({ app_id }) => api.get<FaultyBody[]>(`/admin/v1/accounts?app=${app_id}&which=all&fault=any&limit=5`)),
+  );
+  return [
+    `Tenure: ${dirty} people to compute`,
+    ...busy.map(({ label, state, due, faulted, pause_reason }) => {
+      const why = pause_reason === null ? "" : ` (${pause_reason})`;
+      return `${label}: ${state}${why}, ${due} accounts due, ${faulted} with faults`;
+    }),
+    ...faulty.flat().map((one) => `${one.app_label}, ${one.login}: ${one.fault}: ${one.fault_detail}`),
+  ];
 }
