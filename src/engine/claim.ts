@@ -55,7 +55,7 @@ export async function claim(world: World, limits: readonly ClaimLimit[]): Promis
         order by priority, due_at limit wanted.n for update skip locked) due
     )
     update work set claimed_by = ${name}, claimed_until = ${until}::timestamptz, unsure = ${unsure},
-      tried_keys = case when a.external_id is null and a.match_key is not null and a.match_key <> all (work.tried_keys)
+      tried_keys = case when (a.external_id is null or picked.unsure) and a.match_key <> all (work.tried_keys)
                         then work.tried_keys || a.match_key else work.tried_keys end
     from picked, accounts a, users u
     where work.account_id = picked.account_id and a.id = picked.account_id and u.id = a.user_id

@@ -103,7 +103,8 @@ function toLine(world: World, result: Result): Line {
   return {
     ...line,
     clean: false,
-    known: fault.kind === "not_found",
+    // An app that denies an account is not believed at once: the account is due and unsure, and looked for first.
+    known: false,
     unsure: reaction.unsure,
     due_at: pause_ms === null ? null : new Date(now.getTime() + pause_ms),
     attempts,

@@ -8,7 +8,7 @@ import { closeTasksFor, raiseTasks } from "../directory/tasks.ts";
 import { sql, type Transaction } from "../store/database.ts";
 import { system } from "../store/log.ts";
 import type { PushResult } from "./groupPush.ts";
-import { recordFault } from "./health.ts";
+import { deniedTask, recordAnswer, recordFault } from "./health.ts";
 import type { World } from "./world.ts";
 
 /** Writes what one push found and did. */
@@ -17,9 +17,14 @@ export async function confirmPush(world: World, result: PushResult): Promise<voi
     const held = await writeBack(world, trx, result);
     await insertOperation(world, trx, result);
     if (result.fault) await recordFault(world, trx, result.claimed.app_id, result.fault);
+    else if (reached(result)) await recordAnswer(world, trx, result.claimed.app_id);
     await tell(world, trx, result, held);
   });
 }
+
+/** The app was really asked for something. */
+const reached = ({ claimed, added, removed, pushed_name }: PushResult) =>
+  claimed.was_unsure || claimed.target_id === null || added + removed > 0 || pushed_name !== claimed.pushed_name;
 
 async function writeBack(world: World, trx: Transaction, result: PushResult): Promise<boolean> {
   const { claimed, fault } = result;
@@ -106,8 +111,9 @@ async function tell(world: World, trx: Transaction, result: PushResult, held: bo
   const { claimed, fault } = result;
   const command: Command = { db: trx, now: () => world.now(), actor: system, cause: claimed.cause };
   const dedupe = `push:${claimed.id}`;
-  const loud = fault && !["never", "after_a_day"].includes(reactions[fault.kind].task);
-  if (loud) {
+  const when = fault && reactions[fault.kind].task;
+  if (fault && when === "app") await raiseTasks(command, [deniedTask(claimed.app_id, fault, claimed.cause)]);
+  else if (fault && when === "account") {
     await raiseTasks(command, [
       {
         kind: "group_push_error",
@@ -117,7 +123,7 @@ async function tell(world: World, trx: Transaction, result: PushResult, held: bo
         detail: { fault: fault.kind, message: fault.message, push: claimed.id, group: claimed.group_id },
       },
     ]);
-  } else if (held && !fault && claimed.attempts > 0) {
+  } else if (held && !fault && claimed.had_fault) {
     await closeTasksFor(command, { dedupe: [dedupe], note: "done" });
   }
 }

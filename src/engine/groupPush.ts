@@ -39,6 +39,7 @@ export type ClaimedPush = Readonly<{
   full_check: boolean;
   was_unsure: boolean;
   attempts: number;
+  had_fault: boolean;
   generation: number;
   cause: number | null;
   claim: string;
@@ -77,7 +78,7 @@ export async function claimPushes(world: World, app_id: string, n: number): Prom
     where p.id = picked.id and g.id = p.group_id
     returning p.id, p.app_id, p.group_id, g.profile->>'name' as name, g.profile->>'description' as description,
       g.type = 'BUILT_IN' as everyone, p.mode, p.target_id, p.target_name, p.pushed_name, p.unlinking, p.full_check,
-      picked.unsure as was_unsure, p.attempts, p.generation, p.cause, p.claimed_by as claim, p.claimed_until`.execute(
+      picked.unsure as was_unsure, p.attempts, p.fault is not null as had_fault, p.generation, p.cause, p.claimed_by as claim, p.claimed_until`.execute(
     world.db,
   );
   return rows;

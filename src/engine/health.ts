@@ -4,7 +4,9 @@
  * sick app costs neither a rewrite of its accounts' due times nor anyone else's time.
  */
 import { backoff_ms, reactions } from "../core/faults.ts";
+import { closeTasksFor, type NewTask } from "../directory/tasks.ts";
 import { type Database, sql } from "../store/database.ts";
+import { system } from "../store/log.ts";
 import { breaker_faults } from "./claim.ts";
 import type { Fault, Result } from "./provision.ts";
 import type { World } from "./world.ts";
@@ -44,9 +46,28 @@ export async function recordFault(world: World, db: Database, app_id: string, fa
   ]);
 }
 
+/** Notes that an app did what was asked of it outside a batch of accounts. */
+export async function recordAnswer(world: World, db: Database, app_id: string): Promise<void> {
+  await writeHealth(world, db, [{ app_id, faults: 0, reset: true, paused_until: null, fault: null, reason: null }]);
+}
+
+/** The one task of an app that refuses our credentials, whatever was asked of it; closed when it serves us again. */
+export function deniedTask(app_id: string, fault: Fault, cause: number | null): NewTask {
+  return {
+    kind: "app_paused",
+    title: "the app refuses our credentials",
+    dedupe: dedupeOf(app_id),
+    detail: { fault: fault.kind, message: fault.message },
+    app_id,
+    cause,
+  };
+}
+
+const dedupeOf = (app_id: string) => `app:${app_id}:denied`;
+
 function summarise(world: World, app_id: string, results: readonly Result[]): Health | undefined {
   const reached = results.some(
-    (result) => result.operations.some((o) => o.outcome !== "fault") || answered(result.fault),
+    (result) => looked(result) || result.operations.some((o) => o.outcome !== "fault") || answered(result.fault),
   );
   const faults = results.filter((result) => result.fault?.kind === "retry").length;
   const pauses = results.flatMap((result) => {
@@ -65,6 +86,9 @@ function summarise(world: World, app_id: string, results: readonly Result[]): He
   };
 }
 
+/** An unsure account was read, even if there was nothing to write. */
+const looked = ({ claimed, ended }: Result) => claimed.was_unsure && (ended === "done" || ended === "again");
+
 /** The app answered, if only to refuse this account: it is up. */
 const answered = (fault: Fault | undefined) =>
   fault !== undefined && ["conflict", "invalid", "not_found"].includes(fault.kind);
@@ -82,12 +106,12 @@ async function writeHealth(world: World, db: Database, lines: readonly Health[])
   await sql`
     insert into app_health (app_id) select unnest(${lines.map((line) => line.app_id).toSorted()}::text[])
     on conflict (app_id) do nothing`.execute(db);
-  await sql`
+  const { rows } = await sql<{ app_id: string; mended: boolean }>`
     with input as (
       select * from jsonb_to_recordset(${JSON.stringify(lines)}::jsonb) as
         i(app_id text, faults int, reset boolean, paused_until timestamptz, fault text, reason text)
     ), counted as (
-      select h.app_id, i.paused_until, i.fault, i.reason, i.reset,
+      select h.app_id, i.paused_until, i.fault, i.reason, i.reset, h.pause_fault as before,
              case when i.reset then 0 else h.faults_in_row + i.faults end as faults_in_row
       from app_health h join input i using (app_id)
       where not (i.reset and i.paused_until is null and h.faults_in_row = 0 and h.pause_fault is null)
@@ -107,5 +131,9 @@ async function writeHealth(world: World, db: Database, lines: readonly Health[])
         when c.fault is not null then c.reason
         when c.faults_in_row >= ${breaker_faults} then c.faults_in_row || ' calls in a row failed'
         when c.reset and coalesce(h.paused_until <= ${now}::timestamptz, true) then null else h.pause_reason end
-    from counted c where h.app_id = c.app_id`.execute(db);
+    from counted c where h.app_id = c.app_id
+    returning h.app_id, c.before = 'denied' and h.pause_fault is null as mended`.execute(db);
+  const mended = rows.filter((row) => row.mended).map(({ app_id }) => dedupeOf(app_id));
+  if (mended.length === 0) return;
+  await closeTasksFor({ db, now: world.now, actor: system }, { dedupe: mended, note: "the app serves us again" });
 }

@@ -101,8 +101,7 @@ export async function operate(world: World, app: EngineApp, claimed: Claimed): P
         detail: { message: fault.message, requests },
       }),
     );
-    const forgotten = fault.kind === "not_found" ? { external_id: null, have: null } : seen;
-    return { claimed, ended: "fault", ...forgotten, fault, operations };
+    return { claimed, ended: "fault", ...seen, fault, operations };
   }
 }
 
@@ -130,16 +129,20 @@ async function lookFirst(world: World, app: EngineApp, ctx: Context, claimed: Cl
   return found !== undefined;
 }
 
-/** Looks for the account by every key a create may have been sent with, the earliest first. */
+/**
+ * Looks for the account by the name it was last seen with, for an app that denied it once, and by every key a create may
+ * have been sent with, the earliest first.
+ */
 async function search(
   world: World,
   app: EngineApp,
   ctx: Context,
   claimed: Claimed,
 ): Promise<RemoteAccount | undefined> {
-  const keys = planted(world, "forget_tried_keys")
-    ? [claimed.match_key ?? ""]
-    : [...claimed.tried_keys, claimed.match_key ?? ""];
+  const today = claimed.match_key ?? "";
+  const seen = claimed.have?.profile[app.provisioning.match_attribute];
+  const before = [...(typeof seen === "string" ? [seen] : []), ...claimed.tried_keys];
+  const keys = planted(world, "forget_tried_keys") ? [today] : [...before, today];
   for (const value of new Set(keys.filter((key) => key !== ""))) {
     const all = await app.connector.find(ctx, { attribute: app.provisioning.match_attribute, value });
     const free = await unlinked(world, claimed, all);

@@ -9,6 +9,7 @@ import { type Command, logAll } from "../directory/command.ts";
 import { closeTasksFor, type NewTask, raiseTasks } from "../directory/tasks.ts";
 import { sql, type Transaction } from "../store/database.ts";
 import { system } from "../store/log.ts";
+import { deniedTask } from "./health.ts";
 import type { Operation, Result } from "./provision.ts";
 import type { World } from "./world.ts";
 
@@ -103,7 +104,8 @@ async function tellPeople(
   );
   if (tasks.length > 0) await raiseTasks(command, tasks);
   const mended = results.filter(
-    ({ claimed, ended }) => ended === "done" && (claimed.had_fault || claimed.pending !== null),
+    ({ claimed, ended }) =>
+      (ended === "done" && claimed.pending !== null) || ((ended === "done" || ended === "again") && claimed.had_fault),
   );
   if (mended.length > 0) {
     await closeTasksFor(command, { account_ids: mended.map(({ claimed }) => claimed.account_id), note: "done" });
@@ -123,16 +125,7 @@ function taskFor(world: World, result: Result, cause: number | null): NewTask | 
   const when = reactions[fault.kind].task;
   const late = world.now().getTime() - (claimed.first_fault_at ?? world.now()).getTime() >= patience_ms;
   if (when === "never" || (when === "after_a_day" && !late)) return undefined;
-  if (when === "app") {
-    return {
-      kind: "app_paused",
-      title: `the app refuses our credentials`,
-      dedupe: `app:${claimed.app_id}:denied`,
-      detail: { fault: fault.kind, message: fault.message },
-      app_id: claimed.app_id,
-      cause,
-    };
-  }
+  if (when === "app") return deniedTask(claimed.app_id, fault, cause);
   return {
     kind: "provisioning_fault",
     title: `provisioning ${claimed.login} failed`,
