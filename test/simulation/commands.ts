@@ -58,6 +58,15 @@ const whom = fc.nat(2);
 const worker = fc.nat(workers - 1);
 const appOf = fc.nat(1);
 
+/** A new login; at most four in a run, so that the oracle's comparisons stay small. */
+async function rename(company: Company, one: Person): Promise<void> {
+  if (one.status === "DEPROVISIONED" || one.logins.length > 3) return;
+  const login = `${one.logins[0]?.split("@")[0]}${one.logins.length}@example.com`;
+  await must(updateUsers(company.world.command, [{ id: one.id, profile: { login } }]));
+  one.login = login;
+  one.logins.push(login);
+}
+
 const edits = [
   fc.tuple(whom, fc.nat(1)).map(([who, to]) =>
     step(`move(${who}, ${departments[to]})`, async (company) => {
@@ -67,16 +76,7 @@ const edits = [
       one.department = departments[to] ?? "";
     }),
   ),
-  whom.map((who) =>
-    step(`rename(${who})`, async (company) => {
-      const one = person(company, who);
-      if (one.status === "DEPROVISIONED" || one.logins.length > 3) return;
-      const login = `${one.logins[0]?.split("@")[0]}${one.logins.length}@example.com`;
-      await must(updateUsers(company.world.command, [{ id: one.id, profile: { login } }]));
-      one.login = login;
-      one.logins.push(login);
-    }),
-  ),
+  whom.map((who) => step(`rename(${who})`, (company) => rename(company, person(company, who)))),
   fc.tuple(whom, fc.nat(1), fc.boolean()).map(([who, group, into]) =>
     step(`${into ? "join" : "quit"}(${who}, group ${group})`, async (company) => {
       const one = person(company, who);
@@ -159,6 +159,18 @@ async function wholeTurn(company: Company, who: number): Promise<void> {
 
 const turns = [
   worker.map((who) => step(`turn(${who})`, (company) => wholeTurn(company, who))),
+  // A worker makes all its calls and dies before it can tell; meanwhile somebody gets a new name.
+  fc.tuple(worker, whom).map(([who, whose]) =>
+    step(`lose(${who}), rename(${whose})`, async (company) => {
+      await desire(company.world, 10);
+      await start(company, who, 5);
+      for (let n = 0; n < 60 && (await release(company, 0, who)); n++);
+      crash(company, who);
+      await rename(company, person(company, whose));
+      await pass(company, 61_000);
+      await wholeTurn(company, (who + 1) % workers);
+    }),
+  ),
   // Two workers and a person who comes and goes: the first writes and is too late to confirm, the second writes the
   // opposite and may die, then the first confirms what is no longer so.
   fc.tuple(worker, whom, fc.boolean(), fc.boolean()).map(([who, whose, dies, again]) =>
