@@ -37,7 +37,7 @@ export async function playDemo(options: DemoOptions): Promise<number> {
   const { code, early } = await Promise.race([interrupted, played]);
   await stopRunning(running);
   // What the story still waits for must not hold the process when somebody wants it to end.
-  if (early) process.exit(code);
+  if (early) process.exit(running.told ?? code);
   return code;
 }
 
@@ -85,6 +85,7 @@ async function perform(options: DemoOptions, running: Running, tell: Narrator): 
     if (opened !== undefined) {
       closingWords(tell, { url: opened.url, login: opened.stage.cast.leaver.login, options, good });
     }
+    running.told = good ? 0 : 1;
     return await new Promise<number>(() => {});
   } catch (error) {
     const text = error instanceof Error ? error.message : String(error);

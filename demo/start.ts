@@ -16,8 +16,8 @@ import type { Hr } from "./story/stage.ts";
 import { type AppLabel, type RunningSystem, startSystem } from "./systems.ts";
 import { type Tenure, tenureAt } from "./tenure.ts";
 
-/** What must be stopped, in the order in which it was started. */
-export type Running = { readonly stops: (() => Promise<unknown>)[]; stopping: boolean };
+/** What must be stopped, in the order in which it was started. `told`: the exit code of a story that is over. */
+export type Running = { readonly stops: (() => Promise<unknown>)[]; stopping: boolean; told?: number };
 
 /** Notes that something is being started, so that it is stopped with the rest, even if that is asked for meanwhile. */
 function track<T>(running: Running, start: () => Promise<T>, stop: (started: T) => Promise<unknown>): Promise<T> {

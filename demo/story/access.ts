@@ -3,6 +3,7 @@ import { fullName } from "../cast.ts";
 import { licence, responders_group } from "../company.ts";
 import { addDays, ending_days } from "../hrFile.ts";
 import { readAccounts } from "../reader.ts";
+import { everyoneIn } from "./begin.ts";
 import { accountIs, enabled, groupIn, memberIs, type Stage, type Step, shut, until } from "./stage.ts";
 
 function daysAfter(time: Date, days: number): Date {
@@ -57,9 +58,9 @@ export const accessChanges: readonly Step[] = [
   },
   {
     step: "licence_ends",
-    title: `The licence of ${licence.label} ends, and is renewed`,
+    title: `The licence of ${licence.label} ends`,
     async play(stage, deadline) {
-      const { tell, tenure, company } = stage;
+      const { tell, tenure } = stage;
       const before = await enabledIn(stage, "Expenses");
       tell.say(`${before} of ${licence.seats} seats are used. The clock moves past the licence's last day.`);
       await tenure.moveClock(licence.days + 1);
@@ -70,15 +71,20 @@ export const accessChanges: readonly Step[] = [
         },
       ]);
       tell.change("Everyone", "Expenses", "enabled accounts", `${before}`, "0");
-      tell.say("The invoice is paid: the same accounts come back.");
+    },
+  },
+  {
+    step: "licence_renewed",
+    title: "The invoice is paid: the same accounts come back",
+    async play(stage, deadline) {
+      const { tell, tenure, company } = stage;
+      const ids = (await readAccounts(stage.systems.Expenses.address)).map(({ id }) => id);
       await tenure.setLicence(company.app(licence.label), licence.seats, daysAfter(await tenure.now(), 365));
-      await until(deadline, [
-        async () => {
-          const back = await enabledIn(stage, "Expenses");
-          return back === before ? null : `Expenses: ${back} of ${before} accounts are enabled again`;
-        },
-      ]);
-      tell.change("Everyone", "Expenses", "enabled accounts", "0", `${before}`);
+      await until(deadline, [everyoneIn(stage, "Expenses")]);
+      const after = await readAccounts(stage.systems.Expenses.address);
+      const strangers = after.filter(({ id }) => !ids.includes(id));
+      if (strangers.length > 0) throw new Error(`Expenses has ${strangers.length} new accounts`);
+      tell.change("Everyone", "Expenses", "enabled accounts", "0", `${await enabledIn(stage, "Expenses")}`);
     },
   },
 ];

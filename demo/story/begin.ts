@@ -4,9 +4,9 @@ import { fullName } from "../cast.ts";
 import { badges_label, responders_group } from "../company.ts";
 import { handOutBadges } from "../found.ts";
 import { type StepReport, seconds } from "../narrator.ts";
-import { expectedLogins, type Turns } from "../oracle.ts";
+import { expectedLogins } from "../oracle.ts";
 import { readAccounts } from "../reader.ts";
-import { app_labels, type RunningSystem } from "../systems.ts";
+import { type AppLabel, app_labels, type RunningSystem } from "../systems.ts";
 import type { Tenure } from "../tenure.ts";
 import { account, accountIs, type Check, groupIn, memberIs, type Stage, type Step, until } from "./stage.ts";
 
@@ -40,10 +40,10 @@ export async function firstAccount(
   }
 }
 
-/** Every app has an enabled account for each who should have one, one each, and for nobody else. */
-export function everyoneIn(stage: Stage, turns: Turns): readonly Check[] {
-  return app_labels.map((label) => async () => {
-    const expected = expectedLogins(label, stage.hr.rows, stage.odd, stage.cast, turns);
+/** An app has an enabled account for each who should have one, one each, and for nobody else. */
+export function everyoneIn(stage: Stage, label: AppLabel): Check {
+  return async () => {
+    const expected = expectedLogins(label, stage.hr.rows, stage.odd, stage.cast, stage.turns());
     const seen = await readAccounts(stage.systems[label].address);
     const logins = seen.map(({ userName }) => userName);
     const twice = logins.find((login, n) => logins.indexOf(login) !== n);
@@ -55,7 +55,11 @@ export function everyoneIn(stage: Stage, turns: Turns): readonly Check[] {
     if (missing.length === 0 && extra.length === 0) return null;
     const named = [...missing, ...extra].slice(0, 3).join(", ");
     return `${label}: ${missing.length} accounts are missing and ${extra.length} too many (${named} …)`;
-  });
+  };
+}
+
+function everyoneInAll(stage: Stage): readonly Check[] {
+  return app_labels.map((label) => everyoneIn(stage, label));
 }
 
 /** The app's own groups have the members that the rules give them. */
@@ -78,7 +82,7 @@ export const prologue: Step = {
   async play(stage, deadline) {
     const { cast, tell } = stage;
     await until(deadline, [
-      ...everyoneIn(stage, stage.turns()),
+      ...everyoneInAll(stage),
       ...departmentsIn(stage),
       ...cast.responders.map((who) => memberIs(stage, "Chat", responders_group, who, true)),
       memberIs(stage, "Code", "Engineering", cast.leaver, true),
@@ -99,7 +103,7 @@ export const epilogue: Step = {
   step: "everyone",
   title: "In the end: every account of every app, held against the HR file",
   async play(stage, deadline) {
-    await until(deadline, [...everyoneIn(stage, stage.turns()), ...departmentsIn(stage)]);
+    await until(deadline, [...everyoneInAll(stage), ...departmentsIn(stage)]);
     stage.tell.say("Nobody is missing, nobody has too much, nobody has two.");
   },
 };

@@ -52,7 +52,7 @@ describe("the whole story", () => {
     expect(played.code).toBe(0);
     expect(lines.map((line) => line.step)).toEqual([
       ...["import", "first_account", "provision", "hire", "promotion", "app_taken", "group_changed"],
-      ...["contract_ends", "licence_ends", "leave", "manual_task", "return", "outage", "everyone"],
+      ...["contract_ends", "licence_ends", "licence_renewed", "leave", "manual_task", "return", "outage", "everyone"],
     ]);
   });
 
@@ -72,7 +72,7 @@ describe("the whole story", () => {
     for (const step of ["hire", "promotion", "leave", "return"]) expect(byStep.get(step)?.accounts).toBe(5);
     expect(byStep.get("app_taken")?.accounts).toBe(1);
     expect(byStep.get("app_taken")?.operations).toBeGreaterThanOrEqual(1);
-    expect(byStep.get("licence_ends")?.operations).toBeGreaterThan(400);
+    for (const step of ["licence_ends", "licence_renewed"]) expect(byStep.get(step)?.accounts).toBeGreaterThan(200);
   });
 
   test("has the first account within a minute of the start", () => {
