@@ -7,7 +7,7 @@
  */
 
 export const departments = ["Engineering", "Sales", "Support", "Finance", "Research"] as const;
-export const app_keys = ["scimmy", "betterAuth"] as const;
+export const app_keys = ["chat", "code"] as const;
 export type AppKey = (typeof app_keys)[number];
 
 /** Filled by hand, where departments' groups are filled by rules. */
@@ -17,14 +17,14 @@ export type GroupKey = (typeof departments)[number] | (typeof hand_groups)[numbe
 
 /** Which groups give which app. */
 export const grants: Readonly<Record<AppKey, readonly GroupKey[]>> = {
-  scimmy: ["Engineering", "Sales", "Team A"],
-  betterAuth: ["Sales", "Support", "Team B"],
+  chat: ["Engineering", "Sales", "Team A"],
+  code: ["Sales", "Support", "Team B"],
 };
 
 /** Which groups are written to which app: some that give it, and one whose people may or may not have it. */
 export const pushes: Readonly<Record<AppKey, readonly GroupKey[]>> = {
-  scimmy: ["Engineering", "Team A", "Team C"],
-  betterAuth: ["Sales", "Team B", "Team C"],
+  chat: ["Engineering", "Team A", "Team C"],
+  code: ["Sales", "Team B", "Team C"],
 };
 
 /** Somebody, as everybody asked for. `absent`: not hired yet; `gone`: left, and may return. */
