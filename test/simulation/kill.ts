@@ -59,12 +59,18 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => 
 
 const seed = values.seed === undefined ? Math.floor(Math.random() * 2 ** 31) : Number(values.seed);
 const say = (line: string) => void process.stderr.write(`${line}\n`);
-const report = await withDatabase((database_url) =>
-  play({
-    ...{ rounds: countOf("rounds"), people: countOf("people"), seed, say, signal: stopping.signal },
-    ...(database_url === undefined ? {} : { database_url }),
-  }),
-);
-print(report);
-const { lost, doubled, left_enabled, strangers, unrest } = report;
-process.exitCode = lost + doubled + left_enabled + strangers + unrest === 0 ? 0 : 1;
+try {
+  const report = await withDatabase((database_url) =>
+    play({
+      ...{ rounds: countOf("rounds"), people: countOf("people"), seed, say, signal: stopping.signal },
+      ...(database_url === undefined ? {} : { database_url }),
+    }),
+  );
+  print(report);
+  const { lost, doubled, left_enabled, strangers, unrest } = report;
+  process.exitCode = lost + doubled + left_enabled + strangers + unrest === 0 ? 0 : 1;
+} catch (error) {
+  if (!stopping.signal.aborted) throw error;
+  say("stopped before the end");
+  process.exitCode = 1;
+}
