@@ -31,12 +31,13 @@ export type Oddities = Readonly<{
   ending: string;
 }>;
 
-const oddity_people_min = 100;
+/** Fewer people would leave parts of the story without anyone to play them. */
+export const people_min = 200;
 export const ending_days = 10;
 
-/** The company's file: n people and one row more, whose address is somebody else's. At least 100 people. */
+/** The company's file: n people and one row more, whose address is somebody else's. At least 200 people. */
 export function hrRows(n: number, seed: number, today: string): Readonly<{ rows: readonly HrRow[]; odd: Oddities }> {
-  if (n < oddity_people_min) throw new Error(`the demo company needs at least ${oddity_people_min} people, not ${n}`);
+  if (n < people_min) throw new Error(`the demo company needs at least ${people_min} people, not ${n}`);
   const rows = [...people(n, seed, today)];
   const [one, other, original, orphaned, ending] = [n - 9, n - 6, n - 4, n - 3, n - 2] as const;
   const { firstName, lastName, login } = rows[one]!;

@@ -1,5 +1,6 @@
 /** The demo's command line. Pure. */
 import { parseArgs } from "node:util";
+import { people_min } from "./hrFile.ts";
 
 export type DemoOptions = Readonly<{
   /** Play the story and end. */
@@ -23,7 +24,7 @@ export const usage = `usage: npm start -- [OPTIONS]
   --keep         stay up after the story, also with --headless
   --port N       port of the API (4780; another one if it is taken)
   --data FOLDER  where the demo keeps its data (./tenure-data/demo)
-  --people N     how many people (250)
+  --people N     how many people, at least 200 (250)
   --seed N       which people (7)
 
 Exit codes: 0 every step was as it should be, 1 not, 2 the command line is wrong.
@@ -53,7 +54,7 @@ export function parseOptions(args: readonly string[]): DemoOptions | "help" | Re
     return {
       ...{ headless, json, keep, data },
       port: whole("port", values.port, defaults.port, 0, 65_535),
-      people: whole("people", values.people, defaults.people, 100, people_max),
+      people: whole("people", values.people, defaults.people, people_min, people_max),
       seed: whole("seed", values.seed, defaults.seed, 0, 0xffff_ffff),
     };
   } catch (error) {

@@ -12,6 +12,14 @@ export type Turns = Readonly<{ taken: boolean; relieved: boolean; contract_over:
 
 export const before_story: Turns = { taken: false, relieved: false, contract_over: false };
 
+/** Who works here: neither left nor refused for an address that is another's. */
+export function present(rows: readonly HrRow[], odd: Oddities, turns: Turns): readonly HrRow[] {
+  const gone = turns.contract_over ? odd.ending : "";
+  return rows.filter(
+    ({ status, employeeNumber }) => status === "active" && employeeNumber !== odd.doubled && employeeNumber !== gone,
+  );
+}
+
 /** The logins that must have an enabled account in an app; everyone else must have none. */
 export function expectedLogins(
   app: AppLabel,
@@ -20,10 +28,7 @@ export function expectedLogins(
   cast: Cast,
   turns: Turns,
 ): ReadonlySet<string> {
-  const gone = turns.contract_over ? odd.ending : "";
-  const here = rows.filter(
-    ({ status, employeeNumber }) => status === "active" && employeeNumber !== odd.doubled && employeeNumber !== gone,
-  );
+  const here = present(rows, odd, turns);
   return new Set(here.filter((row) => has(app, row, cast, turns)).map(({ login }) => login));
 }
 

@@ -73,7 +73,10 @@ export async function startTenure(
   );
   const { token } = await node.ready;
   if (token === undefined || node.url === undefined) throw new Error("the new server gave no token");
-  return { tenure: tenureAt(apiAt(node.url, token)), data_folder, url: node.url };
+  const tenure = tenureAt(apiAt(node.url, token));
+  // The server counts from the first time it is asked.
+  await tenure.operations();
+  return { tenure, data_folder, url: node.url };
 }
 
 async function startDatabase(running: Running, data_folder: string, log: (line: string) => void): Promise<string> {

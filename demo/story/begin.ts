@@ -4,7 +4,7 @@ import { fullName } from "../cast.ts";
 import { badges_label, responders_group } from "../company.ts";
 import { handOutBadges } from "../found.ts";
 import { type StepReport, seconds } from "../narrator.ts";
-import { expectedLogins } from "../oracle.ts";
+import { expectedLogins, present } from "../oracle.ts";
 import { readAccounts } from "../reader.ts";
 import { type AppLabel, app_labels, type RunningSystem } from "../systems.ts";
 import type { Tenure } from "../tenure.ts";
@@ -67,9 +67,7 @@ export function departmentsIn(stage: Stage): readonly Check[] {
   const { rows } = stage.hr;
   const departments = [...new Set(rows.map(({ department }) => department))].filter((name) => name !== "Management");
   return departments.map((name) => async () => {
-    const expected = expectedLogins("Chat", rows, stage.odd, stage.cast, stage.turns());
-    const wanted = rows.filter((row) => row.department === name && expected.has(row.login));
-    const there = new Set(wanted.map(({ login }) => login)).size;
+    const there = present(rows, stage.odd, stage.turns()).filter((row) => row.department === name).length;
     const members = (await groupIn(stage, "Chat", name))?.members.length ?? 0;
     return members === there ? null : `Chat: the group ${name} has ${members} members instead of ${there}`;
   });

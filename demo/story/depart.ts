@@ -8,7 +8,7 @@ import { type AppLabel, flaky, outage, readTrouble, setTrouble } from "../system
 import { account, accountIs, enabled, memberIs, type Stage, type Step, shut, until } from "./stage.ts";
 
 const engineers_apps = ["Chat", "Code", "Wiki", "Expenses", "Ticketing"] as const;
-const outage_ms = 4_000;
+const outage_ms = 2_500;
 
 /** The ids that the leaver's accounts had, by app: kept from the leave to the return. */
 const ids_before = new WeakMap<Stage["systems"], ReadonlyMap<AppLabel, string>>();

@@ -1,6 +1,7 @@
 /** The invented company's people: the same ones every time, each told from all others, in one tree, in bounded memory. */
 import { describe, expect, test } from "vitest";
-import { change, columns, comeBack, csvLines, hire, hrRows, leave } from "../../demo/hrFile.ts";
+import { chooseCast } from "../../demo/cast.ts";
+import { change, columns, comeBack, csvLines, hire, hrRows, leave, people_min } from "../../demo/hrFile.ts";
 import { departments, places } from "../../demo/names.ts";
 import { type HrRow, people, personAt } from "../../demo/people.ts";
 
@@ -150,5 +151,28 @@ describe("the HR file", () => {
     });
     expect(hire(rows, newcomer).at(-1)).toBe(newcomer);
     expect(change(rows, number, { title: "CTO" }).filter((row) => row.title === "CTO")).toHaveLength(1);
+  });
+});
+
+describe("the cast", () => {
+  test("is found in every company, each part played by somebody else, none by somebody odd", () => {
+    for (let seed = 0; seed < 100; seed++) {
+      const { rows, odd } = hrRows(people_min, seed, today);
+      const cast = chooseCast(rows, odd, people_min, seed, today);
+      const { newcomer, promoted, accountant, responders, recruit, contractor, leaver, agents, orphan } = cast;
+      const all = [newcomer, promoted, accountant, ...responders, recruit, contractor, leaver, ...agents, orphan];
+      expect(new Set(all.map((row) => row.employeeNumber)).size).toBe(all.length);
+      expect(rows.some((row) => row.login === newcomer.login)).toBe(false);
+      for (const number of [...odd.namesakes, odd.original, odd.doubled]) {
+        expect(all.some((row) => row.employeeNumber === number)).toBe(false);
+      }
+    }
+  });
+
+  test("has a contractor whose contract ends before every other", () => {
+    const { rows, odd } = hrRows(250, 7, today);
+    const ends = rows.map((row) => row.endDate).filter((day) => day !== "");
+    expect(ends.toSorted()[0]).toBe(chooseCast(rows, odd, 250, 7, today).contractor.endDate);
+    expect(ends.toSorted()[1]).not.toBe(ends.toSorted()[0]);
   });
 });

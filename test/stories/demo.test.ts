@@ -98,7 +98,7 @@ describe("the command line", () => {
   test("is refused with exit code 2 and the usage, on stderr", async () => {
     const { code, stdout, stderr } = await demo(["--people", "7"]);
     expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
-    expect(stderr).toContain("--people must be a whole number from 100");
+    expect(stderr).toContain("--people must be a whole number from 200");
     expect(stderr).toContain("usage:");
   }, 60_000);
 
