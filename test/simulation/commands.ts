@@ -42,6 +42,7 @@ function step(
     toString: () => name,
     run: async (_model, company) => {
       if (!may(company)) return;
+      noteEntitled(company);
       await run(company);
       company.steps++;
       noteEntitled(company);
@@ -121,6 +122,13 @@ async function comeBack(company: Company, one: Person): Promise<void> {
   one.status = "ACTIVE";
 }
 
+async function suspend(company: Company, one: Person, on: boolean): Promise<void> {
+  if (one.status !== (on ? "ACTIVE" : "SUSPENDED")) return;
+  await must(transitionUser(company.world.command, one.id, { kind: on ? "suspend" : "unsuspend" }));
+  one.status = on ? "SUSPENDED" : "ACTIVE";
+  noteEntitled(company);
+}
+
 /** Whoever is here leaves, whoever left comes back. */
 async function turnAround(company: Company, one: Person): Promise<void> {
   await (one.status === "DEPROVISIONED" ? comeBack(company, one) : leave(company, one));
@@ -130,14 +138,11 @@ async function turnAround(company: Company, one: Person): Promise<void> {
 const lives = [
   whom.map((who) => step(`leave(${who})`, (company) => leave(company, person(company, who)))),
   whom.map((who) => step(`return(${who})`, (company) => comeBack(company, person(company, who)))),
-  fc.tuple(whom, fc.boolean()).map(([who, on]) =>
-    step(`${on ? "suspend" : "unsuspend"}(${who})`, async (company) => {
-      const one = person(company, who);
-      if (one.status !== (on ? "ACTIVE" : "SUSPENDED")) return;
-      await must(transitionUser(company.world.command, one.id, { kind: on ? "suspend" : "unsuspend" }));
-      one.status = on ? "SUSPENDED" : "ACTIVE";
-    }),
-  ),
+  fc
+    .tuple(whom, fc.boolean())
+    .map(([who, on]) =>
+      step(`${on ? "suspend" : "unsuspend"}(${who})`, (company) => suspend(company, person(company, who), on)),
+    ),
 ];
 
 const engine = [
@@ -169,6 +174,34 @@ const turns = [
       await rename(company, person(company, whose));
       await pass(company, 61_000);
       await wholeTurn(company, (who + 1) % workers);
+    }),
+  ),
+  // Someone suspended is let in again, a worker enables the account and dies before it can tell, and they are suspended
+  // again: what we believe of the account is what is wanted, and not what is.
+  fc.tuple(worker, whom).map(([who, whose]) =>
+    step(`waver(${who}, ${whose})`, async (company) => {
+      const one = person(company, whose);
+      await comeBack(company, one);
+      await suspend(company, one, true);
+      await wholeTurn(company, who);
+      await suspend(company, one, false);
+      await desire(company.world, 10);
+      await start(company, who, 5);
+      for (let n = 0; n < 60 && (await release(company, 0, who)); n++);
+      crash(company, who);
+      await suspend(company, one, true);
+      await desire(company.world, 10);
+    }),
+  ),
+  // Somebody turns around between a worker's calls and its confirm.
+  fc.tuple(worker, whom).map(([who, whose]) =>
+    step(`overtake(${who}, ${whose})`, async (company) => {
+      await desire(company.world, 10);
+      await start(company, who, 5);
+      for (let n = 0; n < 60 && (await release(company, 0, who)); n++);
+      await turnAround(company, person(company, whose));
+      await desire(company.world, 10);
+      await confirmWorker(company, who);
     }),
   ),
   // Two workers and a person who comes and goes: the first writes and is too late to confirm, the second writes the
