@@ -4,7 +4,7 @@
  * drops it again.
  */
 import { randomBytes } from "node:crypto";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
@@ -37,6 +37,8 @@ type Server = Readonly<{ url: string; pids: () => readonly number[]; stop: () =>
 /** Opens a ground on the server of `database_url`, or on an embedded one that is stopped at the end. */
 export async function openGround(database_url: string | undefined, say: (line: string) => void): Promise<OpenGround> {
   const folder = mkdtempSync(join(tmpdir(), "tenure-bench-"));
+  // Started as root, the server runs as a user who must get in, else its data would be kept elsewhere.
+  chmodSync(folder, 0o755);
   const server = database_url === undefined ? await embedded(folder, say) : await given(database_url);
   const closers: (() => Promise<void>)[] = [];
   const fresh = async (): Promise<Ground> => {

@@ -1,0 +1,126 @@
+/**
+ * What the benchmarks of provisioning share: SCIM apps of a company in front of a target, a node's engine over a ground
+ * as `tenure serve` starts it, and waiting until it has nothing left to do.
+ */
+import { randomBytes } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
+import { createApp } from "../../src/directory/apps.ts";
+import type { Command } from "../../src/directory/command.ts";
+import { assignGroups } from "../../src/directory/groupAssignments.ts";
+import { putMapping } from "../../src/directory/mappings.ts";
+import { type Engine, startEngine } from "../../src/engine/loop.ts";
+import { checkConfig } from "../../src/main/appTools.ts";
+import { realWorld } from "../../src/main/world.ts";
+import { isRefusal, type Database, sql } from "../../src/store/database.ts";
+import { listenForWork } from "../../src/store/listen.ts";
+import { system } from "../../src/store/log.ts";
+import type { Key } from "../../src/store/secrets.ts";
+import type { Ground } from "./ground.ts";
+
+/** Twelve attributes of an account, from the user's: the mapping of every benchmark. */
+const lines = {
+  userName: { expression: "user.login" },
+  givenName: { expression: "user.firstName" },
+  familyName: { expression: "user.lastName" },
+  displayName: { expression: 'user.firstName + " " + user.lastName' },
+  email: { expression: "String.toLowerCase(user.email)" },
+  title: { expression: "user.title" },
+  userType: { expression: 'user.userType == "employee" ? "Employee" : "Contractor"' },
+  employeeNumber: { expression: "user.employeeNumber" },
+  department: { expression: "user.department" },
+  division: { expression: "user.division" },
+  costCenter: { expression: "user.costCenter" },
+  country: { expression: "user.countryCode" },
+};
+
+/** A key for the credentials of a benchmark; other processes of it are given the same. */
+export const benchKey = (): Key => ({ id: "bench", bytes: randomBytes(32) });
+
+export const commandOf = (db: Database): Command => ({ db, now: () => new Date(), actor: system });
+
+/** A command's result, or an error with the words of its refusal. */
+export async function must<T>(result: Promise<T>): Promise<Exclude<T, { refused: string }>> {
+  const value = await result;
+  if (isRefusal(value)) throw new Error(value.refused);
+  return value as Exclude<T, { refused: string }>;
+}
+
+/** `concurrency`: calls at a time; without it the default of every app. `path`: below the target's base, one per app. */
+export type BenchApp = Readonly<{ label?: string; concurrency?: number; key: Key; url: string; token: string }>;
+
+/** Makes a SCIM app with twelve mapped attributes. Gives its id. Nobody has it yet. */
+export async function addScimApp(ground: Ground, app: BenchApp): Promise<string> {
+  const command = commandOf(ground.db);
+  const calls = app.concurrency === undefined ? {} : { concurrency: app.concurrency };
+  const made = await must(
+    createApp(
+      command,
+      {
+        label: app.label ?? "Target",
+        kind: "scim",
+        config: { base_url: app.url, token: app.token, ...calls },
+        provisioning: calls,
+      },
+      { key: app.key, check: checkConfig(true) },
+    ),
+  );
+  // No reconcile in the middle of a measurement.
+  await sql`update app_health set reconcile_due_at = now() + interval '1 day', reconciled_at = now()`.execute(
+    ground.db,
+  );
+  await must(putMapping(command, made.id, "to_app", lines));
+  return made.id;
+}
+
+/** Gives an app to everyone: from here on they are marked, and an engine that starts has its work. */
+export async function giveToEveryone(ground: Ground, app_id: string): Promise<void> {
+  await must(assignGroups(commandOf(ground.db), app_id, [{ group_id: ground.everyone }]));
+}
+
+/** A node's engine; `stop` ends what is under way and closes its connectors. */
+export type BenchNode = Readonly<{ engine: Engine; stop: () => Promise<void> }>;
+
+/** Starts the engine of a node as `tenure serve` does. Errors that it survives end the benchmark: a figure with faults is none. */
+export async function startNode(ground: Pick<Ground, "db" | "url" | "folder">, key: Key): Promise<BenchNode> {
+  const world = realWorld(ground.db, key, { allow_private: true, folder: ground.folder });
+  const engine = await startEngine(world, {
+    listen: (wake) => listenForWork(ground.url, wake),
+    onError: (error, what) => {
+      throw new Error(`the engine met an error in ${what}`, { cause: error });
+    },
+  });
+  return {
+    engine,
+    stop: async () => {
+      await engine.stop();
+      await world.close();
+    },
+  };
+}
+
+/** How far an engine is. */
+export type Progress = Readonly<{ dirty: boolean; due: boolean }>;
+
+const look_ms = 25;
+
+/** Waits until no user is dirty and no account due; gives how many seconds each took from now on. */
+export async function untilDone(db: Database): Promise<Readonly<{ desired_s: number; done_s: number }>> {
+  const began = performance.now();
+  let desired_s: number | undefined;
+  for (;;) {
+    const { rows } = await sql<Progress>`
+      select exists (select from dirty) as dirty, exists (select from work) as due`.execute(db);
+    const seconds = (performance.now() - began) / 1000;
+    if (!rows[0]?.dirty) desired_s ??= seconds;
+    if (!rows[0]?.dirty && !rows[0]?.due) return { desired_s: desired_s ?? seconds, done_s: seconds };
+    await sleep(look_ms);
+  }
+}
+
+/** Throws unless the app's accounts are what they should be: `enabled` of them, all confirmed. */
+export async function expectAccounts(db: Database, app_id: string, enabled: number): Promise<void> {
+  const { rows } = await sql<{ n: number }>`
+    select count(*)::int as n from accounts
+    where app_id = ${app_id} and external_id is not null and (have->>'enabled')::boolean and error is null`.execute(db);
+  if (rows[0]?.n !== enabled) throw new Error(`${rows[0]?.n} accounts are enabled and confirmed, not ${enabled}`);
+}
