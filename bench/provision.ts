@@ -89,7 +89,8 @@ async function provision(ground: Ground, target: Target, size: number): Promise<
     });
     await expectAccounts(ground.db, app_id, size);
     const { users, conflicts } = await target.counts();
-    if (users !== size || conflicts > 0) throw new Error(`the target has ${users} users, ${conflicts} refused as double`);
+    if (users !== size || conflicts > 0)
+      throw new Error(`the target has ${users} users, ${conflicts} refused as double`);
     return { whole, ceiling_s: await ceiling(target) };
   } finally {
     await node?.stop();

@@ -11,7 +11,7 @@ import { putMapping } from "../../src/directory/mappings.ts";
 import { type Engine, startEngine } from "../../src/engine/loop.ts";
 import { checkConfig } from "../../src/main/appTools.ts";
 import { realWorld } from "../../src/main/world.ts";
-import { isRefusal, type Database, sql } from "../../src/store/database.ts";
+import { type Database, isRefusal, sql } from "../../src/store/database.ts";
 import { listenForWork } from "../../src/store/listen.ts";
 import { system } from "../../src/store/log.ts";
 import type { Key } from "../../src/store/secrets.ts";
@@ -51,7 +51,7 @@ export type BenchApp = Readonly<{ label?: string; concurrency?: number; key: Key
 /** Makes a SCIM app with twelve mapped attributes. Gives its id. Nobody has it yet. */
 export async function addScimApp(ground: Ground, app: BenchApp): Promise<string> {
   const command = commandOf(ground.db);
-  const calls = app.concurrency === undefined ? {} : { concurrency: app.concurrency };
+  const calls: Record<string, number> = app.concurrency === undefined ? {} : { concurrency: app.concurrency };
   const made = await must(
     createApp(
       command,
