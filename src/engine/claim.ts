@@ -27,6 +27,7 @@ export type Claimed = Readonly<{
   attempts: number;
   had_fault: boolean;
   first_fault_at: Date | null;
+  priority: number;
   cause: number | null;
   claim: string;
   claimed_until: Date;
@@ -61,13 +62,13 @@ export async function claim(world: World, limits: readonly ClaimLimit[]): Promis
     where work.account_id = picked.account_id and a.id = picked.account_id and u.id = a.user_id
     returning work.account_id, work.app_id, work.user_id, u.login, a.want_revision as revision, a.want, a.have,
       a.external_id, a.match_key, work.tried_keys, picked.unsure as was_unsure, a.pending, work.attempts,
-      (work.fault is not null or a.error is not null) as had_fault, work.first_fault_at, work.cause, work.claimed_by as claim,
+      (work.fault is not null or a.error is not null) as had_fault, work.first_fault_at, work.priority, work.cause, work.claimed_by as claim,
       work.claimed_until`.execute(world.db);
   return rows;
 }
 
-/** An app that has due work and may be called now. */
-export type Runnable = Readonly<{ app_id: string; concurrency: number; probing: boolean }>;
+/** An app that has due work and may be called now. `version` changes whenever its settings or its schema do. */
+export type Runnable = Readonly<{ app_id: string; concurrency: number; probing: boolean; version: string }>;
 
 /**
  * The apps that have due accounts and are neither switched off nor paused. After repeated faults an app is half open:
@@ -77,8 +78,9 @@ export async function runnable(world: World): Promise<Runnable[]> {
   const now = world.now();
   const { rows } = await sql<Runnable>`
     select a.id as app_id, coalesce((a.provisioning->>'concurrency')::int, 16) as concurrency,
-           coalesce(h.faults_in_row, 0) >= ${breaker_faults} as probing
-    from apps a left join app_health h on h.app_id = a.id
+           coalesce(h.faults_in_row, 0) >= ${breaker_faults} as probing,
+           concat_ws(' ', a.updated_at, s.updated_at) as version
+    from apps a left join app_health h on h.app_id = a.id left join schemas s on s.kind = 'app' and s.app_id = a.id
     where a.status = 'ACTIVE' and (h.paused_until is null or h.paused_until <= ${now}::timestamptz)
       and exists (select 1 from work w where w.app_id = a.id and w.due_at <= ${now}::timestamptz
                   and (w.claimed_until is null or w.claimed_until <= ${now}::timestamptz))
@@ -91,7 +93,7 @@ export const breaker_faults = 10;
 
 /**
  * Takes up to `n` tokens of an app's rate limit, shared by all nodes: one row, refilled by the clock, a burst of two
- * seconds. Gives how many were granted.
+ * seconds. Gives how many were granted. A negative `n` puts back what was not used.
  */
 export async function takeTokens(world: World, app_id: string, rate_per_s: number, n: number): Promise<number> {
   const { rows } = await sql<{ granted: number }>`

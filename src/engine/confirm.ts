@@ -22,6 +22,8 @@ type Line = {
   revision: number;
   /** The work row may go. */
   clean: boolean;
+  /** The claim ended before a write: all that is known of the account stays as it was. */
+  lapsed: boolean;
   due_at: Date | null;
   unsure: boolean;
   attempts: number;
@@ -36,34 +38,33 @@ type Line = {
   pending: string | null;
 };
 
-/** What became of a batch: the accounts whose claim was refused. */
-export type Confirmed = Readonly<{ refused: readonly string[] }>;
+/** What became of a batch: the accounts whose claim was refused, and how many accounts are due again at once. */
+export type Confirmed = Readonly<{ refused: readonly string[]; due: number }>;
 
 /** Confirms a batch. An account that turns out to be linked twice becomes a conflict fault instead of stopping the rest. */
 export async function confirm(world: World, results: readonly Result[], tries = 1): Promise<Confirmed> {
-  if (results.length === 0) return { refused: [] };
+  if (results.length === 0) return { refused: [], due: 0 };
   try {
     return await world.db.transaction().execute((trx) => confirmIn(world, trx, results));
   } catch (error) {
     if (isContention(error) && tries < 3) return confirm(world, results, tries + 1);
     if (violatedUnique(error) !== "accounts_external") throw error;
     if (results.length === 1) return confirm(world, [asConflict(world, results[0] as Result)]);
-    const refused: string[] = [];
-    for (const result of results) refused.push(...(await confirm(world, [result])).refused);
-    return { refused };
+    const each: Confirmed[] = [];
+    for (const result of results) each.push(await confirm(world, [result]));
+    return { refused: each.flatMap(({ refused }) => refused), due: each.reduce((sum, { due }) => sum + due, 0) };
   }
 }
 
 async function confirmIn(world: World, trx: Transaction, results: readonly Result[]): Promise<Confirmed> {
-  const accepted = await writeBack(
-    world,
-    trx,
-    results.map((result) => toLine(world, result)),
-  );
+  const lines = results.map((result) => toLine(world, result));
+  const accepted = await writeBack(world, trx, lines);
   const refused = results.map((result) => result.claimed.account_id).filter((id) => !accepted.has(id));
   await record(world, trx, results, accepted);
   await recordHealth(world, trx, results);
-  return { refused };
+  const now = world.now();
+  const again = lines.filter((line) => accepted.get(line.account_id) || (line.due_at !== null && line.due_at <= now));
+  return { refused, due: refused.length + again.length };
 }
 
 function toLine(world: World, result: Result): Line {
@@ -76,6 +77,7 @@ function toLine(world: World, result: Result): Line {
     external_id: result.external_id,
     have: result.have,
     attempts: 0,
+    lapsed: result.ended === "lapsed",
     fault: null,
     fault_detail: null,
     fault_attribute: null,
@@ -115,17 +117,17 @@ function toLine(world: World, result: Result): Line {
   };
 }
 
-/** The fenced statement. Gives the ids of the accounts whose claim still held. */
-async function writeBack(world: World, trx: Database, lines: readonly Line[]): Promise<ReadonlySet<string>> {
+/** The fenced statement. Gives the accounts whose claim still held, and of each whether want has moved since. */
+async function writeBack(world: World, trx: Database, lines: readonly Line[]): Promise<ReadonlyMap<string, boolean>> {
   const now = world.now();
   const fence = planted(world, "no_fencing")
     ? sql`true`
     : sql`w.claimed_by = i.claim and w.claimed_until > ${now}::timestamptz`;
   const settled = planted(world, "clear_always") ? sql`true` : sql`f.work_revision = f.revision`;
-  const { rows } = await sql<{ account_id: string }>`
+  const { rows } = await sql<{ account_id: string; moved: boolean }>`
     with input as (
       select * from jsonb_to_recordset(${JSON.stringify(lines)}::jsonb) as i(account_id text, claim text, revision int,
-        clean boolean, due_at timestamptz, unsure boolean, attempts int, fault text, fault_detail text,
+        clean boolean, lapsed boolean, due_at timestamptz, unsure boolean, attempts int, fault text, fault_detail text,
         fault_attribute text, first_fault_at timestamptz, known boolean, external_id text, have jsonb, pending text)
     ), fenced as (
       select i.*, w.revision as work_revision from input i join work w on w.account_id = i.account_id
@@ -134,8 +136,10 @@ async function writeBack(world: World, trx: Database, lines: readonly Line[]): P
       delete from work w using fenced f where w.account_id = f.account_id and f.clean and ${settled}
     ), kept as (
       update work w set claimed_by = null, claimed_until = null, unsure = f.unsure, attempts = f.attempts,
-        fault = f.fault, fault_detail = f.fault_detail, fault_attribute = f.fault_attribute,
-        first_fault_at = f.first_fault_at,
+        fault = case when f.lapsed then w.fault else f.fault end,
+        fault_detail = case when f.lapsed then w.fault_detail else f.fault_detail end,
+        fault_attribute = case when f.lapsed then w.fault_attribute else f.fault_attribute end,
+        first_fault_at = case when f.lapsed then w.first_fault_at else f.first_fault_at end,
         due_at = case when f.work_revision = f.revision then f.due_at else ${now}::timestamptz end
       from fenced f where w.account_id = f.account_id and not (f.clean and ${settled})
     ), saved as (
@@ -147,7 +151,7 @@ async function writeBack(world: World, trx: Database, lines: readonly Line[]): P
         error = f.fault_detail,
         synced_at = case when f.known then ${now}::timestamptz else a.synced_at end
       from fenced f
-      where a.id = f.account_id and (f.known or f.fault_detail is not null or a.error is not null
+      where a.id = f.account_id and not f.lapsed and (f.known or f.fault_detail is not null or a.error is not null
         or a.pending is distinct from f.pending)
     ), refused as (
       insert into work (account_id, app_id, user_id, revision, due_at, priority, unsure, marked_at)
@@ -158,8 +162,8 @@ async function writeBack(world: World, trx: Database, lines: readonly Line[]): P
       on conflict (account_id) do update set unsure = true, claimed_by = null, claimed_until = null,
         due_at = least(coalesce(work.due_at, excluded.due_at), excluded.due_at)
     )
-    select account_id from fenced`.execute(trx);
-  return new Set(rows.map((row) => row.account_id));
+    select account_id, work_revision <> revision as moved from fenced`.execute(trx);
+  return new Map(rows.map((row) => [row.account_id, row.moved]));
 }
 
 /** The app gave one account's id for two people: neither may be believed. */

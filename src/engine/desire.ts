@@ -38,10 +38,10 @@ type Compared = Readonly<{
 /** How many dirty users were answered, and how many accounts became due. */
 export type DesireCounts = Readonly<{ users: number; due: number }>;
 
-/** Answers at most `n` dirty users, the most urgent first. */
-export async function desire(world: World, n: number): Promise<DesireCounts> {
+/** Answers at most `n` dirty users, the most urgent first; with `urgency` only those marked as urgent as that. */
+export async function desire(world: World, n: number, urgency: number | null = null): Promise<DesireCounts> {
   return world.db.transaction().execute(async (trx) => {
-    const marks = await takeMarks(trx, n);
+    const marks = await takeMarks(trx, n, urgency);
     if (marks.length === 0) return { users: 0, due: 0 };
     const command: Running = { db: trx, now: () => world.now(), actor: system };
     const company = await loadCompany(trx, world.now());
@@ -76,11 +76,10 @@ export async function desire(world: World, n: number): Promise<DesireCounts> {
   });
 }
 
-async function takeMarks(trx: Transaction, n: number): Promise<readonly Mark[]> {
+async function takeMarks(trx: Transaction, n: number, urgency: number | null): Promise<readonly Mark[]> {
   const { rows } = await sql<Mark>`
-    select user_id, priority, cause from dirty order by priority, marked_at limit ${n} for update skip locked`.execute(
-    trx,
-  );
+    select user_id, priority, cause from dirty where priority <= ${urgency ?? 32_767}::smallint
+    order by priority, marked_at limit ${n} for update skip locked`.execute(trx);
   return rows;
 }
 

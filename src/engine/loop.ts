@@ -2,19 +2,22 @@
  * The loop of one node: while there is work, work; else sleep until woken or until the next poll. Any number of nodes
  * may run it over one database; nothing here is needed for correctness, so it may be killed at any moment.
  *
- * Beside each other run: `desire`, which answers dirty users; a pump for each app, which keeps that app's concurrency
- * filled; the schedule, which makes time pass; and the reconcile of one app at a time. One sick app therefore never slows another.
+ * Beside each other run: two lanes of desire, which answer dirty users; a pump for each app (pump.ts); the collector,
+ * which confirms for all of them; the schedule, which makes time pass; and the reconcile of one app at a time. One sick
+ * app therefore never slows another, and nothing large makes a leaver wait.
  */
+import { priority } from "../directory/command.ts";
 import { isAway } from "../store/database.ts";
-import { type Claimed, claim, runnable, takeTokens } from "./claim.ts";
-import { confirm } from "./confirm.ts";
+import { runnable } from "./claim.ts";
+import { type Collector, collector } from "./collect.ts";
 import { confirmPush } from "./confirmPush.ts";
 import { desire } from "./desire.ts";
 import { claimPushes, operatePush } from "./groupPush.ts";
-import { asFault, operate, type Result } from "./provision.ts";
+import type { Result } from "./provision.ts";
+import { type Claimer, claimer, type Pump, pump } from "./pump.ts";
 import { runnablePushes } from "./pushQueue.ts";
 import { reconcileDue, schedule } from "./schedule.ts";
-import type { EngineApp, World } from "./world.ts";
+import type { World } from "./world.ts";
 
 /** `poll_ms`: how often to look without being woken. `onError`: told of what the loop survived. */
 export type EngineOptions = Readonly<{
@@ -28,54 +31,85 @@ export type EngineOptions = Readonly<{
 /** `stop` claims nothing more, waits for the calls under way and their confirms, and resolves. */
 export type Engine = Readonly<{ stop(): Promise<void>; wake(): void }>;
 
-const desire_batch = 200;
-/** Results wait this long for company, so that a confirm carries many. */
-const confirm_wait_ms = 15;
-const confirm_batch = 100;
+/**
+ * A lane of desire: which marks it takes, and how many at once. A transaction of desire lasts about `turn_ms`, so that
+ * what waits for its rows, and a leaver behind it, waits no longer.
+ *
+ * The lane of waves takes everything, the most urgent first; the other one takes only what people do one at a time, in
+ * small turns, so that a leaver never waits for the end of a large one.
+ */
+type Lane = {
+  readonly name: string;
+  readonly urgency: number | null;
+  readonly least: number;
+  readonly most: number;
+  people: number;
+};
+const turn_ms = 80;
 
 type State = {
+  readonly world: World;
+  readonly options: EngineOptions;
+  readonly collector: Collector;
+  readonly claims: Claimer;
   stopping: boolean;
   /** Counts the wakes, so that one that comes in the middle of a turn is not slept through. */
   wakes: number;
-  sleepers: Set<() => void>;
-  pumps: Map<string, Promise<void>>;
+  /** Those that a wake ends, and those that only the end does. */
+  sleepers: Map<() => void, boolean>;
+  pumps: Map<string, Pump>;
+  pushes: Map<string, Promise<void>>;
 };
 
 /** Starts the loop. */
 export async function startEngine(world: World, options: EngineOptions = {}): Promise<Engine> {
-  const state: State = { stopping: false, wakes: 0, sleepers: new Set(), pumps: new Map() };
+  const state: State = {
+    ...{ world, options, stopping: false, wakes: 0, sleepers: new Map(), pumps: new Map(), pushes: new Map() },
+    claims: claimer(world),
+    collector: collector(world, {
+      wait: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+      confirmed: (batch, due) => confirmed(state, batch, due),
+      onError: (error, what) => options.onError?.(error, what),
+    }),
+  };
   const wake = () => wakeUp(state);
   const unlisten = await options.listen?.(wake).catch(() => undefined);
+  const poll_ms = options.poll_ms ?? 1_000;
+  const schedule_ms = options.schedule_ms ?? 1_000;
+  const urgent: Lane = { name: "desire of the urgent", urgency: priority.change, least: 20, most: 50, people: 50 };
+  const waves: Lane = { name: "desire", urgency: null, least: 200, most: 1_000, people: 300 };
   const tasks = [
-    forever(world, state, options, "desire", options.poll_ms ?? 1_000, () => desireAll(world, state)),
-    forever(world, state, options, "dispatch", options.poll_ms ?? 1_000, () => dispatch(world, state, options)),
-    forever(world, state, options, "schedule", options.schedule_ms ?? 1_000, () => schedule(world)),
-    forever(world, state, options, "reconcile", options.schedule_ms ?? 1_000, () => reconcileDue(world)),
+    ...[urgent, waves].map((lane) => forever(state, lane.name, poll_ms, true, () => desireLane(state, lane))),
+    forever(state, "dispatch", poll_ms, true, () => dispatch(state)),
+    // Time passes by itself: a wake changes nothing for these.
+    forever(state, "schedule", schedule_ms, false, () => schedule(world)),
+    forever(state, "reconcile", schedule_ms, false, () => reconcileDue(world)),
   ];
   return {
     wake,
     stop: async () => {
       state.stopping = true;
-      wake();
+      wakeUp(state);
       await unlisten?.();
       await Promise.allSettled(tasks);
-      await Promise.allSettled(state.pumps.values());
+      await Promise.allSettled([...state.pumps.values()].map((one) => one.stop()));
+      await state.collector.flush();
+      await Promise.allSettled(state.pushes.values());
     },
   };
 }
 
 function wakeUp(state: State): void {
   state.wakes++;
-  for (const sleeper of [...state.sleepers]) sleeper();
+  for (const [sleeper, by_wake] of [...state.sleepers]) if (by_wake || state.stopping) sleeper();
 }
 
 /** Runs `turn` again at once while it found work, else after a wake or `idle_ms`; a database that is away is waited for. */
 async function forever(
-  world: World,
   state: State,
-  options: EngineOptions,
   what: string,
   idle_ms: number,
+  by_wake: boolean,
   turn: () => Promise<boolean>,
 ): Promise<void> {
   let failures = 0;
@@ -84,17 +118,17 @@ async function forever(
     try {
       const found = await turn();
       failures = 0;
-      if (!found && wakes === state.wakes) await sleep(state, idle_ms);
+      if (!found && (wakes === state.wakes || !by_wake)) await sleep(state, idle_ms, by_wake);
     } catch (error) {
-      options.onError?.(error, what);
+      state.options.onError?.(error, what);
       failures++;
       const wait_ms = isAway(error) ? Math.min(5_000, 250 * 2 ** failures) : 1_000 * Math.min(failures, 10);
-      await sleep(state, wait_ms * (0.5 + world.random() / 2));
+      await sleep(state, wait_ms * (0.5 + state.world.random() / 2), by_wake);
     }
   }
 }
 
-function sleep(state: State, ms: number): Promise<void> {
+function sleep(state: State, ms: number, by_wake: boolean): Promise<void> {
   if (state.stopping) return Promise.resolve();
   return new Promise((resolve) => {
     const done = () => {
@@ -103,144 +137,76 @@ function sleep(state: State, ms: number): Promise<void> {
       resolve();
     };
     const timer = setTimeout(done, ms);
-    state.sleepers.add(done);
+    state.sleepers.set(done, by_wake);
   });
 }
 
-async function desireAll(world: World, state: State): Promise<boolean> {
-  const counts = await desire(world, desire_batch);
+async function desireLane(state: State, lane: Lane): Promise<boolean> {
+  const { world } = state;
+  const began = world.now().getTime();
+  const counts = await desire(world, lane.people, lane.urgency);
   if (counts.due > 0) wakeUp(state);
+  const took_ms = world.now().getTime() - began;
+  // Only a full turn tells how long one takes.
+  if (counts.users === lane.people && took_ms > 0) {
+    const fitting = Math.round((lane.people * turn_ms) / took_ms);
+    lane.people = Math.min(lane.most, Math.max(lane.least, fitting));
+  }
   return counts.users > 0;
 }
 
-/** Starts a pump for each app that has due work and none running here. */
-async function dispatch(world: World, state: State, options: EngineOptions): Promise<boolean> {
-  const start = (key: string, pump: () => Promise<void>) => {
-    if (state.pumps.has(key) || state.stopping) return;
-    const wakes = state.wakes;
-    const running = pump()
-      .catch((error: unknown) => options.onError?.(error, key))
-      .finally(() => {
-        state.pumps.delete(key);
-        // Work that became due between the pump's last claim and its end would wait for the next poll.
-        if (wakes !== state.wakes) wakeUp(state);
-      });
-    state.pumps.set(key, running);
-  };
-  for (const { app_id, concurrency, probing } of await runnable(world)) {
-    start(`accounts of ${app_id}`, () => pumpAccounts(world, state, options, app_id, probing ? 1 : concurrency));
+/** Kicks the pump of each app that has due work and may be called, lets the others rest, and starts group pushes. */
+async function dispatch(state: State): Promise<boolean> {
+  const { world, pumps } = state;
+  const due = new Map((await runnable(world)).map((app) => [app.app_id, app]));
+  for (const [app_id, one] of pumps) if (!due.has(app_id)) one.rest();
+  if (state.stopping) return false;
+  for (const { app_id, concurrency, probing, version } of due.values()) {
+    pumpOf(state, app_id).kick({ concurrency: probing ? 1 : concurrency, version });
   }
-  for (const app_id of await runnablePushes(world)) {
-    start(`pushes of ${app_id}`, () => pumpPushes(world, state, app_id));
-  }
+  for (const app_id of await runnablePushes(world)) startPush(state, app_id);
   return false;
 }
 
-/** Keeps one app's calls in flight up to its concurrency until nothing is due. */
-async function pumpAccounts(
-  world: World,
-  state: State,
-  options: EngineOptions,
-  app_id: string,
-  concurrency: number,
-): Promise<void> {
-  const app = await openApp(world, app_id);
-  const results: Result[] = [];
-  const flying = new Set<Promise<void>>();
-  let confirming: Promise<void> = Promise.resolve();
-  const flush = () => {
-    const batch = results.splice(0, confirm_batch);
-    if (batch.length > 0)
-      confirming = confirming
-        .then(() => confirmAll(world, batch))
-        .catch((error) => options.onError?.(error, `confirm of ${app_id}`));
-    return confirming;
-  };
-  let timer: NodeJS.Timeout | undefined;
-  const done = (result: Result) => {
-    results.push(result);
-    if (results.length >= confirm_batch) void flush();
-    timer ??= setTimeout(() => {
-      timer = undefined;
-      void flush();
-    }, confirm_wait_ms);
-  };
-  while (!state.stopping) {
-    const free = concurrency - flying.size;
-    const allowed =
-      "fault" in app || app.provisioning.rate_per_s === null
-        ? free
-        : await takeTokens(world, app_id, app.provisioning.rate_per_s, free);
-    const claimed = allowed > 0 ? await claim(world, [{ app_id, n: allowed }]) : [];
-    if (claimed.length === 0 && flying.size === 0) break;
-    for (const one of claimed) {
-      const flight: Promise<void> = work(world, app, one)
-        .then(done)
-        .finally(() => flying.delete(flight));
-      flying.add(flight);
-    }
-    if (probingFailed(results)) break;
-    // Claim again once half of the places are free: a claim per call would double the statements.
-    while (flying.size > Math.floor(concurrency / 2)) await Promise.race(flying);
-    if (claimed.length < free && flying.size > 0) await Promise.race(flying);
+function pumpOf(state: State, app_id: string): Pump {
+  const { world, collector: results, claims, options } = state;
+  const known = state.pumps.get(app_id);
+  if (known !== undefined) return known;
+  const made = pump(world, app_id, {
+    done: results.add,
+    full: results.full,
+    claims,
+    onError: (error, what) => options.onError?.(error, what),
+  });
+  state.pumps.set(app_id, made);
+  return made;
+}
+
+/** A batch is confirmed: what a refusal of an app led to is known now, and there is room for further results. */
+function confirmed(state: State, batch: readonly Result[], due: number): void {
+  for (const { claimed, fault } of batch) {
+    if (fault?.kind === "denied" || fault?.kind === "rate_limited") state.pumps.get(claimed.app_id)?.release();
   }
-  await Promise.all(flying);
-  clearTimeout(timer);
-  await flush();
-  await confirming;
+  for (const one of state.pumps.values()) one.step();
+  if (due > 0) wakeUp(state);
 }
 
-/** A fault that stops the app: leave the rest to the next dispatch, which knows of the pause. */
-const probingFailed = (results: readonly Result[]) =>
-  results.some(({ fault }) => fault?.kind === "denied" || fault?.kind === "rate_limited");
-
-/** The app, or why it cannot be opened: then each claimed account gets that fault, and with it its task. */
-async function openApp(world: World, app_id: string): Promise<EngineApp | { fault: unknown }> {
-  try {
-    return await world.app(app_id);
-  } catch (fault) {
-    if (isAway(fault)) throw fault;
-    return { fault };
-  }
+/** Works on the pushed groups of an app, if nothing here does. */
+function startPush(state: State, app_id: string): void {
+  if (state.pushes.has(app_id) || state.stopping) return;
+  const { wakes } = state;
+  const running = pumpPushes(state, app_id)
+    .catch((error: unknown) => state.options.onError?.(error, `pushes of ${app_id}`))
+    .finally(() => {
+      state.pushes.delete(app_id);
+      // Work that became due between the last claim and the end would wait for the next poll.
+      if (wakes !== state.wakes) wakeUp(state);
+    });
+  state.pushes.set(app_id, running);
 }
 
-async function work(world: World, app: EngineApp | { fault: unknown }, claimed: Claimed): Promise<Result> {
-  if (!("fault" in app)) return operate(world, app, claimed);
-  const now = world.now();
-  const fault = asFault(app.fault);
-  return {
-    claimed,
-    ended: "fault",
-    external_id: claimed.external_id,
-    have: claimed.have,
-    fault,
-    operations: [
-      {
-        step: "look",
-        outcome: "fault",
-        fault: fault.kind,
-        detail: { message: fault.message },
-        started_at: now,
-        finished_at: now,
-      },
-    ],
-  };
-}
-
-/** Confirms, waiting out a short absence of the database; longer, and the leases' end makes the rows unsure instead. */
-async function confirmAll(world: World, batch: readonly Result[]): Promise<void> {
-  for (let attempt = 1; ; attempt++) {
-    try {
-      await confirm(world, batch);
-      return;
-    } catch (error) {
-      if (attempt >= 5 || !isAway(error)) throw error;
-      await new Promise((resolve) => setTimeout(resolve, 200 * 2 ** attempt));
-    }
-  }
-}
-
-async function pumpPushes(world: World, state: State, app_id: string): Promise<void> {
+async function pumpPushes(state: State, app_id: string): Promise<void> {
+  const { world } = state;
   const app = await world.app(app_id);
   while (!state.stopping) {
     const claimed = await claimPushes(world, app_id, 2);

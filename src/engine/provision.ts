@@ -16,7 +16,7 @@ import { type CallLog, ConnectorFault, type Context, type RemoteAccount } from "
 import type { Change } from "../core/diff.ts";
 import { apply, plan, type Step } from "../core/plan.ts";
 import type { FaultKind, Have } from "../core/types.ts";
-import { sql } from "../store/database.ts";
+import { isAway, sql } from "../store/database.ts";
 import type { Claimed } from "./claim.ts";
 import { type EngineApp, lease_margin_ms, planted, type World } from "./world.ts";
 
@@ -86,6 +86,8 @@ export async function operate(world: World, app: EngineApp, claimed: Claimed): P
     if (wrote !== "pending") return { claimed, ended: "done", ...seen, operations };
     return { claimed, ended: "pending", ...seen, pending: pendingOf(step), operations };
   } catch (error) {
+    // Our database was away, which is no fault of the app's: nothing was written, and the account is due again at once.
+    if (isOurs(error)) return { claimed, ended: "lapsed", ...seen, operations };
     const fault = asFault(error);
     const adopted =
       fault.kind === "conflict" && step.kind === "create" ? await adopt(world, app, ctx, claimed) : undefined;
@@ -104,6 +106,10 @@ export async function operate(world: World, app: EngineApp, claimed: Claimed): P
     return { claimed, ended: "fault", ...seen, fault, operations };
   }
 }
+
+/** Marks the failure of our one query, so that a connector's own ECONNRESET is never taken for our database's. */
+const our_database = "our own database did not answer";
+const isOurs = (error: unknown) => error instanceof Error && error.message === our_database && isAway(error.cause);
 
 /**
  * Rules 1 and 4: an unsure account is read, one without external id is searched for. Updates `seen`; gives true when an
@@ -173,7 +179,11 @@ async function unlinked(world: World, claimed: Claimed, found: readonly RemoteAc
   if (found.length === 0) return [];
   const { rows } = await sql<{ external_id: string }>`
     select external_id from accounts where app_id = ${claimed.app_id} and id <> ${claimed.account_id}
-      and external_id = any(${found.map((account) => account.id)}::text[])`.execute(world.db);
+      and external_id = any(${found.map((account) => account.id)}::text[])`
+    .execute(world.db)
+    .catch((cause: unknown) => {
+      throw new Error(our_database, { cause });
+    });
   const taken = new Set(rows.map((row) => row.external_id));
   return found.filter((account) => !taken.has(account.id));
 }

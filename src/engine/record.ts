@@ -38,7 +38,7 @@ export async function record(
   world: World,
   trx: Transaction,
   results: readonly Result[],
-  accepted: ReadonlySet<string>,
+  accepted: ReadonlyMap<string, unknown>,
 ): Promise<void> {
   const command: Command = { db: trx, now: () => world.now(), actor: system };
   const calls = results.flatMap((result) => result.operations.map((operation) => ({ result, operation })));

@@ -48,8 +48,11 @@ export type World = Readonly<{
   deadline(at: Date): AbortSignal;
   /** A new random password that meets common policies. */
   password(): Secret;
-  /** The app ready to be called; throws a ConnectorFault of kind `denied` when its configuration cannot be opened. */
-  app(app_id: string): Promise<EngineApp>;
+  /**
+   * The app ready to be called; throws a ConnectorFault of kind `denied` when its configuration cannot be opened.
+   * `version`: what `runnable` has just read of it, so that an app that is open in that version is not read again.
+   */
+  app(app_id: string, version?: string): Promise<EngineApp>;
   /** A source ready to be listed; `file`: an uploaded file in place of the configured one. */
   source(app_id: string, file?: string): Promise<EngineApp>;
   lease_ms: number;

@@ -105,7 +105,7 @@ type AppFacts = Readonly<{
   version: string;
 }>;
 
-type Made = Readonly<{ version: string; connector: Connector }>;
+type Made = Readonly<{ version: string; app: EngineApp }>;
 
 function connectorCache(
   db: Database,
@@ -114,22 +114,22 @@ function connectorCache(
   options: Pick<ConnectorOptions, "allow_private" | "folder">,
 ) {
   const made = new Map<string, Made>();
-  const retire = ({ connector }: Made) => {
+  const retire = ({ app: { connector } }: Made) => {
     // Calls under way end before their lease does.
     setTimeout(() => void connector.close?.(), lease_ms).unref();
   };
-  const app = async (app_id: string): Promise<EngineApp> => {
+  const app = async (app_id: string, version?: string): Promise<EngineApp> => {
+    const known = made.get(app_id);
+    if (known !== undefined && known.version === version) return known.app;
     const facts = await readFacts(db, app_id);
     if (facts === undefined) throw new ConnectorFault("denied", `There is no app ${app_id} any more`);
+    const before = made.get(app_id);
+    if (before?.version === facts.version) return before.app;
     const { id, label, kind, provisioning } = facts;
-    const attributes = facts.attributes ?? [];
-    const before = made.get(id);
-    if (before?.version === facts.version)
-      return { id, label, kind, provisioning, attributes, connector: before.connector };
-    const connector = await make(facts);
-    made.set(id, { version: facts.version, connector });
+    const opened = { id, label, kind, provisioning, attributes: facts.attributes ?? [], connector: await make(facts) };
+    made.set(id, { version: facts.version, app: opened });
     if (before) retire(before);
-    return { id, label, kind, provisioning, attributes, connector };
+    return opened;
   };
   const source = async (app_id: string, file?: string): Promise<EngineApp> => {
     if (file === undefined) return app(app_id);
@@ -157,7 +157,7 @@ function connectorCache(
     return createConnector(facts.kind, facts.config, credentials, { ...options, ...schema });
   };
   const close = async () => {
-    await Promise.allSettled([...made.values()].map(({ connector }) => connector.close?.()));
+    await Promise.allSettled([...made.values()].map(({ app: { connector } }) => connector.close?.()));
     made.clear();
   };
   return { app, source, close };

@@ -1,0 +1,97 @@
+/**
+ * The collector: takes the results of all apps' calls and confirms them in batches, one transaction each. A result waits
+ * a moment for company; while a batch is being confirmed the next one gathers, so batches grow with the load.
+ *
+ * Law: a result is confirmed or its lease ends, never anything else; a database that is away is waited for until then.
+ * Called by loop.ts; the pumps of all apps (pump.ts) share one.
+ */
+import { isAway } from "../store/database.ts";
+import { confirm } from "./confirm.ts";
+import type { Result } from "./provision.ts";
+import type { World } from "./world.ts";
+
+export type Collector = Readonly<{
+  add(result: Result): void;
+  /** So many results wait that no further call should begin. */
+  full(): boolean;
+  /** Resolves when all that was added is confirmed. */
+  flush(): Promise<void>;
+}>;
+
+/** `confirmed`: told of each batch, and how many of its accounts are due again at once. */
+export type CollectorTools = Readonly<{
+  wait(ms: number): Promise<void>;
+  confirmed(batch: readonly Result[], due: number): void;
+  onError(error: unknown, what: string): void;
+}>;
+
+/** A result waits this long for company. */
+const wait_ms = 15;
+const batch_max = 250;
+/** Confirmed at a time: while one transaction waits for the disk, the other one works. */
+const lanes = 2;
+const retry_max_ms = 2_000;
+
+/** Makes a collector. */
+export function collector(world: World, tools: CollectorTools): Collector {
+  const results: Result[] = [];
+  const running = new Set<Promise<void>>();
+  let waiting = false;
+
+  const begin = () => {
+    while (results.length > 0 && running.size < lanes) {
+      const batch = results.splice(0, batch_max);
+      const one: Promise<void> = confirmPatiently(world, tools, batch)
+        .then((due) => tools.confirmed(batch, due))
+        .catch((error: unknown) => {
+          tools.onError(error, "confirm");
+          tools.confirmed(batch, 0);
+        })
+        .finally(() => {
+          running.delete(one);
+          soon();
+        });
+      running.add(one);
+    }
+  };
+
+  /** Begins when a batch is full or has waited long enough. */
+  const soon = () => {
+    if (results.length === 0 || running.size >= lanes) return;
+    if (results.length >= batch_max) return begin();
+    if (waiting) return;
+    waiting = true;
+    void tools.wait(wait_ms).then(() => {
+      waiting = false;
+      begin();
+    });
+  };
+
+  return {
+    add: (result) => {
+      results.push(result);
+      soon();
+    },
+    full: () => results.length >= 4 * batch_max,
+    flush: async () => {
+      begin();
+      while (running.size > 0) {
+        await Promise.allSettled(running);
+        begin();
+      }
+    },
+  };
+}
+
+/** Confirms, trying again while the database is away and a lease still holds. After that the rows are unsure and due by themselves. */
+async function confirmPatiently(world: World, tools: CollectorTools, batch: readonly Result[]): Promise<number> {
+  const until = Math.max(...batch.map(({ claimed }) => claimed.claimed_until.getTime()));
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return (await confirm(world, batch)).due;
+    } catch (error) {
+      if (!isAway(error) || world.now().getTime() >= until) throw error;
+      await tools.wait(Math.min(retry_max_ms, 100 * 2 ** attempt));
+    }
+  }
+}
