@@ -231,24 +231,6 @@ export function statusFault(
   });
 }
 
-async function readBody(body: Dispatcher.ResponseData["body"], max_bytes: number, request: string): Promise<string> {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  for await (const chunk of body as AsyncIterable<Buffer>) {
-    size += chunk.length;
-    if (size > max_bytes) {
-      body.destroy();
-      const limit = `${Math.floor(max_bytes / 1024 / 1024)} MiB`;
-      throw new ConnectorFault(
-        "unsupported",
-        `${request}: the answer is larger than ${limit}; use a smaller page size`,
-      );
-    }
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString("utf8");
-}
-
 function parseJson(text: string, html: boolean, type: string | undefined, request: string): unknown {
   if (text === "" || html) return undefined;
   if (deeperThan(text, json_depth_max)) {
@@ -276,13 +258,99 @@ function redirectTarget(answer: HttpAnswer, from: URL, method: string, followed:
   return to;
 }
 
-function targetUrl(base: URL, request: HttpRequest): URL {
-  const url = new URL(base.href);
-  url.pathname = base.pathname.replace(/\/+$/, "") + request.path;
+/** Where a request goes: path and query as they are sent. */
+type Place = Readonly<{ path: string; query: string }>;
+
+function placeOf(base_path: string, request: HttpRequest): Place {
   const terms = Object.entries(request.query ?? {});
-  // Not URLSearchParams: several servers do not read "+" as a space.
-  url.search = terms.map(([name, value]) => `${encodeURIComponent(name)}=${encodeURIComponent(value)}`).join("&");
-  return url;
+  // Not URLSearchParams: several servers do not read "+" as a space. An apostrophe is quoted as a URL quotes it.
+  const query = terms.map(([name, value]) => `${encodeURIComponent(name)}=${encodeURIComponent(value)}`).join("&");
+  return { path: base_path + request.path, query: query === "" ? "" : `?${query.replaceAll("'", "%27")}` };
+}
+
+type Reply = Readonly<{
+  status: number;
+  headers: Readonly<Record<string, string | string[] | undefined>>;
+  text: string;
+}>;
+
+/** One exchange; gives what was answered. Throws what undici says, the signal's reason, or `tooLarge` of the body. */
+function exchange(
+  pool: Pool,
+  ended: Ended,
+  options: Dispatcher.DispatchOptions,
+  signal: AbortSignal,
+  max_bytes: number,
+): Promise<Reply> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let size = 0;
+    let status = 0;
+    let headers: Reply["headers"] = {};
+    let controller: Dispatcher.DispatchController | undefined;
+    let error: Error | undefined;
+    const abort = (reason: unknown) => {
+      error ??= reason instanceof Error ? reason : new Error("aborted", { cause: reason });
+      // Before its connection is there a request cannot be taken back, only refused when it is about to begin.
+      if (controller) controller.abort(error);
+      else reject(error);
+    };
+    const forget = ended(signal, abort);
+    pool.dispatch(options, {
+      onRequestStart: (given) => {
+        controller = given;
+        if (error !== undefined) given.abort(error);
+      },
+      onResponseStart: (_, code, given) => {
+        status = code;
+        headers = given;
+      },
+      onResponseData: (_, chunk) => {
+        size += chunk.length;
+        if (size > max_bytes) abort(tooLarge);
+        else chunks.push(chunk);
+      },
+      onResponseEnd: () => {
+        forget();
+        const [first] = chunks;
+        const body = chunks.length === 1 && first !== undefined ? first : Buffer.concat(chunks);
+        resolve({ status, headers, text: body.toString("utf8") });
+      },
+      onResponseError: (_, failure) => {
+        forget();
+        reject(error ?? failure);
+      },
+    });
+  });
+}
+
+/** Known by identity; the message is told by `bodyFault`. */
+const tooLarge = new Error("the answer is too large");
+
+/** Calls `abort` when a signal does; gives a function that forgets it. */
+type Ended = (signal: AbortSignal, abort: (reason: unknown) => void) => () => void;
+
+/** One listener for each signal: the calls of a claim share one, and adding and taking away a listener costs more than a call's JSON. */
+function endings(): Ended {
+  const calls = new WeakMap<AbortSignal, Set<(reason: unknown) => void>>();
+  return (signal, abort) => {
+    let those = calls.get(signal);
+    if (those === undefined) {
+      const all = new Set<(reason: unknown) => void>();
+      signal.addEventListener(
+        "abort",
+        () => {
+          for (const one of [...all]) one(signal.reason);
+        },
+        { once: true },
+      );
+      calls.set(signal, all);
+      those = all;
+    }
+    const mine = those;
+    mine.add(abort);
+    return () => mine.delete(abort);
+  };
 }
 
 /**
@@ -302,37 +370,49 @@ export function httpClient(options: HttpOptions): Http {
   });
   const pace = pacer(options.rate ?? []);
   const body_max = options.body_max_bytes ?? body_max_default_bytes;
+  const base_path = base.pathname.replace(/\/+$/, "");
+  const ended = endings();
+  let known: readonly string[] = [];
+  let blotKnown = blotter(known);
+  /** A client's credentials hardly ever change: made once, not for each call. */
+  const blotCredentials = (text: string): string => {
+    const secrets = options.secrets();
+    if (secrets.length !== known.length || secrets.some((one, n) => one !== known[n])) {
+      known = secrets;
+      blotKnown = blotter(secrets);
+    }
+    return blotKnown(text);
+  };
 
-  async function once(ctx: Context, url: URL, request: HttpRequest): Promise<HttpAnswer> {
-    const label = `${request.method} ${url.origin}${url.pathname}`;
-    const blot = blotter([...options.secrets(), ...(request.secrets ?? [])]);
+  async function once(ctx: Context, { path, query }: Place, request: HttpRequest): Promise<HttpAnswer> {
+    const label = `${request.method} ${base.origin}${path}`;
+    const blot = request.secrets?.length ? blotter([...options.secrets(), ...request.secrets]) : blotCredentials;
     const started = performance.now();
     const log = (more: { status?: number; note?: string }) =>
-      ctx.log({ request: `${label}${blot(url.search)}`, ms: Math.round(performance.now() - started), ...more });
+      ctx.log({ request: `${label}${blot(query)}`, ms: Math.round(performance.now() - started), ...more });
     try {
       ctx.signal.throwIfAborted();
-      const reply = await pool.request({
+      const call = {
         method: request.method,
-        path: url.pathname + url.search,
+        path: path + query,
         headers: {
           "user-agent": options.user_agent || product_user_agent,
           ...options.headers(),
           ...request.headers,
         },
         body: request.json === undefined ? null : JSON.stringify(request.json),
-        signal: ctx.signal,
-      });
-      const text = await readBody(reply.body, body_max, label);
+      };
+      const { status, headers, text } = await exchange(pool, ended, call, ctx.signal, body_max);
       const header = (name: string) => {
-        const value = reply.headers[name];
+        const value = headers[name];
         return Array.isArray(value) ? value[0] : value;
       };
-      log({ status: reply.statusCode });
+      log({ status });
       const html = looksLikeHtml(header("content-type"), text);
       const json = parseJson(text, html, header("content-type"), label);
-      return { request: label, status: reply.statusCode, header, text, json, html, blot };
+      return { request: label, status, header, text, json, html, blot };
     } catch (error) {
-      const fault = networkFault(error, label, ctx.signal);
+      const fault = error === tooLarge ? bodyFault(label, body_max) : networkFault(error, label, ctx.signal);
       log({ note: fault.status ?? fault.kind });
       throw fault;
     }
@@ -342,24 +422,36 @@ export function httpClient(options: HttpOptions): Http {
     base_url: base.href.replace(/\/+$/, ""),
     async send(ctx: Context, request: HttpRequest): Promise<HttpAnswer> {
       await pace(ctx, request);
-      let url = targetUrl(base, request);
+      let place = placeOf(base_path, request);
       for (let followed = 0; ; followed++) {
-        const answer = await once(ctx, url, request);
+        const answer = await once(ctx, place, request);
         if (answer.status < 300 || answer.status >= 400 || answer.status === 304) return answer;
-        url = redirectTarget(answer, url, request.method, followed);
+        const from = new URL(`${base.origin}${place.path}${place.query}`);
+        const { pathname, search } = redirectTarget(answer, from, request.method, followed);
+        place = { path: pathname, query: search };
       }
     },
     close: () => pool.destroy(),
   });
 }
 
+function bodyFault(request: string, max_bytes: number): ConnectorFault {
+  const limit = `${Math.floor(max_bytes / 1024 / 1024)} MiB`;
+  return new ConnectorFault("unsupported", `${request}: the answer is larger than ${limit}; use a smaller page size`);
+}
+
 /** Blots secrets out of a text. Short ones are left alone: blotting every "a" would say more than it hides. */
 function blotter(secrets: readonly string[]): (text: string) => string {
-  const long = secrets.filter((text) => text.length >= 6);
-  const spelled = long.flatMap((text) => [text, JSON.stringify(text).slice(1, -1), encodeURIComponent(text)]);
+  let spelled: ReadonlySet<string> | undefined;
   return (text) => {
+    if (text === "") return text;
+    spelled ??= new Set(
+      secrets
+        .filter((secret) => secret.length >= 6)
+        .flatMap((secret) => [secret, JSON.stringify(secret).slice(1, -1), encodeURIComponent(secret)]),
+    );
     let out = text;
-    for (const word of new Set(spelled)) if (out.includes(word)) out = out.replaceAll(word, "[secret]");
+    for (const word of spelled) if (out.includes(word)) out = out.replaceAll(word, "[secret]");
     return out;
   };
 }
