@@ -1,5 +1,5 @@
 /**
- * Runs one benchmark: `npm run bench -- NAME [--size N] [--runs N] [--json] [--scale] [--database-url URL]`.
+ * Runs one benchmark: `npm run bench -- NAME [--size N] [--runs N] [--seconds N] [--json] [--scale] [--database-url URL]`.
  *
  * Progress goes to the error output; the last line of the output is the result, with `--json` one JSON object. A
  * benchmark is never a test: it judges nothing, and nothing waits for its figures. How to read them: bench/README.md.
@@ -35,7 +35,8 @@ async function list(): Promise<string> {
   return all.flatMap((one) => (one ? [`  ${one.name.padEnd(12)}${one.about} (${one.default_size})`] : [])).join("\n");
 }
 
-const usage = "usage: npm run bench -- NAME [--size N] [--runs N] [--json] [--scale] [--database-url URL]";
+const usage =
+  "usage: npm run bench -- NAME [--size N] [--runs N] [--seconds N] [--json] [--scale] [--database-url URL]";
 
 async function main(): Promise<number> {
   const { values, positionals } = parseArgs({
@@ -43,6 +44,7 @@ async function main(): Promise<number> {
     options: {
       size: { type: "string" },
       runs: { type: "string" },
+      seconds: { type: "string" },
       json: { type: "boolean", default: false },
       scale: { type: "boolean", default: false },
       "database-url": { type: "string" },
@@ -58,12 +60,13 @@ async function main(): Promise<number> {
   }
   const size = whole("size", values.size ?? `${bench.default_size}`);
   const runs = whole("runs", values.runs ?? "3");
+  const seconds = values.seconds === undefined ? undefined : whole("seconds", values.seconds);
   const say = (line: string) => process.stderr.write(`${line}\n`);
   const load_before = load();
   const database_url = values["database-url"] ?? process.env["DATABASE_URL"];
   const ground = await openGround(database_url === "" ? undefined : database_url, say);
   try {
-    const options = { size, runs, json: values.json, scale: values.scale, say };
+    const options = { size, runs, seconds, json: values.json, scale: values.scale, say };
     const result = await bench.run(ground, options);
     const machine = describeMachine(ground.version, load_before);
     const line = { bench: bench.name, ...round(result), machine };

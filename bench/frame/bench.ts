@@ -5,6 +5,8 @@ import type { Ground } from "./ground.ts";
 export type BenchOptions = Readonly<{
   size: number;
   runs: number;
+  /** How long a benchmark lasts that lasts as long as it is told to. */
+  seconds: number | undefined;
   json: boolean;
   /** Run a tenth of the size as well, and say how the time grows. */
   scale: boolean;
