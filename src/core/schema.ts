@@ -52,7 +52,7 @@ export function validateProfile(
   if (!isPlainObject(profile)) {
     return profileRefusal([{ attribute: "profile", problem: "must be an object of attributes and their values" }]);
   }
-  const known = new Map(schema.attributes.map((attribute) => [attribute.name, attribute]));
+  const { known, required } = namesOf(schema);
   const faults = new Map<string, string>();
   const valid = new Map<string, Value>();
   for (const [name, value] of Object.entries(profile)) {
@@ -64,7 +64,7 @@ export function validateProfile(
     else if (!isAbsent(value as Value, options)) valid.set(name, value as Value);
     else if (options.partial) valid.set(name, null);
   }
-  for (const { name } of schema.attributes.filter((attribute) => attribute.required)) {
+  for (const name of required) {
     if (faults.has(name) || !isEmpty(valid.get(name))) continue;
     if (valid.has(name)) faults.set(name, "is required and cannot be cleared");
     else if (!options.partial) faults.set(name, "is required; give it a value");
@@ -72,6 +72,21 @@ export function validateProfile(
   if (faults.size === 0) return { ok: Object.fromEntries(valid) };
   const told = [...faults].slice(0, faults_max);
   return profileRefusal(told.map(([name, problem]) => ({ attribute: shown(name), problem })));
+}
+
+type Names = Readonly<{ known: ReadonlyMap<string, Attribute>; required: readonly string[] }>;
+
+/** A bulk import asks a million times for one schema. */
+const names_of = new WeakMap<readonly Attribute[], Names>();
+
+function namesOf({ attributes }: Schema): Names {
+  let names = names_of.get(attributes);
+  if (names === undefined) {
+    const required = attributes.filter((attribute) => attribute.required).map(({ name }) => name);
+    names = { known: new Map(attributes.map((attribute) => [attribute.name, attribute])), required };
+    names_of.set(attributes, names);
+  }
+  return names;
 }
 
 /**
@@ -210,11 +225,13 @@ function typeProblem(attribute: Attribute, value: unknown): string | undefined {
 function textProblem(attribute: Attribute, text: string, options: ValidateOptions): string | undefined {
   if (!isStorable(text)) return "holds a character that cannot be stored (NUL or half of a surrogate pair)";
   const max = attribute.max_length ?? text_max;
-  // Code units bound code points from above: the exact count is taken only when it can matter.
-  const length = text.length > max * 2 ? text.length : [...text].length;
-  if (length > max) return `must be at most ${max} characters, not ${length}`;
   const min = attribute.min_length ?? 0;
-  if (length < min) return `must be at least ${min} characters, not ${length}`;
+  // A code point is one or two code units: they are counted exactly only when it can matter.
+  if (text.length > max || text.length < min * 2) {
+    const length = text.length > max * 2 ? text.length : [...text].length;
+    if (length > max) return `must be at most ${max} characters, not ${length}`;
+    if (length < min) return `must be at least ${min} characters, not ${length}`;
+  }
   if (attribute.pattern !== undefined && !options.matchesPattern(attribute.pattern, text)) {
     return `must match the pattern ${attribute.pattern}`;
   }

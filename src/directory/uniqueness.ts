@@ -51,17 +51,30 @@ export async function findTaken(
     const found = unique.find(({ name }) => name === attribute);
     if (found && !taken.has(n)) taken.set(n, duplicate(found, candidates[n], login));
   }
-  for (const attribute of unique) {
+  return new Map([...taken, ...findDoubles(schema, candidates, taken)]);
+}
+
+/**
+ * The candidates whose value an earlier candidate of the same set has: index in `candidates` → refusal. Those in `except`
+ * get nothing, so nobody is in their way.
+ */
+export function findDoubles(
+  schema: Schema,
+  candidates: readonly Candidate[],
+  except: ReadonlyMap<number, Refusal> = new Map(),
+): ReadonlyMap<number, Refusal> {
+  const doubles = new Map<number, Refusal>();
+  for (const attribute of uniqueAttributes(schema)) {
     const first = new Map<string, number>();
     for (const [n, { profile }] of candidates.entries()) {
       const value = canonicalValue(profile[attribute.name], attribute);
-      if (value === null || taken.has(n)) continue;
+      if (value === null || except.has(n) || doubles.has(n)) continue;
       const earlier = first.get(value);
       if (earlier === undefined) first.set(value, n);
-      else taken.set(n, duplicate(attribute, candidates[n], String(candidates[earlier]?.profile["login"] ?? "")));
+      else doubles.set(n, duplicate(attribute, candidates[n], String(candidates[earlier]?.profile["login"] ?? "")));
     }
   }
-  return taken;
+  return doubles;
 }
 
 type Taken = { n: number; attribute: string; login: string };

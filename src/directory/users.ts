@@ -1,50 +1,30 @@
 /**
- * Commands on people: create and change profiles, one or ten thousand at once (an import and the API go through the same
- * functions). Status is userLifecycle.ts, reading is userQueries.ts.
+ * Commands on people: create (newUsers.ts) and change profiles, one or ten thousand at once (an import and the API go
+ * through the same functions). Status is userLifecycle.ts, reading is userQueries.ts.
  *
  * Laws: every profile passes the schema; a login belongs to one person whatever its case; a row is written, logged and
  * marked only if something differs; profiles of deactivated people are closed unless the setting
  * `edit_deactivated_users` is on. The plural functions ending in `Each` refuse row by row and keep the good rows; the
  * others are all or nothing.
  */
-import { type Change, diffProfiles } from "../core/diff.ts";
-import { transition } from "../core/lifecycle.ts";
+import { type Change, canonicalValue, diffProfiles } from "../core/diff.ts";
 import { mergeProfile } from "../core/schema.ts";
-import type { Profile, Refusal, Schema, UserStatus, Value } from "../core/types.ts";
+import type { Profile, Refusal, Schema, Value } from "../core/types.ts";
 import { isRefusal, sql, violatedUnique } from "../store/database.ts";
-import type { Credentials, Provenance } from "../store/tables.ts";
+import type { Provenance } from "../store/tables.ts";
 import { type Command, logAll, priority, type Running, run } from "./command.ts";
 import { dependents } from "./dependents.ts";
 import { lockUsers } from "./locks.ts";
 import { type Mark, markDirtyEach } from "./marks.ts";
-import { grantMemberships } from "./memberships.ts";
-import { hashPassword, judgePassword, type NewPassword } from "./password.ts";
-import { keepPasswords, type PasswordKeeping } from "./passwordKeeping.ts";
+import { allOrNone } from "./newUsers.ts";
 import { judgeProfile, userSchema } from "./schemaQueries.ts";
 import { readSetting } from "./settings.ts";
-import { findTaken, refusalOfConstraint } from "./uniqueness.ts";
+import { findTaken, refusalOfConstraint, uniqueAttributes } from "./uniqueness.ts";
 import type { StoredUser } from "./userQueries.ts";
 import { userTarget } from "./userState.ts";
 
 export { lockUsers } from "./locks.ts";
-
-/** A person to create. `activate` (default true) gives the status of okta-lifecycle 1.2; with a start ahead they wait. */
-export type NewUser = Readonly<{
-  profile: Profile;
-  activate?: boolean;
-  password?: NewPassword;
-  /** The password serves once: PASSWORD_EXPIRED until changed. */
-  must_change_password?: boolean;
-  recovery?: Readonly<{ question: string; answer: string }>;
-  /** Where credentials are kept; without it, here. */
-  provider?: Readonly<{ type: string; name: string }>;
-  group_ids?: readonly string[];
-  starts_at?: Date | null;
-  ends_at?: Date | null;
-  time_zone?: string | null;
-  super_admin?: boolean;
-  provenance?: Provenance;
-}>;
+export { createUsers, createUsersEach, type NewUser } from "./newUsers.ts";
 
 /** A change of a person. `profile`: what is absent stays and null clears; with `replace` it is the whole new profile. */
 export type UserChange = Readonly<{
@@ -63,195 +43,9 @@ export type ChangedUser = Readonly<{ user: StoredUser; changed: boolean; changes
 export type ChangeOptions = Readonly<{
   /** Also change people who are deactivated, as the source that is about to bring one back must. */
   deactivated?: boolean;
+  /** How soon the engine looks at them; by default as a person's own change. */
+  urgency?: number;
 }>;
-
-/** Creates people, all or none. Gives the rows in order, or the first refusal. */
-export function createUsers(
-  command: Command,
-  inputs: readonly NewUser[],
-  keeping: PasswordKeeping = {},
-): Promise<readonly StoredUser[] | Refusal> {
-  return run(command, async (running) => allOrNone(await createUsersEach(running, inputs, keeping)));
-}
-
-/**
- * Creates those people who can be created. Gives, in order, each row or why that person was refused; a refusal as a
- * whole only when a group cannot be used. Passwords are hashed before anything is locked.
- */
-export async function createUsersEach(
-  command: Command,
-  inputs: readonly NewUser[],
-  keeping: PasswordKeeping = {},
-): Promise<readonly (StoredUser | Refusal)[] | Refusal> {
-  const credentials = await Promise.all(inputs.map(credentialsOf));
-  return run(command, async (running) => {
-    const schema = await userSchema(running.db);
-    const now = running.now();
-    const drafts = inputs.map((input, n) => draft(schema, input, credentials[n] ?? {}, now));
-    const results: (StoredUser | Refusal)[] = drafts.map(notCreated);
-    const good = drafts.flatMap((one, n) => (isRefusal(one) ? [] : [{ n, ...one }]));
-    const taken = await findTaken(
-      running.db,
-      schema,
-      good.map(({ profile }) => ({ id: null, profile })),
-    );
-    for (const [index, refusal] of taken) results[good[index]?.n ?? 0] = refusal;
-    const free = good.filter((_, index) => !taken.has(index));
-    const ids = await newIds(running, free.length);
-    const rows = free.map((row, index) => ({ ...row, id: ids[index] ?? "" }));
-    const created = await insertUsers(running, rows);
-    for (const row of rows) {
-      const user = created.get(row.id);
-      results[row.n] = user ?? {
-        refused: `login: ${String(row.profile["login"])} was just taken by another change; read that person and update`,
-        code: "duplicate",
-        place: "login",
-      };
-    }
-    const made = rows.flatMap((row) => created.get(row.id) ?? []);
-    const refused = await followCreation(running, made, inputs, results, keeping);
-    return refused ?? results;
-  });
-}
-
-type Draft = Readonly<{
-  profile: Profile;
-  status: UserStatus;
-  credentials: Credentials;
-  input: NewUser;
-}>;
-
-const notCreated = (drafted: Draft | Refusal): Refusal =>
-  isRefusal(drafted) ? drafted : { refused: "not created", code: "unavailable" };
-
-async function credentialsOf(input: NewUser): Promise<Credentials | Refusal> {
-  const refused = input.password === undefined ? undefined : judgePassword(input.password);
-  if (refused) return refused;
-  return {
-    ...(input.password === undefined ? {} : { password_hash: await hashPassword(input.password) }),
-    ...(input.provider === undefined ? {} : { provider: input.provider }),
-    ...(input.recovery === undefined
-      ? {}
-      : {
-          recovery_question: input.recovery.question,
-          recovery_answer_hash: await hashPassword(input.recovery.answer.trim().toLowerCase()),
-        }),
-  };
-}
-
-/** Everything about a new person that needs no database, or why they cannot be. */
-function draft(schema: Schema, input: NewUser, credentials: Credentials | Refusal, now: Date): Draft | Refusal {
-  if (isRefusal(credentials)) return credentials;
-  const judged = judgeProfile(schema, input.profile, { partial: false });
-  if (!("ok" in judged)) {
-    const who = input.profile?.["login"];
-    return typeof who === "string" ? { ...judged, refused: `${who.slice(0, 100)}: ${judged.refused}` } : judged;
-  }
-  const { starts_at = null, ends_at = null } = input;
-  if (starts_at && ends_at && starts_at >= ends_at) {
-    return { refused: `${String(judged.ok["login"])} would end before starting`, code: "invalid", place: "ends_at" };
-  }
-  const outcome = transition(
-    null,
-    {
-      kind: "create",
-      activate: input.activate ?? true,
-      has_password: credentials.password_hash !== undefined,
-      change_password: input.must_change_password ?? false,
-      signs_in_elsewhere: isElsewhere(input.provider),
-      starts_at,
-    },
-    now,
-  );
-  if (!("ok" in outcome)) return outcome;
-  return { profile: judged.ok, status: outcome.ok.status, credentials, input };
-}
-
-/** Providers that keep no password here. */
-function isElsewhere(provider: NewUser["provider"]): boolean {
-  return provider !== undefined && provider.type !== "OKTA" && provider.type !== "IMPORT";
-}
-
-async function newIds(running: Running, count: number): Promise<readonly string[]> {
-  const { rows } = await sql<{ id: string }>`
-    select new_id('00u') as id from generate_series(1, ${count}::int)`.execute(running.db);
-  return rows.map((row) => row.id);
-}
-
-/** Inserts in one statement; a row whose login or unique value a concurrent command took meanwhile is left out. */
-async function insertUsers(
-  running: Running,
-  drafts: readonly (Draft & { id: string })[],
-): Promise<ReadonlyMap<string, StoredUser>> {
-  if (drafts.length === 0) return new Map();
-  const now = running.now();
-  const lines = drafts.map(({ id, profile, status, credentials, input }) => ({
-    ...{ id, profile, status, credentials, provenance: input.provenance ?? {} },
-    ...{ super_admin: input.super_admin ?? false, time_zone: input.time_zone ?? null },
-    ...{ starts_at: input.starts_at ?? null, ends_at: input.ends_at ?? null },
-    activated_at: status === "STAGED" ? null : now,
-    password_changed_at: credentials.password_hash === undefined ? null : now,
-  }));
-  const { rows } = await sql<StoredUser>`
-    insert into users (id, status, profile, credentials, provenance, super_admin, time_zone, starts_at, ends_at,
-      created_at, updated_at, status_changed_at, activated_at, password_changed_at)
-    select id, status, profile, credentials, provenance, super_admin, time_zone, starts_at, ends_at,
-      ${now}::timestamptz, ${now}::timestamptz, ${now}::timestamptz, activated_at, password_changed_at
-    from jsonb_to_recordset(${JSON.stringify(lines)}::jsonb) as n(id text, status text, profile jsonb, credentials jsonb,
-      provenance jsonb, super_admin boolean, time_zone text, starts_at timestamptz, ends_at timestamptz,
-      activated_at timestamptz, password_changed_at timestamptz)
-    order by lower(profile->>'login')
-    on conflict do nothing returning *`.execute(running.db);
-  return new Map(rows.map((row) => [row.id, row]));
-}
-
-/** The log, the groups asked for, the marks and the passwords to deliver, for people who were just created. */
-async function followCreation(
-  running: Running,
-  created: readonly StoredUser[],
-  inputs: readonly NewUser[],
-  results: readonly (StoredUser | Refusal)[],
-  keeping: PasswordKeeping,
-): Promise<Refusal | undefined> {
-  if (created.length === 0) return undefined;
-  const seqs = await logAll(
-    running,
-    created.map((user) => ({
-      type: "user.lifecycle.create",
-      targets: [userTarget(user)],
-      user_id: user.id,
-      detail: { status: user.status },
-    })),
-  );
-  const active = created.flatMap((user, n) => (user.status === "STAGED" ? [] : [{ user, cause: seqs[n] ?? null }]));
-  const activations = await logAll(
-    running,
-    active.map(({ user, cause }) => ({
-      type: "user.lifecycle.activate",
-      targets: [userTarget(user)],
-      user_id: user.id,
-      cause,
-    })),
-  );
-  const marks: Mark[] = created.map((user, n) => ({ user_id: user.id, cause: seqs[n] ?? null }));
-  for (const [n, { user }] of active.entries()) marks.push({ user_id: user.id, cause: activations[n] ?? null });
-  await markDirtyEach(running, marks);
-  const grants = results.flatMap((result, n) =>
-    isRefusal(result)
-      ? []
-      : (inputs[n]?.group_ids ?? []).map((group_id) => ({
-          ...{ user_id: result.id, group_id, kind: "person" as const, source_id: running.actor.id },
-        })),
-  );
-  const refused = grants.length === 0 ? [] : await grantMemberships(running, grants);
-  if (isRefusal(refused)) return refused;
-  const clear = results.flatMap((result, n) => {
-    const password = inputs[n]?.password;
-    return isRefusal(result) || typeof password !== "string" ? [] : [{ user_id: result.id, clear: password }];
-  });
-  await keepPasswords(running, keeping, clear);
-  return undefined;
-}
 
 /** Changes people, all or none. Gives them in order with what really changed, or the first refusal. */
 export function updateUsers(
@@ -286,15 +80,17 @@ export function updateUsersEach(
       else next.set(change.id, outcome);
     }
     const moved = [...next.values()].filter((user) => isMoved(before.get(user.id), user));
-    const taken = await findTaken(running.db, schema, moved);
-    const refused = new Map([...taken].map(([n, refusal]) => [moved[n]?.id, refusal]));
+    // Whose unique values stay as they were cannot be in anybody's way.
+    const claiming = moved.filter((user) => claimsValue(schema, before.get(user.id), user));
+    const taken = await findTaken(running.db, schema, claiming);
+    const refused = new Map([...taken].map(([n, refusal]) => [claiming[n]?.id, refusal]));
     const saved = await writeUsers(
       running,
       schema,
       moved.filter((user) => !refused.has(user.id)),
     );
     if (isRefusal(saved)) return saved;
-    const diffs = await followChange(running, schema, before, [...saved.values()]);
+    const diffs = await followChange(running, schema, before, [...saved.values()], options.urgency ?? priority.change);
     return changes.map((change, n): ChangedUser | Refusal => {
       const refusal = refusals.get(n) ?? refused.get(change.id);
       if (refusal) return refusal;
@@ -350,6 +146,13 @@ function isMoved(before: StoredUser | undefined, after: StoredUser): boolean {
   );
 }
 
+function claimsValue(schema: Schema, before: StoredUser | undefined, after: StoredUser): boolean {
+  return uniqueAttributes(schema).some((attribute) => {
+    const [was, is] = [before?.profile[attribute.name], after.profile[attribute.name]];
+    return canonicalValue(was, attribute) !== canonicalValue(is, attribute);
+  });
+}
+
 /** Writes changed people in one statement. A race on a unique value refuses the set. */
 async function writeUsers(
   running: Running,
@@ -362,14 +165,16 @@ async function writeUsers(
   }));
   await sql`savepoint before_users`.execute(running.db);
   try {
-    const { rows } = await sql<StoredUser>`
+    const { rows } = await sql<{ id: string; login: string }>`
       update users u set profile = n.profile, provenance = n.provenance, starts_at = n.starts_at, ends_at = n.ends_at,
         time_zone = n.time_zone, updated_at = ${running.now()}::timestamptz
       from jsonb_to_recordset(${JSON.stringify(lines)}::jsonb) as n(id text, profile jsonb, provenance jsonb,
         starts_at timestamptz, ends_at timestamptz, time_zone text)
-      where u.id = n.id returning u.*`.execute(running.db);
+      where u.id = n.id returning u.id, u.login`.execute(running.db);
     await sql`release savepoint before_users`.execute(running.db);
-    return new Map(rows.map((row) => [row.id, row]));
+    const logins = new Map(rows.map((row) => [row.id, row.login]));
+    const updated_at = running.now();
+    return new Map(users.map((user) => [user.id, { ...user, login: logins.get(user.id) ?? user.login, updated_at }]));
   } catch (error) {
     const refusal = refusalOfConstraint(schema, violatedUnique(error) ?? "");
     if (refusal === undefined) throw error;
@@ -384,6 +189,7 @@ async function followChange(
   schema: Schema,
   before: ReadonlyMap<string, StoredUser>,
   saved: readonly StoredUser[],
+  urgency: number,
 ): Promise<ReadonlyMap<string, readonly Change[]>> {
   const hidden = new Set(schema.attributes.filter(({ sensitive }) => sensitive).map(({ name }) => name));
   const told = saved.flatMap((after) => {
@@ -412,7 +218,7 @@ async function followChange(
   );
   const causes = new Map(marks.map((mark) => [mark.user_id, mark.cause]));
   const rest = around.map(({ user_id, reads }) => ({ user_id, cause: causes.get(reads) ?? null }));
-  await markDirtyEach(running, [...rest, ...marks], priority.change);
+  await markDirtyEach(running, [...rest, ...marks], urgency);
   return new Map(told.map(({ after, changes }) => [after.id, changes]));
 }
 
@@ -429,11 +235,4 @@ function dates(was: StoredUser, after: StoredUser): [string, Value][] {
     ["time_zone", was.time_zone, after.time_zone],
   ];
   return all.filter(([, b, a]) => b !== a).map(([name, b, a]) => [name, { before: b, after: a }]);
-}
-
-/** The rows when nobody was refused, else the first refusal, which rolls everything back. */
-function allOrNone<T>(results: readonly (T | Refusal)[] | Refusal): readonly T[] | Refusal {
-  if (isRefusal(results)) return results;
-  const refused = results.find(isRefusal);
-  return refused ?? (results as readonly T[]);
 }

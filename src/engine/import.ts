@@ -1,10 +1,10 @@
 /**
- * Import: read a source, tell what changed, decide for each row, judge the whole, apply. One path for every source.
+ * Import: read a source, tell what changed, judge the whole, decide and apply each row. One path for every source.
  *
- * stage (pages, bounded memory) → compare (set-wise: an unchanged row costs nothing and dirties nobody) → decide (map,
- * match) → guard (the whole plan, before the first write) → apply (in batches, each a transaction; a row that is refused
- * does not stop the rest). A source that could not be read to its end decides nothing; one that may lack rows makes
- * nobody leave.
+ * stage (pages, bounded memory) → compare (set-wise: an unchanged row costs nothing and dirties nobody) → guard (how many
+ * would leave, before the first write) → pass (in chunks, each decided and applied in one transaction; a row that is
+ * refused does not stop the rest). A source that could not be read to its end decides nothing; one that may lack rows
+ * makes nobody leave.
  *
  * Killed in the middle it is simply run again: what was applied compares as unchanged.
  */
@@ -14,11 +14,12 @@ import { type Command, log } from "../directory/command.ts";
 import { raiseTasks } from "../directory/tasks.ts";
 import { isRefusal, sql } from "../store/database.ts";
 import type { Actor, Sourcing } from "../store/tables.ts";
-import { applyImport } from "./importApply.ts";
-import { decideImport } from "./importDecide.ts";
+import { type ChangeCounts, compareStage } from "./importChanges.ts";
 import { judgeImport } from "./importGuard.ts";
+import { passChanges } from "./importPass.ts";
 import { prepareSource } from "./importPrepare.ts";
-import { compareStage, countOutcomes, stageSource, stageVanished } from "./importStage.ts";
+import { countOutcomes } from "./importRows.ts";
+import { closeStage, fillStage, node_silence_ms, openStage, reading_ms, type Staged } from "./importStage.ts";
 import type { World } from "./world.ts";
 
 /** `full`: whoever is missing has left. `file`: an uploaded file in place of the one configured. */
@@ -42,7 +43,10 @@ export type ImportProgress = Readonly<{
 
 export type ImportStatus = "RUNNING" | "HELD" | "DONE" | "FAILED" | "CANCELLED";
 
-/** `counts`: outcome → rows: unchanged, create, update, link, leave, return, refused, waiting, skipped. */
+/**
+ * `counts`: outcome → rows. Applied: created, updated, linked, returned, left, outranked. Tried dry or held: create,
+ * update, link, return, leave, vanish. In both: unchanged, refused, waiting, skipped; undecided, if it was stopped.
+ */
 export type ImportSummary = Readonly<{
   id: string;
   status: ImportStatus;
@@ -62,11 +66,6 @@ export type ImportRun = Readonly<{
   request: ImportRequest;
 }>;
 
-/** An hour bounds the reading of any source. */
-const reading_ms = 3_600_000;
-/** A node that has not been seen for this long does not run its imports any more. */
-const node_silence_ms = 60_000;
-
 /** Runs an import to its end. Refused when the app is no source or an import of it is running. */
 export async function startImport(
   world: World,
@@ -75,14 +74,20 @@ export async function startImport(
 ): Promise<ImportSummary | Refusal> {
   const run = await begin(world, app_id, request);
   if (isRefusal(run)) return run;
+  const known: Known = {};
   try {
-    return await proceed(run);
+    return await proceed(run, known);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     const cancelled = request.signal?.aborted === true;
-    return finish(run, cancelled ? "CANCELLED" : "FAILED", false, reason);
+    return await finish(run, known, cancelled ? "CANCELLED" : "FAILED", reason);
+  } finally {
+    await closeStage(world.db, run.id);
   }
 }
+
+/** What is known of an import so far. */
+type Known = { staged?: Staged; counts?: ChangeCounts };
 
 async function begin(world: World, app_id: string, request: ImportRequest): Promise<ImportRun | Refusal> {
   const { rows } = await sql<{ id: string; label: string; sourcing: Sourcing | null; status: string }>`
@@ -125,52 +130,44 @@ async function begin(world: World, app_id: string, request: ImportRequest): Prom
   return { world, command: { ...base, cause }, id, app_id, label: app.label, sourcing: app.sourcing, request };
 }
 
-async function proceed(run: ImportRun): Promise<ImportSummary> {
+async function proceed(run: ImportRun, known: Known): Promise<ImportSummary> {
   const { world, request, id, app_id } = run;
   const app = await world.source(app_id, request.file);
   const deadline = world.deadline(new Date(world.now().getTime() + reading_ms));
   const signal = request.signal ? AbortSignal.any([deadline, request.signal]) : deadline;
   const ctx: Context = { signal, log: () => {}, now: () => world.now() };
   const unprepared = await prepareSource(run, app, ctx);
-  if (unprepared !== undefined) return finish(run, "FAILED", false, unprepared.refused);
-  const staged = await stageSource(world.db, id, app, ctx, async (rows) => {
+  if (unprepared !== undefined) return finish(run, known, "FAILED", unprepared.refused);
+  await openStage(world.db, id, world.now());
+  const staged = await fillStage(world.db, id, app, ctx, (rows) => {
     request.onProgress?.({ id, phase: "reading", done: rows, total: null });
   });
-  await compareStage(world.db, id, app_id);
-  if (request.mode === "full" && staged.complete) await stageVanished(world.db, id, app_id);
-  await decideImport(run);
+  known.staged = staged;
+  known.counts = await compareStage(world.db, id, app_id, request.mode === "full" && staged.complete);
   const verdict = await judgeImport(run);
-  if (verdict !== undefined && !request.released && !request.dry_run) {
-    await raiseTasks(run.command, [
-      {
-        kind: "import_held",
-        title: `the import of ${run.label} is held: ${verdict}`,
-        dedupe: `import:${app_id}`,
-        app_id,
-        detail: { import: id, reason: verdict },
-      },
-    ]);
-    return finish(run, "HELD", staged.complete, verdict);
-  }
-  if (request.dry_run) return finish(run, "DONE", staged.complete, verdict);
-  await applyImport(run, signal);
-  return finish(run, "DONE", staged.complete);
+  const held = verdict !== undefined && !request.released && !request.dry_run;
+  await passChanges(run, known.counts, held || request.dry_run === true, signal);
+  if (!held) return finish(run, known, "DONE", request.dry_run ? verdict : undefined);
+  await raiseTasks(run.command, [
+    {
+      kind: "import_held",
+      title: `the import of ${run.label} is held: ${verdict}`,
+      dedupe: `import:${app_id}`,
+      app_id,
+      detail: { import: id, reason: verdict },
+    },
+  ]);
+  return finish(run, known, "HELD", verdict);
 }
 
-async function finish(
-  run: ImportRun,
-  status: ImportStatus,
-  complete: boolean,
-  reason?: string,
-): Promise<ImportSummary> {
+async function finish(run: ImportRun, known: Known, status: ImportStatus, reason?: string): Promise<ImportSummary> {
   const { world, id } = run;
-  const counts = await countOutcomes(world.db, id);
+  const counts = await countRows(run, known);
+  const complete = (status === "DONE" || status === "HELD") && known.staged?.complete === true;
   const detail = { complete, node: world.node, ...(reason === undefined ? {} : { reason }) };
   await sql`
     update imports set status = ${status}, finished_at = ${world.now()}::timestamptz, counts = ${JSON.stringify(counts)}::jsonb,
       detail = ${JSON.stringify(detail)}::jsonb where id = ${id}`.execute(world.db);
-  // The rows that changed nothing are only weight from now on.
-  await sql`delete from import_rows where import_id = ${id} and outcome = 'unchanged'`.execute(world.db);
   await log(run.command, {
     type: status === "HELD" ? "system.import.roadblock" : "system.import.complete",
     outcome: status === "DONE" || status === "HELD" ? "SUCCESS" : "FAILURE",
@@ -180,4 +177,14 @@ async function finish(
     detail: { import: id, ...counts } as Record<string, Value>,
   });
   return { id, status, counts, complete, ...(reason === undefined ? {} : { reason }) };
+}
+
+/** Rows by outcome: those that were written, and those that changed nothing or were not come to. */
+async function countRows({ world, id }: ImportRun, { staged, counts }: Known): Promise<Record<string, number>> {
+  const written = await countOutcomes(world.db, id);
+  if (staged === undefined || counts === undefined) return written;
+  const differing = counts.arriving + counts.leaving;
+  const decided = Object.values(written).reduce((sum, n) => sum + n, 0) - staged.refused;
+  const rest = { unchanged: staged.rows + counts.vanished - differing, undecided: differing - decided };
+  return { ...written, ...Object.fromEntries(Object.entries(rest).filter(([, n]) => n > 0)) };
 }

@@ -1,130 +1,113 @@
 /**
- * Deciding: for each row that is not as it was, what it is to become. The row is mapped to a user profile; a row of
- * someone we know is a change, a leave or a return; a stranger is matched by the source's attributes, linked, created,
- * or left waiting for a person when the match is not clear.
+ * Deciding: for a chunk of rows that are new or differ, what each is to become. A row is mapped to a user profile; what
+ * follows from that, from whom we know and from who matches is core/arrival.ts.
+ *
+ * `prepareChunk` does what does not hang on other chunks, `decideChunk` what does: between the two a chunk waits for those
+ * under way that have one of its keys (importLanes.ts).
  */
+import { type ArrivalVerdict, judgeArrival } from "../core/arrival.ts";
 import type { Facts } from "../core/expression/expression.ts";
 import { type CompiledLine, mapProfile } from "../core/mapping.ts";
-import type { Profile, UserStatus, Value } from "../core/types.ts";
+import type { Outcome, Profile, Schema, UserStatus, Value } from "../core/types.ts";
+import { uniqueAttributes } from "../directory/uniqueness.ts";
 import { type Database, sql } from "../store/database.ts";
-import { loadSourceLines } from "./company.ts";
-import type { ImportRun } from "./import.ts";
-import { datesOf } from "./importDates.ts";
-import { nextRows, type StagedRow, type Verdict, writeVerdicts } from "./importStage.ts";
-
-const batch = 1_000;
+import type { ChangedRow } from "./importChanges.ts";
+import { datesOf, type PersonDates } from "./importDates.ts";
+import { findMatches, type Match, type Matching, matchKeys } from "./importMatch.ts";
+import type { ImportPlan } from "./importPass.ts";
 
 type Known = Readonly<{ id: string; status: UserStatus; profile: Profile }>;
 
-/** Decides every row that needs it, a thousand at a time. */
-export async function decideImport(run: ImportRun): Promise<void> {
-  const { world, id, request } = run;
-  const lines = await loadSourceLines(world.db, run.app_id);
-  let after: number | null = null;
-  let done = 0;
-  for (;;) {
-    const rows = await nextRows(world.db, id, [null, "update"], after, batch);
-    if (rows.length === 0) return;
-    await writeVerdicts(world.db, id, await decideRows(run, lines, rows));
-    after = rows.at(-1)?.line ?? null;
-    done += rows.length;
-    request.onProgress?.({ id, phase: "deciding", done, total: null });
-  }
-}
+/** A row with the user profile that it maps to. */
+export type MappedRow = Readonly<{
+  row: ChangedRow;
+  profile: Profile;
+  problems: readonly string[];
+  dates: Outcome<PersonDates>;
+  user: Known | null;
+}>;
 
-async function decideRows(
-  run: ImportRun,
-  lines: readonly CompiledLine<Facts>[],
-  rows: readonly StagedRow[],
-): Promise<Verdict[]> {
-  const { db } = run.world;
+/** A row, its profile as a user, and what is to become of it. */
+export type DecidedRow = MappedRow & Readonly<{ verdict: ArrivalVerdict }>;
+
+/** Maps the rows of a chunk. Gives them with what no two rows at work at a time may share. */
+export async function prepareChunk(
+  plan: ImportPlan,
+  rows: readonly ChangedRow[],
+): Promise<Readonly<{ rows: readonly MappedRow[]; keys: ReadonlySet<string> }>> {
+  const { run, lines, schema } = plan;
   const known = await loadKnown(
-    db,
+    run.world.db,
     rows.flatMap((row) => row.user_id ?? []),
   );
-  const mapped = rows.map((row) => mapRow(run, lines, row, known.get(row.user_id ?? "")));
-  const matches = await matchRows(
-    db,
-    run,
-    rows.flatMap((row, n) =>
-      row.user_id === null && row.enabled ? [{ line: row.line, profile: mapped[n]?.profile ?? {} }] : [],
-    ),
-  );
-  return rows.map((row, n) => {
-    const { profile, errors } = mapped[n] ?? { profile: {}, errors: [] };
-    if (errors.length > 0) {
-      return refused(row, `${errors[0]?.attribute}: ${errors[0]?.message}`);
-    }
-    const dates = datesOf(run.sourcing, row.profile);
-    // Whoever leaves leaves, whatever else their row says.
-    if (row.enabled && "refused" in dates) return refused(row, dates.refused);
-    const detail = { user: profile as Value, place: row.place };
-    const user = known.get(row.user_id ?? "");
-    if (user !== undefined) return { line: row.line, outcome: turnOf(row, user), detail };
-    if (!row.enabled)
-      return {
-        line: row.line,
-        outcome: "skipped",
-        detail: { place: row.place, reason: "not active in the source, and nobody of ours" },
-      };
-    return strangerVerdict(run, row, profile, matches.get(row.line) ?? []);
+  const now = run.world.now();
+  const mapped = rows.map((row): MappedRow => {
+    const user = known.get(row.user_id ?? "") ?? null;
+    const own = JSON.parse(row.profile) as Profile;
+    const { profile, errors } = mapProfile(lines, factsOf(own, user, now), user?.profile);
+    const problems = errors.map(({ attribute, message }) => `${attribute}: ${message}`);
+    return { row, profile, problems, dates: datesOf(run.sourcing, own), user };
   });
+  return { rows: mapped, keys: keysOf(mapped, schema, run.sourcing.match_on) };
 }
 
-const refused = (row: StagedRow, reason: string): Verdict => ({
-  line: row.line,
-  outcome: "refused",
-  detail: { place: row.place, reason },
-});
-
-function turnOf(row: StagedRow, user: Known): "update" | "leave" | "return" {
-  if (!row.enabled) return "leave";
-  return user.status === "DEPROVISIONED" || user.status === "SUSPENDED" ? "return" : "update";
-}
-
-type Match = Readonly<{ user_id: string; linked: boolean }>;
-
-function strangerVerdict(run: ImportRun, row: StagedRow, profile: Profile, matches: readonly Match[]): Verdict {
-  const detail = { user: profile as Value, place: row.place };
-  if (matches.length === 0) return { line: row.line, outcome: "create", detail };
-  const [match] = matches;
-  if (matches.length > 1 || match === undefined) {
-    const reason = `${matches.length} users match by ${run.sourcing.match_on.join(" and ")}: link it to one of them by hand`;
-    return {
-      line: row.line,
-      outcome: "waiting",
-      detail: { ...detail, reason, candidates: matches.map((m) => m.user_id) },
-    };
-  }
-  if (match.linked) {
-    return refused(
-      row,
-      `matches a user who already comes from another row of this source (${run.sourcing.match_on.join(", ")}): mend the source`,
-    );
-  }
-  if (!run.sourcing.auto_confirm) {
-    return {
-      line: row.line,
-      outcome: "waiting",
-      user_id: match.user_id,
-      detail: { ...detail, reason: "waits to be confirmed" },
-    };
-  }
-  return { line: row.line, outcome: "link", user_id: match.user_id, detail };
-}
-
-function mapRow(run: ImportRun, lines: readonly CompiledLine<Facts>[], row: StagedRow, user: Known | undefined) {
-  const facts: Facts = {
+function factsOf(own: Profile, user: Known | null, now: Date): Facts {
+  return {
     user: user?.profile ?? {},
     user_id: user?.id ?? "",
     user_status: user?.status ?? "STAGED",
     groups: [],
-    appuser: row.profile,
-    source: row.profile,
-    now: run.world.now(),
+    appuser: own,
+    source: own,
+    now,
     time_zone: "UTC",
   };
-  return mapProfile(lines, facts, user?.profile);
+}
+
+/** What the rows are matched by, and the values that only one user can have: of a million rows, rarely two the same. */
+function keysOf(rows: readonly MappedRow[], schema: Schema, match_on: readonly string[]): ReadonlySet<string> {
+  const keys = new Set<string>();
+  const names = uniqueAttributes(schema).map(({ name }) => name);
+  const by_match = match_on.length === 1 && names.includes(match_on[0] ?? "") ? [] : match_on;
+  for (const { profile } of rows) {
+    for (const name of names) {
+      const text = textOf(profile[name]);
+      if (text !== "") keys.add(`${name} ${text}`);
+    }
+    const match = by_match.length > 0 ? matchKeys(profile, by_match) : undefined;
+    if (match !== undefined) keys.add(`match ${match.join("\0")}`);
+  }
+  return keys;
+}
+
+const textOf = (value: Value | undefined) =>
+  typeof value === "string" || typeof value === "number" ? String(value).toLowerCase() : "";
+
+/** Decides the rows of a chunk. */
+export async function decideChunk(plan: ImportPlan, rows: readonly MappedRow[]): Promise<readonly DecidedRow[]> {
+  const { run, matching } = plan;
+  const strangers = rows.flatMap(({ row, profile, user }, n) => (user === null && row.enabled ? [{ n, profile }] : []));
+  const matches = await loadMatches(run.world.db, matching, strangers);
+  // The first row that is linked to a person has them.
+  const taken = new Map<string, string>();
+  return rows.map((mapped, n) => {
+    const { row, problems, dates, user } = mapped;
+    const found = (matches.get(n) ?? []).map(({ user_id, row: other }) => ({
+      ...{ user_id, row: other ?? taken.get(user_id) ?? null },
+    }));
+    const verdict = judgeArrival({ enabled: row.enabled, user, problems, dates, matches: found }, run.sourcing);
+    if (verdict.outcome === "link") taken.set(verdict.user_id, row.external_id);
+    return { ...mapped, verdict };
+  });
+}
+
+async function loadMatches(
+  db: Database,
+  matching: Matching,
+  rows: readonly Readonly<{ n: number; profile: Profile }>[],
+): Promise<ReadonlyMap<number, readonly Match[]>> {
+  if (rows.length === 0) return new Map();
+  return Map.groupBy(await findMatches(db, matching, rows), ({ n }) => n);
 }
 
 async function loadKnown(db: Database, ids: readonly string[]): Promise<ReadonlyMap<string, Known>> {
@@ -135,34 +118,5 @@ async function loadKnown(db: Database, ids: readonly string[]): Promise<Readonly
   return new Map(rows.map((row) => [row.id, row]));
 }
 
-/** Users that agree with a row in every attribute the source matches on, whatever the case; empty values match nobody. */
-async function matchRows(
-  db: Database,
-  run: ImportRun,
-  rows: readonly { line: number; profile: Profile }[],
-): Promise<ReadonlyMap<number, readonly Match[]>> {
-  const attributes = run.sourcing.match_on;
-  const [first] = attributes;
-  const complete = rows.filter(({ profile }) => attributes.every((name) => textOf(profile[name]) !== ""));
-  if (complete.length === 0 || first === undefined) return new Map();
-  const lines = complete.map(({ line, profile }) => ({
-    line,
-    key: textOf(profile[first]).toLowerCase(),
-    keys: attributes.map((name) => textOf(profile[name]).toLowerCase()),
-  }));
-  // login and email have indexes; any other first attribute is a scan, once per thousand rows.
-  const side = first === "login" ? sql`u.login` : sql`lower(u.profile->>${first})`;
-  const { rows: found } = await sql<Match & { line: number }>`
-    select r.line, u.id as user_id,
-      exists (select 1 from accounts a where a.app_id = ${run.app_id} and a.user_id = u.id and a.external_id is not null) as linked
-    from jsonb_to_recordset(${JSON.stringify(lines)}::jsonb) as r(line int, key text, keys jsonb)
-    join users u on ${side} = r.key
-    where not exists (
-      select 1 from unnest(${[...attributes]}::text[]) with ordinality as x(name, n)
-      where lower(u.profile->>x.name) is distinct from r.keys->>(x.n::int - 1))
-    order by r.line, u.id`.execute(db);
-  return Map.groupBy(found, (row) => row.line);
-}
-
-const textOf = (value: Value | undefined) =>
-  typeof value === "string" || typeof value === "number" ? String(value).trim() : "";
+/** What decides about every row of an import. */
+export type Lines = readonly CompiledLine<Facts>[];

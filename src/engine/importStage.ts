@@ -1,137 +1,178 @@
 /**
- * Staging: a source's rows go into `import_rows` page by page, and one statement each tells which of them are as they
- * were. Memory holds one page, whatever the size of the source.
+ * The stage: a table of one import into which its source is read, page by page, before anything is decided. Memory holds
+ * a page, whatever the size of the source.
+ *
+ * It is unlogged (a crash of the server empties it, and the import is run again), holds profiles as the text that was
+ * read (they are parsed once, by whoever needs them), and is dropped at the end. What an import leaves behind for people
+ * to read is in `import_rows` (importRows.ts). Reasons and figures: docs/decisions/0006-import-stage.md.
  */
 import type { Context, Page, RemoteAccount } from "../connectors/connector.ts";
-import type { Profile } from "../core/types.ts";
+import { copyLine, openCopy } from "../store/copy.ts";
 import { type Database, sql } from "../store/database.ts";
+import { type Outcome, writeOutcomes } from "./importRows.ts";
 import type { EngineApp } from "./world.ts";
 
 /** How much was read, and whether absence from it proves anything. */
 export type Staged = Readonly<{ rows: number; refused: number; complete: boolean }>;
 
-/** A staged row that needs a decision. */
-export type StagedRow = Readonly<{
-  line: number;
-  external_id: string;
-  profile: Profile;
-  enabled: boolean;
-  user_id: string | null;
-  /** Where it stands in the source, for messages. */
-  place: string;
-}>;
+/** Small pages are young garbage: 10,000 rows at a time cost a third more time than 2,000. */
+const page_size = 2_000;
+/** A node that has not been seen for this long does not run its imports any more. */
+export const node_silence_ms = 60_000;
+/** An hour bounds the reading of any source. */
+export const reading_ms = 3_600_000;
 
-const page_size = 1_000;
+const stageName = (import_id: string) => `import_stage_${import_id}`;
+/** The name of an import's stage, as SQL. */
+export const stageOf = (import_id: string) => sql.table(stageName(import_id));
+/** The name of the table of what differs in an import (importChanges.ts), as SQL. */
+export const changesOf = (import_id: string) => sql.table(`import_changes_${import_id}`);
+/** The name of the table of whom an import's rows may match (importMatch.ts), as SQL. */
+export const peopleOf = (import_id: string) => sql.table(`import_people_${import_id}`);
+
+/** Makes an import's stage, and drops those of imports that nobody runs any more. */
+export async function openStage(db: Database, import_id: string, now: Date): Promise<void> {
+  await dropForgotten(db, now);
+  // Never vacuumed: it is written once and dropped.
+  await sql`
+    create unlogged table ${stageOf(import_id)} (line int not null, external_id text not null, profile text not null,
+      enabled boolean not null, place text) with (autovacuum_enabled = false)`.execute(db);
+}
+
+/** Drops an import's tables. */
+export async function closeStage(db: Database, import_id: string): Promise<void> {
+  const tables = sql.join([stageOf(import_id), changesOf(import_id), peopleOf(import_id)]);
+  await sql`drop table if exists ${tables}`.execute(db);
+}
+
+/** A node that died leaves its tables. One that says nothing of itself is given as long as a source may be read. */
+async function dropForgotten(db: Database, now: Date): Promise<void> {
+  const at = now.getTime();
+  const { rows } = await sql<{ import_id: string }>`
+    select distinct t.import_id from pg_class c,
+      lateral (select regexp_replace(c.relname, '^import_(stage|changes|people)_', '') as import_id) t
+    where c.relkind = 'r' and c.relname ~ '^import_(stage|changes|people)_imp[0-9a-z]+$' and pg_table_is_visible(c.oid)
+      and not exists (
+        select from imports i left join nodes n on n.id = i.detail->>'node'
+        where i.id = t.import_id and i.status = 'RUNNING' and (n.seen_at > ${new Date(at - node_silence_ms)}::timestamptz
+          or i.started_at > ${new Date(at - reading_ms)}::timestamptz))`.execute(db);
+  for (const { import_id } of rows) await closeStage(db, import_id);
+}
 
 /** Reads the whole source into the stage. @throws ConnectorFault as the source failed; then nothing is decided. */
-export async function stageSource(
+export async function fillStage(
   db: Database,
   import_id: string,
   app: EngineApp,
   ctx: Context,
-  onPage: (rows: number) => Promise<void>,
+  onPage: (rows: number) => void,
 ): Promise<Staged> {
-  let rows = 0;
-  let refused = 0;
-  let complete = true;
+  const stage = await openRows(db, import_id);
+  let [rows, refused, complete] = [0, 0, true];
   let cursor: string | undefined;
-  do {
-    const page = await app.connector.list(ctx, { limit: page_size, ...(cursor === undefined ? {} : { cursor }) });
-    await stagePage(db, import_id, rows + refused, page);
-    rows += page.items.length;
-    refused += page.refused?.length ?? 0;
-    complete = page.complete ?? page.next === undefined;
-    cursor = page.next;
-    await onPage(rows);
-  } while (cursor !== undefined);
-  return { rows, refused, complete };
+  try {
+    do {
+      const page = await app.connector.list(ctx, { limit: page_size, ...(cursor === undefined ? {} : { cursor }) });
+      const judged = judgePage(page, rows + refused);
+      await stage.write(judged.good);
+      await writeOutcomes(db, import_id, judged.bad);
+      rows += judged.good.length;
+      refused += judged.bad.length;
+      complete = page.complete ?? page.next === undefined;
+      cursor = page.next;
+      onPage(rows);
+    } while (cursor !== undefined);
+    await stage.end();
+  } catch (error) {
+    await stage.abandon();
+    throw error;
+  }
+  const doubles = await dropDoubles(db, import_id);
+  return { rows: rows - doubles, refused: refused + doubles, complete: complete && doubles === 0 };
 }
 
-async function stagePage(db: Database, import_id: string, from: number, page: Page<RemoteAccount>): Promise<void> {
-  const good = page.items.map((item, n) => ({
-    line: from + n + 1,
-    external_id: item.id,
-    profile: item.profile,
-    enabled: item.enabled,
-    outcome: null,
-    detail: { place: item.place === undefined ? item.id : `${item.place}, ${item.id}` },
-  }));
-  const bad = (page.refused ?? []).map((row, n) => ({
-    line: from + good.length + n + 1,
-    external_id: null,
-    profile: null,
-    enabled: false,
-    outcome: "refused",
-    detail: { place: row.place, reason: row.reason },
-  }));
-  if (good.length + bad.length === 0) return;
-  await sql`
-    insert into import_rows (import_id, line, external_id, profile, enabled, outcome, detail)
-    select ${import_id}, line, external_id, profile, enabled, outcome, detail
-    from jsonb_to_recordset(${JSON.stringify([...good, ...bad])}::jsonb) as
-      r(line int, external_id text, profile jsonb, enabled boolean, outcome text, detail jsonb)`.execute(db);
+type StagedRow = Readonly<{
+  line: number;
+  external_id: string;
+  profile: string;
+  enabled: boolean;
+  place: string | null;
+}>;
+type Rows = Readonly<{
+  write(rows: readonly StagedRow[]): Promise<void>;
+  end(): Promise<void>;
+  abandon(): Promise<void>;
+}>;
+
+const columns = ["line", "external_id", "profile", "enabled", "place"] as const;
+
+/** The way into the stage: COPY where the database has it (2.4 microseconds a row instead of 9), else inserts. */
+async function openRows(db: Database, import_id: string): Promise<Rows> {
+  const copy = await openCopy(db, stageName(import_id), columns);
+  if (copy !== undefined) {
+    return {
+      ...copy,
+      write: (rows) => copy.write(rows.map((row) => copyLine(columns.map((name) => row[name]))).join("")),
+    };
+  }
+  const write = async (rows: readonly StagedRow[]) => {
+    await sql`
+      insert into ${stageOf(import_id)} (line, external_id, profile, enabled, place)
+      select line, external_id, profile, enabled, place from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as
+        r(line int, external_id text, profile text, enabled boolean, place text)`.execute(db);
+  };
+  return { write, end: async () => {}, abandon: async () => {} };
 }
 
-/** Rows of people we know, unchanged and changed; the rest have no outcome yet. */
-export async function compareStage(db: Database, import_id: string, app_id: string): Promise<void> {
-  await sql`
-    update import_rows r set user_id = a.user_id,
-      outcome = case when a.have = jsonb_build_object('enabled', r.enabled, 'profile', r.profile)
-                     then 'unchanged' else 'update' end
-    from accounts a
-    where r.import_id = ${import_id} and r.outcome is null and a.app_id = ${app_id} and a.external_id = r.external_id`.execute(
+/** The rows of a page, numbered on from `from`; those that cannot be stored are refused as the source's own are. */
+function judgePage(page: Page<RemoteAccount>, from: number): Readonly<{ good: StagedRow[]; bad: Outcome[] }> {
+  const good: StagedRow[] = [];
+  const bad: Outcome[] = [];
+  let line = from;
+  const refuse = (place: string, reason: string) => {
+    line += 1;
+    bad.push({ line, outcome: "refused", detail: { place, reason } });
+  };
+  for (const { id, profile, enabled, place } of page.items) {
+    const text = JSON.stringify(profile);
+    if (!isStorable(id, text)) {
+      refuse(placeOf(id, place), "it holds a character that cannot be stored (NUL or half of a surrogate pair)");
+      continue;
+    }
+    line += 1;
+    good.push({ line, external_id: id, profile: text, enabled, place: place ?? null });
+  }
+  for (const { place, reason } of page.refused ?? []) refuse(place, reason);
+  return { good, bad };
+}
+
+/** Where a row stands in the source, for messages. */
+export const placeOf = (external_id: string, place: string | null | undefined): string =>
+  place === null || place === undefined ? external_id : `${place}, ${external_id}`;
+
+/** In JSON such a character can only be an escape: JSON.stringify writes no other of this kind. */
+const unstorable = /(?:^|[^\\])(?:\\\\)*\\u(?:0000|d[89a-f])/;
+
+function isStorable(id: string, profile: string): boolean {
+  if (id.includes("\0") || !id.isWellFormed()) return false;
+  return !profile.includes("\\u") || !unstorable.test(profile);
+}
+
+/** Pages that shift while they are read show a row twice: the first counts. Gives how many others there were. */
+async function dropDoubles(db: Database, import_id: string): Promise<number> {
+  const { rows } = await sql<{ line: number; external_id: string; place: string | null }>`
+    with firsts as (
+      select external_id, min(line) as line from ${stageOf(import_id)} group by external_id having count(*) > 1)
+    delete from ${stageOf(import_id)} s using firsts f
+    where s.external_id = f.external_id and s.line <> f.line returning s.line, s.external_id, s.place`.execute(db);
+  const reason = "the source listed this id before";
+  await writeOutcomes(
     db,
+    import_id,
+    rows.map(({ line, external_id, place }) => ({
+      ...{ line, external_id, outcome: "refused" },
+      detail: { place: placeOf(external_id, place), reason },
+    })),
   );
-}
-
-/**
- * People of this source whom a complete list no longer has become rows of their own, numbered downwards from -1. Their
- * account is there no more, so they are inactive in the source.
- */
-export async function stageVanished(db: Database, import_id: string, app_id: string): Promise<void> {
-  await sql`
-    insert into import_rows (import_id, line, external_id, profile, enabled, outcome, user_id)
-    select ${import_id}, -row_number() over (order by a.id), a.external_id, a.have->'profile', false, 'vanish', a.user_id
-    from accounts a
-    where a.app_id = ${app_id} and a.external_id is not null and coalesce((a.have->>'enabled')::boolean, false)
-      and not exists (select 1 from import_rows r where r.import_id = ${import_id} and r.external_id = a.external_id)`.execute(
-    db,
-  );
-}
-
-/** The next rows with one of these outcomes (null: undecided), in order of their line. */
-export async function nextRows(
-  db: Database,
-  import_id: string,
-  outcomes: readonly (string | null)[],
-  after: number | null,
-  limit: number,
-): Promise<readonly StagedRow[]> {
-  const names = outcomes.filter((outcome) => outcome !== null);
-  const { rows } = await sql<StagedRow>`
-    select line, external_id, profile, enabled, user_id, coalesce(detail->>'place', external_id) as place from import_rows
-    where import_id = ${import_id} and (outcome = any(${names}::text[]) or (${outcomes.includes(null)} and outcome is null))
-      and (${after}::int is null or line > ${after}::int)
-    order by line limit ${limit}`.execute(db);
-  return rows;
-}
-
-/** What was decided of a row, or became of it. */
-export type Verdict = Readonly<{ line: number; outcome: string; user_id?: string | null; detail?: unknown }>;
-
-/** Writes verdicts. */
-export async function writeVerdicts(db: Database, import_id: string, verdicts: readonly Verdict[]): Promise<void> {
-  if (verdicts.length === 0) return;
-  await sql`
-    update import_rows r set outcome = v.outcome, user_id = coalesce(v.user_id, r.user_id), detail = coalesce(v.detail, r.detail)
-    from jsonb_to_recordset(${JSON.stringify(verdicts)}::jsonb) as v(line int, outcome text, user_id text, detail jsonb)
-    where r.import_id = ${import_id} and r.line = v.line`.execute(db);
-}
-
-/** How many rows have which outcome. */
-export async function countOutcomes(db: Database, import_id: string): Promise<Record<string, number>> {
-  const { rows } = await sql<{ outcome: string; n: number }>`
-    select coalesce(outcome, 'undecided') as outcome, count(*)::int as n from import_rows
-    where import_id = ${import_id} group by 1`.execute(db);
-  return Object.fromEntries(rows.map((row) => [row.outcome, row.n]));
+  return rows.length;
 }

@@ -34,8 +34,15 @@ export function openDatabase(
   pool.on("error", (error) => options.onError?.(error));
   // Nor may one that breaks between two statements of a transaction: the next statement fails and says it.
   pool.on("connect", (client) => client.on("error", () => {}));
-  return new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) });
+  const db = new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) });
+  pools.set(db, pool);
+  return db;
 }
+
+const pools = new WeakMap<Database, pg.Pool>();
+
+/** The pool of connections under a database; undefined for one in memory, which has a single connection. */
+export const poolOf = (db: Database): pg.Pool | undefined => pools.get(db);
 
 /** @throws Error when the server is older than PostgreSQL 15, saying which it is. */
 export async function requireVersion(db: Database): Promise<void> {

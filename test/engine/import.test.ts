@@ -6,6 +6,7 @@ import { holdUser, transitionUser, unholdUser } from "../../src/directory/userLi
 import { getUser } from "../../src/directory/userQueries.ts";
 import { createUsers, updateUsers } from "../../src/directory/users.ts";
 import { startImport } from "../../src/engine/import.ts";
+import { chunk_size } from "../../src/engine/importPass.ts";
 import { schedule } from "../../src/engine/schedule.ts";
 import { type Database, sql } from "../../src/store/database.ts";
 import { memoryDatabase, wipe } from "../support/memory.ts";
@@ -144,15 +145,18 @@ describe("an import", () => {
     expect(await start(hr.app_id)).toMatchObject({ refused: expect.stringContaining("switched off") });
   });
 
-  test("is cancelled between two batches; run again it goes on where it was", async () => {
+  test("is cancelled between two chunks; run again it goes on where it was", async () => {
     const hr = await hrSource(world);
-    const people = Array.from({ length: 501 }, (_, n) => rowOf(`${n}`, `P${n}`, "Worker"));
+    const people = Array.from({ length: chunk_size + 1 }, (_, n) => rowOf(`${n}`, `P${n}`, "Worker"));
     const stop = new AbortController();
     const onProgress = ({ phase, done }: { phase: string; done: number }) => {
-      if (phase === "applying" && done >= 500) stop.abort();
+      if (phase === "applying" && done >= chunk_size) stop.abort();
     };
-    expect(await hr.run(people, { signal: stop.signal, onProgress })).toMatchObject({ status: "CANCELLED" });
-    expect(await hr.run()).toMatchObject({ status: "DONE", counts: { unchanged: 500, created: 1 } });
+    expect(await hr.run(people, { signal: stop.signal, onProgress })).toMatchObject({
+      status: "CANCELLED",
+      counts: { created: chunk_size, undecided: 1 },
+    });
+    expect(await hr.run()).toMatchObject({ status: "DONE", counts: { unchanged: chunk_size, created: 1 } });
   });
 });
 

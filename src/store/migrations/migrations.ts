@@ -3,6 +3,7 @@ import { type Kysely, sql } from "kysely";
 import { type Migration, Migrator } from "kysely/migration";
 import { ground } from "./0001_ground.ts";
 import { history } from "./0002_history.ts";
+import { imports } from "./0003_import.ts";
 
 /** Statements of a script, one by one: PGlite's extended protocol takes no more; bodies between `$$` stay whole. */
 function statements(script: string): string[] {
@@ -20,6 +21,7 @@ const run = (script: string): Migration => ({
 const migrations: Record<string, Migration> = {
   "0001_ground": run(ground),
   "0002_history": run(history),
+  "0003_import": run(imports),
 };
 
 /**

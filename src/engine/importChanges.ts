@@ -1,0 +1,110 @@
+/**
+ * What differs: the rows of the stage that are new or not as the source's accounts remember them, and the people it no
+ * longer lists. One statement compares everything; a row that is as it was costs only that.
+ *
+ * The result is a narrow table (line, whose row it is) that the rest of the import walks along, some thousand lines at a
+ * time.
+ */
+import { type Database, sql } from "../store/database.ts";
+import { changesOf, stageOf } from "./importStage.ts";
+
+/** A staged row that is new or differs. `user_id`: whose it is; null: nobody's yet. `profile`: JSON text. */
+export type ChangedRow = Readonly<{
+  line: number;
+  external_id: string;
+  profile: string;
+  enabled: boolean;
+  user_id: string | null;
+  place: string | null;
+}>;
+
+/** Someone we know who is inactive in the source (`leave`), or not in it any more (`vanish`). */
+export type LeavingRow = Readonly<{
+  line: number;
+  external_id: string;
+  user_id: string;
+  place: string | null;
+  outcome: "leave" | "vanish";
+}>;
+
+/** How many rows are to be looked at: `arriving` before `leaving`, of whom `vanished` have no row any more. */
+export type ChangeCounts = Readonly<{ arriving: number; leaving: number; vanished: number }>;
+
+/**
+ * Compares the stage with the source's accounts. `vanished`: whoever is not in the stage has left, as only a list that is
+ * complete can say. Gives how many rows are to be looked at.
+ */
+export async function compareStage(
+  db: Database,
+  import_id: string,
+  app_id: string,
+  vanished: boolean,
+): Promise<ChangeCounts> {
+  const [stage, changes] = [stageOf(import_id), changesOf(import_id)];
+  await sql`create unique index on ${stage} (line)`.execute(db);
+  // Without its figures the planner may join a million rows row by row.
+  await sql`analyze ${stage} (line, external_id)`.execute(db);
+  // `create table as` takes no parameters, and runs on several processors.
+  await sql`
+    create unlogged table ${changes} with (autovacuum_enabled = false) as
+    select s.line, a.user_id, s.enabled from ${stage} s
+    left join accounts a on a.app_id = ${sql.lit(app_id)} and a.external_id = s.external_id
+    where a.id is null
+       or a.have is distinct from jsonb_build_object('enabled', s.enabled, 'profile', s.profile::jsonb)`.execute(db);
+  if (vanished) await addVanished(db, import_id, app_id);
+  await sql`create unique index on ${changes} (line)`.execute(db);
+  await sql`analyze ${changes}`.execute(db);
+  const { rows } = await sql<ChangeCounts>`
+    select count(*) filter (where ${isArriving})::int as arriving, count(*) filter (where not (${isArriving}))::int as leaving,
+      count(*) filter (where c.line < 0)::int as vanished from ${changes} c`.execute(db);
+  return rows[0] ?? { arriving: 0, leaving: 0, vanished: 0 };
+}
+
+/** Everyone but people we know whom the source calls inactive. */
+const isArriving = sql`c.enabled or c.user_id is null`;
+
+/**
+ * People of this source whom a complete list no longer has, numbered downwards from -1. Their account is there no more,
+ * so they are inactive in the source.
+ */
+async function addVanished(db: Database, import_id: string, app_id: string): Promise<void> {
+  await sql`
+    insert into ${changesOf(import_id)} (line, user_id, enabled)
+    select -row_number() over (order by a.id), a.user_id, false
+    from accounts a
+    where a.app_id = ${app_id} and a.external_id is not null and coalesce((a.have->>'enabled')::boolean, false)
+      and not exists (select from ${stageOf(import_id)} s where s.external_id = a.external_id)`.execute(db);
+}
+
+/** The next rows of people who are there, and of strangers, behind a line. */
+export async function nextArriving(
+  db: Database,
+  import_id: string,
+  after: number,
+  limit: number,
+): Promise<readonly ChangedRow[]> {
+  const { rows } = await sql<ChangedRow>`
+    select c.line, s.external_id, s.profile, s.enabled, c.user_id, s.place
+    from (select c.line, c.user_id from ${changesOf(import_id)} c
+          where c.line > ${after} and (${isArriving}) order by c.line limit ${limit}) c
+    join ${stageOf(import_id)} s on s.line = c.line order by c.line`.execute(db);
+  return rows;
+}
+
+/** The next people who leave, behind a line. */
+export async function nextLeaving(
+  db: Database,
+  import_id: string,
+  app_id: string,
+  after: number,
+  limit: number,
+): Promise<readonly LeavingRow[]> {
+  const { rows } = await sql<LeavingRow>`
+    select c.line, c.user_id, coalesce(s.external_id, a.external_id) as external_id, s.place,
+      case when s.line is null then 'vanish' else 'leave' end as outcome
+    from (select c.line, c.user_id from ${changesOf(import_id)} c
+          where c.line > ${after} and not (${isArriving}) order by c.line limit ${limit}) c
+    left join ${stageOf(import_id)} s on s.line = c.line
+    join accounts a on a.app_id = ${app_id} and a.user_id = c.user_id order by c.line`.execute(db);
+  return rows;
+}

@@ -1,0 +1,71 @@
+/**
+ * Matching: users who agree with a row of a source in every attribute the source matches on, whatever the case. Empty
+ * values match nobody.
+ *
+ * Law: a set of rows costs one query, and that query looks each row up in an index, whatever the planner knows of the
+ * tables by then. Login and e-mail have one; for any other first attribute the import makes one of its own, of the people
+ * who are there when it begins: people whom it creates itself are not matched by such an attribute.
+ */
+import { matches_max } from "../core/arrival.ts";
+import type { Profile, Value } from "../core/types.ts";
+import { type Database, sql } from "../store/database.ts";
+import { peopleOf } from "./importStage.ts";
+
+/** A row to find people for. `n`: its place, which comes back with each match. */
+export type Wanted = Readonly<{ n: number; profile: Profile }>;
+
+/** `row`: the id of the row of this source that the user comes from already; null: of none. */
+export type Match = Readonly<{ n: number; user_id: string; row: string | null }>;
+
+/** How the rows of one import are matched. */
+export type Matching = Readonly<{ import_id: string; app_id: string; match_on: readonly string[] }>;
+
+const hasIndex = (attribute: string) => attribute === "login" || attribute === "email";
+
+/** Makes what matching needs, before the first row is matched. */
+export async function openMatching(db: Database, { import_id, match_on }: Matching): Promise<void> {
+  const [first] = match_on;
+  if (first === undefined || hasIndex(first)) return;
+  const people = peopleOf(import_id);
+  await sql`
+    create unlogged table ${people} with (autovacuum_enabled = false) as
+    select lower(u.profile->>${sql.lit(first)}) as key, u.id from users u
+    where u.profile ? ${sql.lit(first)}`.execute(db);
+  await sql`create index on ${people} (key)`.execute(db);
+}
+
+/** What a row is looked for by: undefined when a value is missing, so that it matches nobody. */
+export function matchKeys(profile: Profile, match_on: readonly string[]): readonly string[] | undefined {
+  const keys = match_on.map((name) => textOf(profile[name]).toLowerCase());
+  return keys.length === 0 || keys.includes("") ? undefined : keys;
+}
+
+/** The users who match, by the rows' places and in order of ids; one more than are told of a row at most. */
+export async function findMatches(
+  db: Database,
+  matching: Matching,
+  rows: readonly Wanted[],
+): Promise<readonly Match[]> {
+  const { import_id, app_id, match_on } = matching;
+  const [first, ...rest] = match_on;
+  const wanted = rows.flatMap(({ n, profile }) => {
+    const keys = matchKeys(profile, match_on);
+    return keys === undefined ? [] : [{ n, keys }];
+  });
+  if (wanted.length === 0 || first === undefined) return [];
+  const others = rest.map((name, n) => sql`and lower(u.profile->>${name}) = w.keys->>${sql.lit(n + 1)}::int`);
+  const key = sql`w.keys->>0`;
+  const candidates = !hasIndex(first)
+    ? sql`${peopleOf(import_id)} p join users u on u.id = p.id where p.key = ${key}`
+    : sql`users u where ${first === "login" ? sql`u.login` : sql`lower(u.profile->>'email')`} = ${key}`;
+  const { rows: found } = await sql<Match>`
+    select w.n, m.id as user_id,
+      (select a.external_id from accounts a where a.app_id = ${app_id} and a.user_id = m.id) as row
+    from jsonb_to_recordset(${JSON.stringify(wanted)}::jsonb) as w(n int, keys jsonb)
+    cross join lateral (select u.id from ${candidates} ${sql.join(others, sql` `)} limit ${matches_max + 1}) m
+    order by w.n, m.id`.execute(db);
+  return found;
+}
+
+const textOf = (value: Value | undefined) =>
+  typeof value === "string" || typeof value === "number" ? String(value).trim() : "";

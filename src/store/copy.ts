@@ -1,0 +1,76 @@
+/**
+ * COPY: the fastest way into a table, for rows by the hundred thousand. A server offers it, the database of tests in
+ * memory does not: then `openCopy` gives nothing and the caller inserts.
+ *
+ * Law: a COPY is one statement on a connection of its own, all or nothing; whoever opens one ends or abandons it.
+ * Called by engine/importStage.ts.
+ */
+import { from } from "pg-copy-streams";
+import { type Database, poolOf } from "./database.ts";
+
+/** A COPY under way. `write` takes whole lines (`copyLine`) and waits while the server has enough. */
+export type CopyIn = Readonly<{
+  write(lines: string): Promise<void>;
+  end(): Promise<void>;
+  /** Ends it with nothing kept. */
+  abandon(): Promise<void>;
+}>;
+
+/** Opens a COPY into a table, or gives undefined where there is none. Names are ours, never from outside. */
+export async function openCopy(db: Database, table: string, columns: readonly string[]): Promise<CopyIn | undefined> {
+  const pool = poolOf(db);
+  if (pool === undefined) return undefined;
+  const client = await pool.connect();
+  const stream = client.query(from(`copy ${table} (${columns.join(", ")}) from stdin`));
+  let failed: Error | undefined;
+  const ended = new Promise<void>((resolve) => {
+    stream.once("finish", resolve);
+    stream.once("error", (error: Error) => {
+      failed = error;
+      resolve();
+    });
+  });
+  const settle = async () => {
+    await ended;
+    if (failed !== undefined) throw failed;
+  };
+  return {
+    write: async (lines) => {
+      if (failed !== undefined) throw failed;
+      if (stream.write(lines)) return;
+      await Promise.race([new Promise<void>((resolve) => stream.once("drain", () => resolve())), ended]);
+    },
+    end: async () => {
+      try {
+        stream.end();
+        await settle();
+        client.release();
+      } catch (error) {
+        client.release(true);
+        throw error;
+      }
+    },
+    abandon: async () => {
+      stream.destroy();
+      // The connection goes with it: what it had sent is rolled back.
+      client.release(true);
+    },
+  };
+}
+
+/** One row as COPY reads it: tab between values, backslash before what would end one. */
+export function copyLine(values: readonly (string | number | boolean | null)[]): string {
+  let line = "";
+  for (const [n, value] of values.entries()) {
+    if (n > 0) line += "\t";
+    if (value === null) line += "\\N";
+    else if (typeof value === "string") line += special.test(value) ? value.replace(specials, escaped) : value;
+    else line += typeof value === "boolean" ? (value ? "t" : "f") : value;
+  }
+  return `${line}\n`;
+}
+
+const special = /[\\\t\n\r]/;
+const specials = /[\\\t\n\r]/g;
+const names: Readonly<Record<string, string>> = { "\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r" };
+const escaped = (character: string) => names[character] ?? character;
