@@ -101,7 +101,7 @@ export async function startNode(ground: Pick<Ground, "db" | "url" | "folder">, k
 /** How far an engine is. */
 export type Progress = Readonly<{ dirty: boolean; due: boolean }>;
 
-const look_ms = 25;
+const look_ms = 50;
 
 /** Waits until no user is dirty and no account due; gives how many seconds each took from now on. */
 export async function untilDone(db: Database): Promise<Readonly<{ desired_s: number; done_s: number }>> {

@@ -25,8 +25,14 @@ export type CollectorTools = Readonly<{
   onError(error: unknown, what: string): void;
 }>;
 
-/** A result waits this long for company. */
+/**
+ * A result waits this long for company, and again while company keeps coming. A batch has fixed costs of some
+ * milliseconds (eight statements, their planning, the disk): with 45 results in each they were a third of what
+ * PostgreSQL did for an account, with 200 a tenth.
+ */
 const wait_ms = 15;
+const waits_max = 6;
+const company = 10;
 const batch_max = 250;
 /** Confirmed at a time: while one transaction waits for the disk, the other one works. */
 const lanes = 2;
@@ -61,10 +67,17 @@ export function collector(world: World, tools: CollectorTools): Collector {
     if (results.length >= batch_max) return begin();
     if (waiting) return;
     waiting = true;
-    void tools.wait(wait_ms).then(() => {
+    void gather().then(() => {
       waiting = false;
       begin();
     });
+  };
+
+  const gather = async () => {
+    for (let waits = 0, before = results.length; waits < waits_max; waits++, before = results.length) {
+      await tools.wait(wait_ms);
+      if (results.length - before < company || results.length >= batch_max) return;
+    }
   };
 
   return {

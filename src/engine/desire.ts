@@ -132,9 +132,11 @@ async function writeChanges(
         want jsonb, want_moved boolean, grants jsonb, match_key text, turn text, release boolean, external boolean,
         urgency smallint, cause bigint)
     ), saved as (
-      insert into accounts as a (app_id, user_id, assigned, want, want_revision, have, grants, match_key, assigned_at)
+      insert into accounts as a (app_id, user_id, assigned, want, want_revision, have, grants, match_key, assigned_at,
+        created_at, updated_at)
       select app_id, user_id, assigned, nullif(want, 'null'), 1, case when external then null else nullif(want, 'null') end,
-             grants, match_key, case when assigned then ${world.now()}::timestamptz end
+             grants, match_key, case when assigned then ${world.now()}::timestamptz end, ${world.now()}::timestamptz,
+             ${world.now()}::timestamptz
       from input order by app_id, user_id
       on conflict (app_id, user_id) do update set
         assigned = excluded.assigned,
