@@ -64,18 +64,24 @@ export async function loadPeople(
   const list = sql`any(${[...ids]}::text[])`;
   const users = await sql<UserFacts>`
     select id, login, status, prior_status, profile, time_zone from users where id = ${list}`.execute(db);
+  // Person by person (lateral, offset 0): a table that has grown since it was last analysed would be read as a whole,
+  // which made a batch in the middle of a wave of 12,000 wait 9 ms for accounts that are not there.
   const grants = await sql<GrantFacts>`
     select m.user_id, m.group_id, m.kind, m.source_id, g.profile->>'name' as name, g.type, g.source_app_id, g.profile
-    from membership_grants m join groups g on g.id = m.group_id
-    where m.user_id = ${list} and (m.expires_at is null or m.expires_at > ${now}::timestamptz)
+    from unnest(${[...ids]}::text[]) as p(id) cross join lateral (
+      select * from membership_grants of where of.user_id = p.id offset 0) m join groups g on g.id = m.group_id
+    where m.expires_at is null or m.expires_at > ${now}::timestamptz
     order by m.user_id, m.group_id, m.kind, m.source_id`.execute(db);
   const own = await sql<OwnFacts>`
-    select user_id, app_id, kind, source_id, profile from assignment_grants
-    where user_id = ${list} and (expires_at is null or expires_at > ${now}::timestamptz)
+    select m.user_id, m.app_id, m.kind, m.source_id, m.profile
+    from unnest(${[...ids]}::text[]) as p(id) cross join lateral (
+      select * from assignment_grants of where of.user_id = p.id offset 0) m
+    where m.expires_at is null or m.expires_at > ${now}::timestamptz
     order by user_id, app_id, kind, source_id`.execute(db);
   const accounts = await sql<AccountFacts>`
-    select id, user_id, app_id, assigned, want, have, external_id, match_key, grants from accounts
-    where user_id = ${list}`.execute(db);
+    select m.id, m.user_id, m.app_id, m.assigned, m.want, m.have, m.external_id, m.match_key, m.grants
+    from unnest(${[...ids]}::text[]) as p(id) cross join lateral (
+      select * from accounts of where of.user_id = p.id offset 0) m`.execute(db);
   const exceptions = await sql<{ user_id: string; rule_id: string }>`
     select user_id, rule_id from rule_exceptions
     where user_id = ${list} and (expires_at is null or expires_at > ${now}::timestamptz)`.execute(db);
