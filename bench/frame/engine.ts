@@ -16,6 +16,8 @@ import { listenForWork } from "../../src/store/listen.ts";
 import { system } from "../../src/store/log.ts";
 import type { Key } from "../../src/store/secrets.ts";
 import type { Ground } from "./ground.ts";
+import { insertPeople } from "./people.ts";
+import type { Target } from "./target.ts";
 
 /** Twelve attributes of an account, from the user's: the mapping of every benchmark. */
 const lines = {
@@ -98,9 +100,6 @@ export async function startNode(ground: Pick<Ground, "db" | "url" | "folder">, k
   };
 }
 
-/** How far an engine is. */
-export type Progress = Readonly<{ dirty: boolean; due: boolean }>;
-
 const look_ms = 50;
 
 /** Waits until no user is dirty and no account due; gives how many seconds each took from now on. */
@@ -108,13 +107,43 @@ export async function untilDone(db: Database): Promise<Readonly<{ desired_s: num
   const began = performance.now();
   let desired_s: number | undefined;
   for (;;) {
-    const { rows } = await sql<Progress>`
+    const { rows } = await sql<{ dirty: boolean; due: boolean }>`
       select exists (select from dirty) as dirty, exists (select from work) as due`.execute(db);
-    const seconds = (performance.now() - began) / 1000;
-    if (!rows[0]?.dirty) desired_s ??= seconds;
-    if (!rows[0]?.dirty && !rows[0]?.due) return { desired_s: desired_s ?? seconds, done_s: seconds };
+    const done_s = (performance.now() - began) / 1000;
+    if (!rows[0]?.dirty) desired_s ??= done_s;
+    if (!rows[0]?.dirty && !rows[0]?.due) return { desired_s: desired_s ?? done_s, done_s };
     await sleep(look_ms);
   }
+}
+
+/** Runs a node's engine until it has nothing left to do. */
+export async function work(ground: Pick<Ground, "db" | "url" | "folder">, key: Key): Promise<void> {
+  const node = await startNode(ground, key);
+  try {
+    await untilDone(ground.db);
+  } finally {
+    await node.stop();
+  }
+}
+
+/** A company of `size` people with one app that everyone has; nothing has been computed yet. */
+export async function assigned(
+  ground: Ground,
+  target: Target,
+  { size, concurrency }: Readonly<{ size: number; concurrency: number }>,
+): Promise<Readonly<{ key: Key; app_id: string }>> {
+  const key = benchKey();
+  await target.reset();
+  await insertPeople(ground.db, size);
+  const app_id = await addScimApp(ground, { key, url: target.url, token: target.token, concurrency });
+  await giveToEveryone(ground, app_id);
+  return { key, app_id };
+}
+
+/** The ids of everyone, in order. */
+export async function everyoneIn(db: Database): Promise<readonly string[]> {
+  const { rows } = await sql<{ id: string }>`select id from users order by id`.execute(db);
+  return rows.map((row) => row.id);
 }
 
 /** Throws unless the app's accounts are what they should be: `enabled` of them, all confirmed. */

@@ -19,6 +19,8 @@ const byName = new Map<string, Resource>();
 const byExternal = new Map<string, Resource>();
 const groups = new Map<string, Resource & { members: Map<string, unknown> }>();
 const disabled = new Map<string, number>();
+/** Tenants of one server: what follows the base path as a number. A userName is taken only within one. */
+let tenant = "";
 let counts: Record<string, number> = {};
 let conflicts = 0;
 let next_id = 1;
@@ -60,10 +62,12 @@ function page(resources: readonly unknown[], total = resources.length, start = 1
   };
 }
 
+const nameKey = (name: unknown) => `${tenant} ${String(name).toLowerCase()}`;
+
 function answerUsers(method: string, query: URLSearchParams, body: unknown): [number, unknown] {
   if (method === "POST") {
     const given = body as Record<string, unknown>;
-    const name = String(given["userName"]).toLowerCase();
+    const name = nameKey(given["userName"]);
     if (byName.has(name)) {
       conflicts++;
       return refuse(409, "userName is taken");
@@ -79,7 +83,7 @@ function answerUsers(method: string, query: URLSearchParams, body: unknown): [nu
     const value = JSON.parse(`"${filter[2]}"`) as string;
     const found =
       filter[1] === "userName"
-        ? byName.get(value.toLowerCase())
+        ? byName.get(nameKey(value))
         : filter[1] === "externalId"
           ? byExternal.get(value)
           : [...users.values()].find((user) => user[filter[1] ?? ""] === value);
@@ -100,7 +104,7 @@ function answerUser(method: string, id: string, body: unknown): [number, unknown
   if (method === "GET") return [200, user];
   if (method === "DELETE") {
     users.delete(id);
-    byName.delete(String(user["userName"]).toLowerCase());
+    byName.delete(nameKey(user["userName"]));
     return [204, null];
   }
   const was = user["active"];
@@ -202,7 +206,8 @@ function handle(request: IncomingMessage, response: ServerResponse): void {
     const text = Buffer.concat(chunks).toString();
     if (url.pathname.startsWith("/__")) return send(response, 200, control(url.pathname));
     const method = request.method ?? "GET";
-    const path = url.pathname.replace(/^\/scim\/v2/, "");
+    const [, number = "", path = ""] = /^\/scim\/v2(?:\/(\d+))?(.*)$/.exec(url.pathname) ?? [];
+    tenant = number;
     const key = `${method} ${path.split("/")[1] ?? ""}`;
     counts[key] = (counts[key] ?? 0) + 1;
     const [status, body] = answer(method, path, url.searchParams, text === "" ? undefined : JSON.parse(text));
