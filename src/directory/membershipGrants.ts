@@ -18,6 +18,8 @@ export type GrantInput = Readonly<{
   source_id: string;
   reason: string | null;
   expires_at: Date | null;
+  /** The event that gave it, where it is not the command's cause. */
+  cause?: number | null;
 }>;
 
 /** A grant that was written or deleted. `turns`: the membership began or ended in this statement. */
@@ -33,10 +35,8 @@ export type GrantChange = Readonly<{
   rule_name: string | null;
 }>;
 
-/** Which grants to end: pairs, optionally of one kind and source; or everything that one source gives. */
-export type GrantChoice =
-  | readonly Readonly<{ user_id: string; group_id: string; kind?: GrantKind; source_id?: string }>[]
-  | Readonly<{ kind: GrantKind; source_id: string }>;
+/** Which grants to end: those of a pair, optionally only of one kind and source. */
+export type GrantChoice = Readonly<{ user_id: string; group_id: string; kind?: GrantKind; source_id?: string }>;
 
 /** Writes grants; one that is there already only takes the new reason and expiry. Gives those that changed. */
 export async function insertGrants(running: Running, grants: readonly GrantInput[]): Promise<GrantChange[]> {
@@ -45,11 +45,11 @@ export async function insertGrants(running: Running, grants: readonly GrantInput
     with given as (
       select distinct on (user_id, group_id, kind, source_id) *
       from jsonb_to_recordset(${JSON.stringify(grants)}::jsonb)
-        as g(user_id text, group_id text, kind text, source_id text, reason text, expires_at timestamptz)
+        as g(user_id text, group_id text, kind text, source_id text, reason text, expires_at timestamptz, cause bigint)
       order by user_id, group_id, kind, source_id),
     changed as (
       insert into membership_grants (user_id, group_id, kind, source_id, reason, expires_at, cause, created_at)
-      select user_id, group_id, kind, source_id, reason, expires_at, ${running.cause ?? null}::bigint, ${running.now()}::timestamptz
+      select user_id, group_id, kind, source_id, reason, expires_at, coalesce(cause, ${running.cause ?? null}::bigint), ${running.now()}::timestamptz
       from given order by user_id, group_id, kind, source_id
       on conflict (user_id, group_id, kind, source_id) do update
         set reason = excluded.reason, expires_at = excluded.expires_at
@@ -63,32 +63,30 @@ export async function insertGrants(running: Running, grants: readonly GrantInput
 }
 
 /** Ends grants; gives those that were there. */
-export async function deleteGrants(running: Running, choice: GrantChoice): Promise<GrantChange[]> {
-  if ("kind" in choice) {
-    return deleteWhere(running, sql`kind = ${choice.kind} and source_id = ${choice.source_id}`);
-  }
+export async function deleteGrants(running: Running, choice: readonly GrantChoice[]): Promise<GrantChange[]> {
   if (choice.length === 0) return [];
   return deleteWhere(
     running,
-    sql`id in (
-      select m.id from jsonb_to_recordset(${JSON.stringify(choice)}::jsonb)
+    sql`(m.user_id, m.group_id, m.kind, m.source_id) in (
+      select h.user_id, h.group_id, h.kind, h.source_id from jsonb_to_recordset(${JSON.stringify(choice)}::jsonb)
         as g(user_id text, group_id text, kind text, source_id text)
-      join membership_grants m on m.user_id = g.user_id and m.group_id = g.group_id
-        and (g.kind is null or m.kind = g.kind) and (g.source_id is null or m.source_id = g.source_id)
-      order by m.id)`,
+      join membership_grants h on h.user_id = g.user_id and h.group_id = g.group_id
+        and (g.kind is null or h.kind = g.kind) and (g.source_id is null or h.source_id = g.source_id))`,
   );
 }
 
-/** Ends those of these grants whose time is over: one may have been prolonged since it was found. */
-export function deleteExpired(running: Running, now: Date, ids: readonly number[]): Promise<GrantChange[]> {
-  return deleteWhere(running, sql`id = any(${[...ids]}::bigint[]) and expires_at <= ${now}::timestamptz`);
+/** Ends the grants of these people whose time is over: one may have been prolonged since it was found. */
+export function deleteExpired(running: Running, now: Date, user_ids: readonly string[]): Promise<GrantChange[]> {
+  const people = sql`m.user_id = any(${[...new Set(user_ids)]}::text[])`;
+  return deleteWhere(running, sql`${people} and m.expires_at <= ${now}::timestamptz`);
 }
 
-async function deleteWhere(running: Running, condition: RawBuilder<unknown>): Promise<GrantChange[]> {
+/** Ends the grants for which `condition`, over `m`, the grants row, holds; gives those that were there. */
+export async function deleteWhere(running: Running, condition: RawBuilder<unknown>): Promise<GrantChange[]> {
   // A statement sees the table as it was when it began: what is left is what was there and is not deleted. The window
   // counts in one pass; joined with itself, a set whose size the planner cannot know would cost its square.
   const { rows } = await sql<GrantChange>`
-    with changed as (delete from membership_grants where ${condition} returning *)
+    with changed as (delete from membership_grants m where ${condition} returning *)
     select ${columns},
       count(*) over (partition by c.user_id, c.group_id) =
         (select count(*) from membership_grants h where h.user_id = c.user_id and h.group_id = c.group_id) as turns

@@ -14,9 +14,19 @@ import { sql } from "../store/database.ts";
 import type { NewEvent } from "../store/log.ts";
 import type { Target } from "../store/tables.ts";
 import { type Command, logAll, priority, type Running, run } from "./command.ts";
+import { closeGate } from "./gate.ts";
 import { lockPeople } from "./locks.ts";
 import { type Mark, markDirtyEach } from "./marks.ts";
-import { deleteExpired, deleteGrants, type GrantChange, type GrantInput, insertGrants } from "./membershipGrants.ts";
+import {
+  deleteExpired,
+  deleteGrants,
+  deleteWhere,
+  type GrantChange,
+  type GrantInput,
+  insertGrants,
+} from "./membershipGrants.ts";
+import type { StoredRule } from "./ruleChecks.ts";
+import { grantsOfRule } from "./ruleDue.ts";
 
 /** A grant to give. `source_id`: the person, source app or request that gives it. */
 export type NewMembershipGrant = Readonly<{
@@ -99,38 +109,40 @@ export function revokeMemberships(command: Command, removals: readonly Removal[]
   });
 }
 
+/** `causes`: rule → the event that made it act. `mark`: people are marked dirty, as of a wave. */
+export type RuleGrantOptions = Readonly<{ causes?: ReadonlyMap<string, number | null>; mark?: boolean }>;
+
 /**
- * Writes what the rules give and no longer give, as computed by desire, which holds the users' marks and goes on to
- * compute their accounts: so nobody is marked here.
+ * Writes what the rules give and no longer give. Desire holds the users' marks and goes on to compute their accounts: so
+ * nobody is marked, unless asked.
  */
 export function applyRuleGrants(
   command: Command,
   diff: Readonly<{ add: readonly RuleGrant[]; remove: readonly RuleGrant[] }>,
+  { causes, mark = false }: RuleGrantOptions = {},
 ): Promise<Readonly<{ began: readonly MembershipChange[]; ended: readonly MembershipChange[] }> | Refusal> {
   return run(command, async (running) => {
-    const remove = diff.remove.map(({ user_id, group_id, rule_id }) => ({
-      user_id,
-      group_id,
-      kind: "rule" as const,
-      source_id: rule_id,
-    }));
-    const add = diff.add.map(({ user_id, group_id, rule_id }) => ({
-      user_id,
-      group_id,
-      kind: "rule" as const,
-      source_id: rule_id,
+    const remove = diff.remove.map(ruleGrant);
+    const add = diff.add.map((grant) => ({
+      ...ruleGrant(grant),
       reason: null,
       expires_at: null,
+      cause: causes?.get(grant.rule_id) ?? null,
     }));
     await lockPeople(running.db, people([...add, ...remove]));
     // Added first: a user handed from one rule to another never leaves the group.
     const added = await insertGrants(running, add);
     const removed = await deleteGrants(running, remove);
-    await follow(running, "add", added, { mark: false });
-    await follow(running, "remove", removed, { mark: false });
+    const options = { mark, urgency: priority.wave, ...(causes ? { causes } : {}) };
+    await follow(running, "add", added, options);
+    await follow(running, "remove", removed, options);
     return { began: distinct(added), ended: distinct(removed) };
   });
 }
+
+const ruleGrant = ({ user_id, group_id, rule_id }: RuleGrant) => {
+  return { user_id, group_id, kind: "rule" as const, source_id: rule_id };
+};
 
 /**
  * Ends grants whose time is over, the oldest first, at most `limit`.
@@ -139,15 +151,11 @@ export function applyRuleGrants(
  */
 export async function expireMemberships(command: Command, now: Date, limit: number): Promise<number> {
   const ended = await run(command, async (running) => {
-    const { rows } = await sql<{ id: number; user_id: string }>`
-      select id, user_id from membership_grants where expires_at <= ${now}::timestamptz
+    const { rows } = await sql<{ user_id: string }>`
+      select user_id from membership_grants where expires_at <= ${now}::timestamptz
       order by expires_at limit ${limit}`.execute(running.db);
     await lockPeople(running.db, people(rows));
-    const changes = await deleteExpired(
-      running,
-      now,
-      rows.map((row) => row.id),
-    );
+    const changes = await deleteExpired(running, now, people(rows));
     await follow(running, "remove", changes, { mark: true, reason: "the grant expired" });
     return changes.length;
   });
@@ -177,55 +185,88 @@ export async function markPushesDue(
 }
 
 /**
- * Ends every grant of these sources at once (a rule or app that goes away); logs, marks and touches like the rest.
+ * Ends every grant of a rule that is going away; logs, marks and touches like the rest. The gate is closed in between:
+ * whom the engine has given a grant meanwhile loses it, too.
  *
  * @returns the memberships that ended.
  */
-export async function endGrantsOfSource(
+export async function endGrantsOfRule(
   running: Running,
-  kind: GrantKind,
-  source_id: string,
+  rule: Pick<StoredRule, "id" | "groups_held">,
   reason: string,
 ): Promise<readonly MembershipChange[]> {
-  const { rows } = await sql<{ user_id: string }>`
-    select distinct user_id from membership_grants where kind = ${kind} and source_id = ${source_id}`.execute(
-    running.db,
-  );
-  await lockPeople(running.db, people(rows));
-  const changes = await deleteGrants(running, { kind, source_id });
-  await follow(running, "remove", changes, { mark: true, reason, urgency: priority.wave });
+  const options = { mark: true, reason, urgency: priority.wave };
+  const end = async () => {
+    const { rows } = await sql<{ user_id: string }>`
+      select distinct m.user_id from membership_grants m where ${grantsOfRule(rule)}`.execute(running.db);
+    await lockPeople(running.db, people(rows));
+    const changes = await deleteWhere(running, grantsOfRule(rule));
+    return { changes, causes: await tell(running, "remove", changes, options) };
+  };
+  const first = await end();
+  await closeGate(running);
+  const second = await end();
+  const changes = [...first.changes, ...second.changes];
+  await touch(running, changes, second.causes.at(-1)?.cause ?? first.causes.at(-1)?.cause ?? null);
   return distinct(changes);
 }
 
+type Following = Readonly<{
+  mark: boolean;
+  reason?: string;
+  urgency?: number;
+  /** Rule → the event that made it act, where that is not the command's cause. */
+  causes?: ReadonlyMap<string, number | null>;
+}>;
+
 /** The log, the marks, the groups and their pushes, in the order of locks (marks.ts). */
-async function follow(
+async function follow(running: Running, verb: "add" | "remove", changes: readonly GrantChange[], options: Following) {
+  const causes = await tell(running, verb, changes, options);
+  await touch(running, changes, causes.at(-1)?.cause ?? null);
+}
+
+/** The log and the marks; gives whose membership turned, with its event. */
+async function tell(
   running: Running,
   verb: "add" | "remove",
   changes: readonly GrantChange[],
-  options: Readonly<{ mark: boolean; reason?: string; urgency?: number }>,
-): Promise<void> {
-  const turning = changes.filter((change, n) => change.turns && firstOfPair(changes, n));
+  options: Following,
+): Promise<readonly Mark[]> {
+  const turning = turningOf(changes);
   const causes: Mark[] = [];
   for (let from = 0; from < turning.length; from += events_max) {
     const part = turning.slice(from, from + events_max);
     const seqs = await logAll(
       running,
-      part.map((change) => membershipEvent(verb, change, options.reason)),
+      part.map((change) => membershipEvent(running, verb, change, options)),
     );
     for (const [n, change] of part.entries()) causes.push({ user_id: change.user_id, cause: seqs[n] ?? null });
   }
   // A grant beside others changes why the user is in the group, which the account's explanation shows.
   const rest = changes.map((change) => ({ user_id: change.user_id, cause: running.cause ?? null }));
   if (options.mark) await markDirtyEach(running, [...rest, ...causes], options.urgency);
-  const group_ids = [...new Set(turning.map((change) => change.group_id))];
-  if (group_ids.length === 0) return;
+  return causes;
+}
+
+async function touch(running: Running, changes: readonly GrantChange[], cause: number | null): Promise<void> {
+  const group_ids = turningOf(changes).map((change) => change.group_id);
+  await touchGroups(running, group_ids, cause);
+}
+
+/** Says that the members of these groups have changed: in their rows, and to their pushes. */
+export async function touchGroups(running: Running, group_ids: readonly string[], cause: number | null): Promise<void> {
+  const ids = [...new Set(group_ids)];
+  if (ids.length === 0) return;
   await sql`
-    with touched as (select id from groups where id = any(${group_ids}::text[]) order by id for no key update)
+    with touched as (select id from groups where id = any(${ids}::text[]) order by id for no key update)
     update groups g set members_changed_at = ${running.now()}::timestamptz from touched where g.id = touched.id`.execute(
     running.db,
   );
-  await markPushesDue(running, group_ids, causes.at(-1)?.cause ?? null);
+  await markPushesDue(running, ids, cause);
 }
+
+const turningOf = (changes: readonly GrantChange[]) =>
+  changes.filter((change, n) => change.turns && firstOfPair(changes, n));
 
 /** Several grants of one pair in one command begin or end one membership; `changes` come ordered by pair. */
 function firstOfPair(changes: readonly GrantChange[], n: number): boolean {
@@ -233,17 +274,15 @@ function firstOfPair(changes: readonly GrantChange[], n: number): boolean {
   return before?.user_id !== change?.user_id || before?.group_id !== change?.group_id;
 }
 
-function distinct(changes: readonly GrantChange[]): MembershipChange[] {
-  return changes
-    .filter((change, n) => change.turns && firstOfPair(changes, n))
-    .map(({ user_id, group_id }) => ({ user_id, group_id }));
-}
+const distinct = (changes: readonly GrantChange[]): MembershipChange[] =>
+  turningOf(changes).map(({ user_id, group_id }) => ({ user_id, group_id }));
 
 function membershipEvent(
+  running: Running,
   verb: "add" | "remove",
   change: GrantChange,
-  reason?: string,
-): Omit<NewEvent, "actor" | "cause"> {
+  { reason, causes }: Following,
+): Omit<NewEvent, "actor"> {
   const targets: Target[] = [
     { id: change.user_id, type: "User", name: change.login },
     { id: change.group_id, type: "UserGroup", name: change.group_name },
@@ -255,6 +294,7 @@ function membershipEvent(
     type: `group.user_membership.${verb}`,
     targets,
     reason: reason ?? change.reason,
+    cause: causes?.get(change.source_id) ?? running.cause ?? null,
     user_id: change.user_id,
     group_id: change.group_id,
     detail: { kind: change.kind, source_id: change.source_id },
@@ -301,7 +341,7 @@ async function excludeFromRules(
   return given.map((change) => ({ user_id: change.user_id, rule_id: change.source_id }));
 }
 
-/** May these groups be changed this way? One query for the whole set. */
+/** May these groups be changed this way? One query for the whole set, which also keeps them from being deleted meanwhile. */
 async function judgeGroups(
   running: Running,
   changes: readonly Readonly<{ group_id: string; kind?: string }>[],
@@ -311,6 +351,8 @@ async function judgeGroups(
     .selectFrom("groups")
     .select(["id", "type", sql<string>`profile->>'name'`.as("name")])
     .where(sql<boolean>`id = any(${ids}::text[])`)
+    .orderBy("id")
+    .forKeyShare()
     .execute();
   const groups = new Map(rows.map((row) => [row.id, row]));
   for (const { group_id, kind } of changes) {

@@ -2,7 +2,8 @@
  * Group rules made ready: rows checked against today's schema and groups, compiled once, put in order. Also the check
  * that runs after something a rule needs has gone: such a rule becomes INVALID and says why, and its people stay.
  *
- * Called by rules.ts, groups.ts and schemas.ts, and by the engine (`loadRules`) for every batch of dirty users.
+ * Called by rules.ts, groups.ts and schemas.ts, and by the engine: `loadRules` for every batch of dirty users,
+ * `loadCheckedRules` for an evaluation over everyone.
  */
 import type { Selectable } from "kysely";
 import { type Checked, checkExpression, type GroupFact } from "../core/expression/expression.ts";
@@ -11,13 +12,21 @@ import type { GroupType, Profile, Refusal, Schema } from "../core/types.ts";
 import { type Database, sql } from "../store/database.ts";
 import type { RuleRow, Target } from "../store/tables.ts";
 import { logAll, type Running } from "./command.ts";
+import { closeGate } from "./gate.ts";
 import { userSchema } from "./schemaQueries.ts";
 
 /** A rule as stored. */
 export type StoredRule = Selectable<RuleRow>;
 
+/** What of a rule is judged. */
+export type RuleDraft = Pick<StoredRule, "id" | "name" | "expression" | "group_ids">;
+
 /** A rule that was checked: its expression, and the groups it fills. */
-export type CheckedRule = Readonly<{ row: StoredRule; checked: Checked; ready: ReadyRule }>;
+export type CheckedRule<Row extends RuleDraft = StoredRule> = Readonly<{
+  row: Row;
+  checked: Checked;
+  ready: ReadyRule;
+}>;
 
 /** The rule as a target of an event. */
 export const ruleTarget = (rule: Pick<StoredRule, "id" | "name">): Target => ({
@@ -30,9 +39,20 @@ export const ruleTarget = (rule: Pick<StoredRule, "id" | "name">): Target => ({
 const checks = { schema: "", by_text: new Map<string, Checked | Refusal>() };
 const checks_max = 5_000;
 
+/** What of a schema an expression depends on, as text. A batch asks for each of its rules. */
+const versions = new WeakMap<Schema, string>();
+
+function versionOf(schema: Schema): string {
+  const known = versions.get(schema);
+  if (known !== undefined) return known;
+  const version = JSON.stringify(schema.attributes.map(({ name, type, array }) => [name, type, array]));
+  versions.set(schema, version);
+  return version;
+}
+
 /** The checked expression of a rule, or a refusal with line and column. */
 export function checkRule(expression: string, schema: Schema): Checked | Refusal {
-  const version = JSON.stringify(schema.attributes.map(({ name, type, array }) => [name, type, array]));
+  const version = versionOf(schema);
   if (version !== checks.schema || checks.by_text.size >= checks_max) {
     checks.schema = version;
     checks.by_text.clear();
@@ -65,8 +85,7 @@ type GroupFacts = { id: string; type: GroupType; profile: Profile };
 export type RuleGround = Readonly<{ schema: Schema; groups: ReadonlyMap<string, GroupFacts> }>;
 
 /** The schema, and those of these groups that exist. */
-export async function ruleGround(db: Database, group_ids: readonly string[]): Promise<RuleGround> {
-  const schema = await userSchema(db);
+export async function ruleGround(db: Database, schema: Schema, group_ids: readonly string[]): Promise<RuleGround> {
   const { rows } = await sql<GroupFacts>`
     select id, type, profile from groups where id = any(${[...new Set(group_ids)]}::text[])`.execute(db);
   return { schema, groups: new Map(rows.map((row) => [row.id, row])) };
@@ -79,7 +98,7 @@ export function groupsOfRule(expression: string, group_ids: readonly string[], s
 }
 
 /** The rule ready to run, or why it cannot: its expression, a group that is gone or not ours to fill. */
-export function judgeRule(row: StoredRule, ground: RuleGround): CheckedRule | Refusal {
+export function judgeRule<Row extends RuleDraft>(row: Row, ground: RuleGround): CheckedRule<Row> | Refusal {
   const checked = checkRule(row.expression, ground.schema);
   if ("refused" in checked) return checked;
   for (const id of checked.dependencies.groups?.ids ?? []) {
@@ -104,9 +123,9 @@ export function judgeRule(row: StoredRule, ground: RuleGround): CheckedRule | Re
     }
     targets.push({ id, name, type: group.type, source_id: null, profile: group.profile });
   }
-  const { groups, clock } = checked.dependencies;
-  const test = compiled(checked);
-  return { row, checked, ready: { id: row.id, name: row.name, targets, reads: groups, clock, test } };
+  const { groups, clock, people } = checked.dependencies;
+  const reads = { reads: groups, clock, people: Object.keys(people).length > 0 };
+  return { row, checked, ready: { id: row.id, name: row.name, targets, ...reads, test: compiled(checked) } };
 }
 
 /** Closures of a checked expression, made once. */
@@ -124,7 +143,7 @@ async function judgeAll(db: Database, statuses: readonly StoredRule["status"][])
     select * from rules where status = any(${[...statuses]}::text[]) order by id`.execute(db);
   const schema = await userSchema(db);
   const needed = rows.flatMap((row) => groupsOfRule(row.expression, row.group_ids, schema));
-  const ground = rows.length === 0 ? { schema, groups: new Map() } : await ruleGround(db, needed);
+  const ground = rows.length === 0 ? { schema, groups: new Map() } : await ruleGround(db, schema, needed);
   const good: CheckedRule[] = [];
   const bad: { row: StoredRule; refusal: Refusal }[] = [];
   for (const row of rows) {
@@ -136,18 +155,24 @@ async function judgeAll(db: Database, statuses: readonly StoredRule["status"][])
 }
 
 /**
- * The active rules, ready and in order, for the engine. A rule that cannot run just now (its group is being deleted this
- * moment) is left out, and its grants stay as they are.
+ * The active rules, checked and in order. A rule that cannot run just now (its group is being deleted this moment) is
+ * left out, and its grants stay as they are.
  */
-export async function loadRules(db: Database): Promise<readonly ReadyRule[]> {
+export async function loadCheckedRules(db: Database): Promise<readonly CheckedRule[]> {
   const { good } = await judgeAll(db, ["ACTIVE"]);
+  const checked = new Map(good.map((rule) => [rule.ready.id, rule]));
   let ready = good.map((rule) => rule.ready);
   for (;;) {
     const order = orderRules(ready);
-    if ("ok" in order) return order.ok;
+    if ("ok" in order) return order.ok.flatMap((rule) => checked.get(rule.id) ?? []);
     const circle = new Set(order.cycle.map((rule) => rule.id));
     ready = ready.filter((rule) => !circle.has(rule.id));
   }
+}
+
+/** The active rules, ready and in order, for the engine's batches. */
+export async function loadRules(db: Database): Promise<readonly ReadyRule[]> {
+  return (await loadCheckedRules(db)).map((rule) => rule.ready);
 }
 
 /** The active rules with `changed` among them, if they can be put in order; else a refusal naming the circle. */
@@ -181,10 +206,12 @@ export async function recheckRules(running: Running, reason: string): Promise<vo
   }
   if (broken.length === 0) return;
   await sql`
-    update rules r set status = 'INVALID', invalid_reason = b.why, updated_at = ${running.now()}::timestamptz
+    update rules r set status = 'INVALID', invalid_reason = b.why, due_at = null, revision = r.revision + 1,
+      updated_at = ${running.now()}::timestamptz
     from jsonb_to_recordset(${JSON.stringify(broken)}::jsonb) as b(id text, why text) where r.id = b.id`.execute(
     running.db,
   );
+  await closeGate(running);
   await logAll(
     running,
     broken.map((rule) => ({

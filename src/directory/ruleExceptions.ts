@@ -1,7 +1,7 @@
 /**
  * Exceptions of group rules: people whom a rule gives nothing, because someone said so or took them out of a group by
  * hand (memberships.ts). An exception has a reason, who made it, and may have an end; clearing it lets the rule decide
- * again (scenario 6). There is no limit of a hundred.
+ * again (scenario 6). There is no limit of a hundred. Exceptions change under the person's lock (locks.ts).
  *
  * Called by the API and console, rules.ts at creation, and the schedule (`expireExceptions`).
  */
@@ -10,6 +10,7 @@ import type { Refusal } from "../core/types.ts";
 import { type Database, isRefusal, sql } from "../store/database.ts";
 import type { RuleExceptionRow } from "../store/tables.ts";
 import { type Command, logAll, type Running, run } from "./command.ts";
+import { lockPeople } from "./locks.ts";
 import { markDirtyEach } from "./marks.ts";
 import { ruleTarget, type StoredRule } from "./ruleChecks.ts";
 
@@ -49,6 +50,7 @@ export function removeExceptions(
   return run(command, async (running) => {
     const rule = await findRule(running.db, rule_id);
     if (isRefusal(rule)) return rule;
+    await lockPeople(running.db, user_ids);
     const { rows } = await sql<Gone>`
       with gone as (
         delete from rule_exceptions where rule_id = ${rule_id} and user_id = any(${[...user_ids]}::text[]) returning *)
@@ -62,12 +64,17 @@ export function removeExceptions(
 /** Ends exceptions whose time is over, at most `limit`. Gives how many ended. */
 export async function expireExceptions(command: Command, now: Date, limit: number): Promise<number> {
   const ended = await run<{ count: number }>(command, async (running) => {
+    const { rows: over } = await sql<{ id: number; user_id: string }>`
+      select id, user_id from rule_exceptions where expires_at <= ${now}::timestamptz
+      order by expires_at limit ${limit}`.execute(running.db);
+    await lockPeople(
+      running.db,
+      over.map(({ user_id }) => user_id),
+    );
     const { rows } = await sql<Gone>`
       with gone as (
-        delete from rule_exceptions where id in (
-          select id from rule_exceptions where expires_at <= ${now}::timestamptz
-          order by expires_at limit ${limit} for update skip locked)
-        returning *)
+        delete from rule_exceptions
+        where id = any(${over.map(({ id }) => id)}::bigint[]) and expires_at <= ${now}::timestamptz returning *)
       select gone.user_id, u.login, r.id as rule_id, r.name
       from gone join users u on u.id = gone.user_id join rules r on r.id = gone.rule_id order by gone.user_id`.execute(
       running.db,
@@ -114,6 +121,10 @@ export async function putExceptions(
   exceptions: readonly NewException[],
 ): Promise<Refusal | undefined> {
   if (exceptions.length === 0) return undefined;
+  await lockPeople(
+    running.db,
+    exceptions.map(({ user_id }) => user_id),
+  );
   const { rows: known } = await sql<{ id: string; login: string }>`
     select id, login from users where id = any(${exceptions.map(({ user_id }) => user_id)}::text[])`.execute(
     running.db,

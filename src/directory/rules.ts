@@ -3,31 +3,34 @@
  * Okta, a rule can be changed while it is active, groups included, and rules may build on each other as long as no circle
  * comes of it.
  *
- * Laws: a rule begins inactive. Activating, changing and deleting one marks the people it may concern and nothing else;
- * the engine does the rest. A deactivated or invalid rule keeps the people it put in groups, untouched, until it is
+ * Laws: a rule begins inactive. Activating or changing one makes it due (ruleDue.ts) and nothing else; the engine does the
+ * rest. A deactivated or invalid rule keeps the people it put in groups, untouched, until it is
  * activated again or deleted (scenario 7).
  *
  * Called by the API and console; the engine takes `loadRules` from here. Checking and loading is ruleChecks.ts,
  * exceptions are ruleExceptions.ts.
  */
-import type { RawBuilder } from "kysely";
 import type { Refusal } from "../core/types.ts";
 import { type Database, isRefusal, sql } from "../store/database.ts";
 import { type Command, log, priority, type Running, run } from "./command.ts";
+import { closeGate } from "./gate.ts";
 import { markDirtyWhere } from "./marks.ts";
-import { endGrantsOfSource } from "./memberships.ts";
+import { endGrantsOfRule } from "./memberships.ts";
 import {
   type CheckedRule,
   groupsOfRule,
   judgeOrder,
   judgeRule,
+  type RuleDraft,
   ruleGround,
   ruleTarget,
   type StoredRule,
 } from "./ruleChecks.ts";
+import { grantsOfRule, markRulesDue } from "./ruleDue.ts";
 import { putExceptions } from "./ruleExceptions.ts";
+import { conditionSql } from "./ruleSql.ts";
 import { userSchema } from "./schemaQueries.ts";
-import { fragment } from "./sqlText.ts";
+import { readSetting } from "./settings.ts";
 
 /** A rule to create; it begins inactive. `excluded`: users it never touches. */
 export type NewRule = Readonly<{
@@ -41,6 +44,7 @@ export type NewRule = Readonly<{
 export type RuleChange = Readonly<{ name?: string; expression?: string; group_ids?: readonly string[] }>;
 
 export { loadRules, type StoredRule } from "./ruleChecks.ts";
+export { evaluateAgain } from "./ruleDue.ts";
 export { addExceptions, expireExceptions, listExceptions, removeExceptions } from "./ruleExceptions.ts";
 
 const name_max = 100;
@@ -51,13 +55,12 @@ export function createRule(command: Command, input: NewRule): Promise<StoredRule
   return run<StoredRule>(command, async (running) => {
     await lockRules(running);
     const now = running.now();
-    const draft = { id: "", status: "INACTIVE" as const, invalid_reason: null, created_at: now, updated_at: now };
-    const judged = await judge(running, { ...draft, ...input, group_ids: [...new Set(input.group_ids)] });
+    const judged = await judge(running, { id: "", ...input, group_ids: [...new Set(input.group_ids)] });
     if (isRefusal(judged)) return judged;
     const { name, expression, group_ids } = judged.row;
     const { rows } = await sql<StoredRule>`
-      insert into rules (name, expression, group_ids, created_at, updated_at)
-      values (${name}, ${expression}, ${group_ids}::text[], ${now}::timestamptz, ${now}::timestamptz)
+      insert into rules (name, expression, group_ids, groups_held, created_at, updated_at)
+      values (${name}, ${expression}, ${group_ids}::text[], ${group_ids}::text[], ${now}::timestamptz, ${now}::timestamptz)
       on conflict (name) do nothing returning *`.execute(running.db);
     const rule = rows[0];
     if (rule === undefined) return nameTaken(name);
@@ -76,8 +79,8 @@ export function createRule(command: Command, input: NewRule): Promise<StoredRule
 }
 
 /**
- * Changes a rule, active or not. An active rule takes effect at once on everyone the old or the new rule concerns; an
- * invalid one that is mended becomes inactive.
+ * Changes a rule, active or not. An active rule is evaluated over everyone again; an invalid one that is mended
+ * becomes inactive.
  */
 export function updateRule(command: Command, id: string, change: RuleChange): Promise<StoredRule | Refusal> {
   return run<StoredRule>(command, async (running) => {
@@ -101,6 +104,7 @@ export function updateRule(command: Command, id: string, change: RuleChange): Pr
     if (Object.keys(changes).length === 0 && before.status !== "INVALID") return before;
     const { rows } = await sql<StoredRule>`
       update rules set name = ${row.name}, expression = ${row.expression}, group_ids = ${group_ids}::text[],
+        groups_held = array(select unnest(groups_held) union select unnest(${group_ids}::text[])),
         status = case status when 'INVALID' then 'INACTIVE' else status end, invalid_reason = null,
         updated_at = ${running.now()}::timestamptz
       where id = ${id} returning *`.execute(running.db);
@@ -111,7 +115,7 @@ export function updateRule(command: Command, id: string, change: RuleChange): Pr
       detail: changes,
     });
     const moved = "expression" in changes || "group_ids" in changes;
-    if (rule.status === "ACTIVE" && moved) await markCandidates(running, judged, cause);
+    if (rule.status === "ACTIVE" && moved) await markRulesDue(running, [id], cause);
     return rule;
   });
 }
@@ -125,7 +129,7 @@ function changesOf(before: StoredRule, after: StoredRule) {
   return Object.fromEntries(Object.entries(all).filter(([, { before: b, after: a }]) => String(b) !== String(a)));
 }
 
-/** Lets a rule act: everyone it may concern is computed again. Activating an active rule changes nothing. */
+/** Lets a rule act: it is evaluated over everyone. Activating an active rule changes nothing. */
 export function activateRule(command: Command, id: string): Promise<StoredRule | Refusal> {
   return run<StoredRule>(command, async (running) => {
     await lockRules(running);
@@ -142,7 +146,7 @@ export function activateRule(command: Command, id: string): Promise<StoredRule |
       targets: [ruleTarget(rule)],
       detail: { expression: rule.expression, group_ids: rule.group_ids },
     });
-    await markCandidates(running, judged, cause);
+    await markRulesDue(running, [id], cause);
     return rule;
   });
 }
@@ -156,6 +160,7 @@ export function deactivateRule(command: Command, id: string): Promise<StoredRule
     if (before.status !== "ACTIVE") return before;
     const rule = await setStatus(running, before, "INACTIVE");
     await log(running, { type: "group.user_membership.rule.deactivated", targets: [ruleTarget(rule)] });
+    await closeGate(running);
     return rule;
   });
 }
@@ -180,7 +185,7 @@ export function deleteRule(
       detail: { remove_users, expression: rule.expression, group_ids: rule.group_ids },
     });
     const caused: Running = { ...running, cause };
-    if (remove_users) await endGrantsOfSource(caused, "rule", id, `rule "${rule.name}" was deleted`);
+    if (remove_users) await endGrantsOfRule(caused, rule, `rule "${rule.name}" was deleted`);
     else await keepMembers(caused, rule);
     await sql`delete from rules where id = ${id}`.execute(running.db);
     return rule;
@@ -189,18 +194,19 @@ export function deleteRule(
 
 /** Turns a rule's grants into grants by hand; whoever has one already keeps that one. */
 async function keepMembers(running: Running, rule: StoredRule): Promise<void> {
-  const given = sql`u.id in (select user_id from membership_grants where kind = 'rule' and source_id = ${rule.id})`;
+  const given = sql`u.id in (select m.user_id from membership_grants m where ${grantsOfRule(rule)})`;
+  // Closes the gate as well: nobody gives by this rule any more.
   await markDirtyWhere(running, given, priority.wave, running.cause ?? null);
   const by = running.actor.id;
   await sql`
     update membership_grants m set kind = 'person', source_id = ${by},
       reason = ${`kept when rule "${rule.name}" was deleted`}, cause = ${running.cause ?? null}::bigint
-    where m.kind = 'rule' and m.source_id = ${rule.id} and not exists (
+    where ${grantsOfRule(rule)} and not exists (
       select from membership_grants h
       where h.user_id = m.user_id and h.group_id = m.group_id and h.kind = 'person' and h.source_id = ${by})`.execute(
     running.db,
   );
-  await sql`delete from membership_grants where kind = 'rule' and source_id = ${rule.id}`.execute(running.db);
+  await sql`delete from membership_grants m where ${grantsOfRule(rule)}`.execute(running.db);
 }
 
 /** The rule with this id. */
@@ -245,17 +251,11 @@ export async function previewRule(
   input: Readonly<{ expression: string; group_ids: readonly string[] }>,
 ): Promise<RulePreview | Refusal> {
   const now = command.now();
-  const draft = {
-    name: "preview",
-    status: "INACTIVE" as const,
-    invalid_reason: null,
-    created_at: now,
-    updated_at: now,
-  };
-  const row: StoredRule = { ...draft, ...input, id: id ?? "", group_ids: [...input.group_ids] };
+  const row = { ...input, name: "preview", id: id ?? "", group_ids: [...input.group_ids] };
   const judged = await judge(command, row);
   if (isRefusal(judged)) return judged;
-  const matches = matchSql(judged, now);
+  const org = await readSetting(command.db, "org");
+  const matches = conditionSql(judged.checked, { now, org });
   if (matches === undefined) {
     return {
       refused: "this condition can only be judged person by person; preview it for some people",
@@ -291,7 +291,10 @@ async function lockRules(running: Running): Promise<void> {
 }
 
 /** The rule checked against today's schema and groups, and its own limits. */
-async function judge(command: Pick<Command, "db">, row: StoredRule): Promise<CheckedRule | Refusal> {
+async function judge<Row extends RuleDraft>(
+  command: Pick<Command, "db">,
+  row: Row,
+): Promise<CheckedRule<Row> | Refusal> {
   const name = row.name.trim();
   if (name === "" || name.length > name_max) {
     return { refused: `a rule needs a name of 1 to ${name_max} characters`, code: "invalid", place: "name" };
@@ -300,39 +303,16 @@ async function judge(command: Pick<Command, "db">, row: StoredRule): Promise<Che
     return { refused: `"${name}" must fill 1 to ${targets_max} groups`, code: "invalid", place: "group_ids" };
   }
   const schema = await userSchema(command.db);
-  const ground = await ruleGround(command.db, groupsOfRule(row.expression, row.group_ids, schema));
+  const ground = await ruleGround(command.db, schema, groupsOfRule(row.expression, row.group_ids, schema));
   return judgeRule({ ...row, name }, ground);
 }
 
 async function setStatus(running: Running, rule: StoredRule, status: "ACTIVE" | "INACTIVE"): Promise<StoredRule> {
   const { rows } = await sql<StoredRule>`
-    update rules set status = ${status}, invalid_reason = null, updated_at = ${running.now()}::timestamptz
+    update rules set status = ${status}, invalid_reason = null, updated_at = ${running.now()}::timestamptz,
+      due_at = null, revision = revision + 1
     where id = ${rule.id} returning *`.execute(running.db);
   return rows[0] ?? rule;
-}
-
-/**
- * Marks everyone the rule has given a grant and everyone its condition may match; where the condition has no exact SQL
- * form, every live person.
- */
-function markCandidates(running: Running, rule: CheckedRule, cause: number | null): Promise<number> {
-  const given = sql`exists (
-    select from membership_grants m where m.user_id = u.id and m.kind = 'rule' and m.source_id = ${rule.row.id})`;
-  const matches = matchSql(rule, running.now()) ?? sql`true`;
-  return markDirtyWhere(running, sql`u.status <> 'DEPROVISIONED' and (${matches} or ${given})`, priority.wave, cause);
-}
-
-/** Memberships as a condition sees them: grants, and everyone in Everyone. */
-const all_memberships = `(select user_id, group_id from membership_grants
-  union all select p.id, e.id from users p cross join groups e where e.type = 'BUILT_IN')`;
-const all_groups = "(select id, type, source_app_id as source_id, profile from groups)";
-
-/** The condition over `u`, the users row; undefined when only a closure can judge it. */
-function matchSql({ checked }: CheckedRule, now: Date): RawBuilder<unknown> | undefined {
-  // A person's own time zone decides which day it is, and SQL is given one for all.
-  if (checked.dependencies.clock) return undefined;
-  const written = checked.sql({ memberships: all_memberships, groups: all_groups, now, time_zone: "UTC" });
-  return written === null ? undefined : sql`(${fragment(written)})`;
 }
 
 function noSuchRule(id: string): Refusal {

@@ -33,8 +33,10 @@ export type Company = Readonly<{
   reads_people: boolean;
   /** A mapping reads the account in another app: it must be computed again when that account changes. */
   reads_accounts: boolean;
-  /** A mapping or rule asks the clock. */
+  /** A mapping asks the clock. */
   reads_clock: boolean;
+  /** A mapping reads the person's groups. */
+  reads_groups: boolean;
 }>;
 
 type AppRow = {
@@ -78,10 +80,10 @@ export async function loadCompany(db: Database, now: Date): Promise<Company> {
     everyone,
     org: isRecord(org) ? org : {},
     time_zone: isRecord(org) && typeof org["time_zone"] === "string" ? org["time_zone"] : "UTC",
-    // Rules give no dependencies on people here; reading a manager costs one query a batch, so rules always may.
-    reads_people: rules.length > 0 || reads.some((read) => Object.keys(read.people).length > 0),
+    reads_people: rules.some((rule) => rule.people) || reads.some((read) => Object.keys(read.people).length > 0),
     reads_accounts: reads.some(readsAccounts),
-    reads_clock: rules.some((rule) => rule.clock) || reads.some((read) => read.clock),
+    reads_clock: reads.some((read) => read.clock),
+    reads_groups: reads.some((read) => read.groups !== null),
   };
 }
 

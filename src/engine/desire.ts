@@ -12,6 +12,7 @@ import { sameValue } from "../core/diff.ts";
 import { ruleMoves } from "../core/rules.ts";
 import type { Value, Want } from "../core/types.ts";
 import { type Command, logAll, priority, type Running, wake } from "../directory/command.ts";
+import { passGate } from "../directory/gate.ts";
 import { mappingTask } from "../directory/mappings.ts";
 import { applyRuleGrants } from "../directory/memberships.ts";
 import { raiseTasks } from "../directory/tasks.ts";
@@ -41,6 +42,7 @@ export type DesireCounts = Readonly<{ users: number; due: number }>;
 /** Answers at most `n` dirty users, the most urgent first; with `urgency` only those marked as urgent as that. */
 export async function desire(world: World, n: number, urgency: number | null = null): Promise<DesireCounts> {
   return world.db.transaction().execute(async (trx) => {
+    await passGate({ db: trx });
     const marks = await takeMarks(trx, n, urgency);
     if (marks.length === 0) return { users: 0, due: 0 };
     const command: Running = { db: trx, now: () => world.now(), actor: system };

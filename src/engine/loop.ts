@@ -2,7 +2,7 @@
  * The loop of one node: while there is work, work; else sleep until woken or until the next poll. Any number of nodes
  * may run it over one database; nothing here is needed for correctness, so it may be killed at any moment.
  *
- * Beside each other run: two lanes of desire, which answer dirty users; a pump for each app (pump.ts); the collector,
+ * Beside each other run: two lanes of desire, which answer dirty users; the evaluation of due rules; a pump for each app (pump.ts); the collector,
  * which confirms for all of them; the schedule, which makes time pass; and the reconcile of one app at a time. One sick
  * app therefore never slows another, and nothing large makes a leaver wait.
  */
@@ -16,6 +16,7 @@ import { claimPushes, operatePush } from "./groupPush.ts";
 import type { Result } from "./provision.ts";
 import { type Claimer, claimer, type Pump, pump } from "./pump.ts";
 import { runnablePushes } from "./pushQueue.ts";
+import { evaluateRules } from "./ruleEvaluation.ts";
 import { reconcileDue, schedule } from "./schedule.ts";
 import type { World } from "./world.ts";
 
@@ -80,6 +81,7 @@ export async function startEngine(world: World, options: EngineOptions = {}): Pr
   const waves: Lane = { name: "desire", urgency: null, least: 200, most: 1_000, people: 300 };
   const tasks = [
     ...[urgent, waves].map((lane) => forever(state, lane.name, poll_ms, true, () => desireLane(state, lane))),
+    forever(state, "rules", poll_ms, true, () => evaluateDue(state)),
     forever(state, "dispatch", poll_ms, true, () => dispatch(state)),
     // Time passes by itself: a wake changes nothing for these.
     forever(state, "schedule", schedule_ms, false, () => schedule(world)),
@@ -102,6 +104,12 @@ export async function startEngine(world: World, options: EngineOptions = {}): Pr
 function wakeUp(state: State): void {
   state.wakes++;
   for (const [sleeper, by_wake] of [...state.sleepers]) if (by_wake || state.stopping) sleeper();
+}
+
+/** Rules that are due are evaluated over everyone; in the middle of it, only a stop is heard. */
+async function evaluateDue(state: State): Promise<boolean> {
+  const done = await evaluateRules(state.world, { stopping: () => state.stopping });
+  return done !== null;
 }
 
 /** Runs `turn` again at once while it found work, else after a wake or `idle_ms`; a database that is away is waited for. */

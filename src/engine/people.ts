@@ -183,15 +183,23 @@ export function groupFact(
   return { id, name: row.name, type: row.type, source_id: row.source_app_id, source_name, profile: row.profile };
 }
 
-/** `managerId` names the manager by our id, by login or by employee number, as sources do. */
+/**
+ * `managerId` names the manager by our id, by login or by employee number, as sources do. Three searches by index: one
+ * with `or` reads every user, 150 ms for each batch of a company of 100,000.
+ */
 async function loadManagers(db: Database, users: readonly UserFacts[]): Promise<Map<string, PersonFact>> {
   const keys = [...new Set(users.flatMap((user) => managerKey(user) ?? []))];
   if (keys.length === 0) return new Map();
   const { rows } = await sql<{ key: string; id: string; profile: Profile }>`
-    select distinct on (k.key) k.key, u.id, u.profile
-    from unnest(${keys}::text[]) as k(key)
-    join users u on u.id = k.key or u.login = lower(k.key) or u.profile->>'employeeNumber' = k.key
-    order by k.key, u.id = k.key desc, u.login = lower(k.key) desc`.execute(db);
+    with k as (select unnest(${keys}::text[]) as key)
+    select distinct on (key) key, id, profile from (
+      select k.key, u.id, u.profile, 1 as place from k join users u on u.id = k.key
+      union all
+      select k.key, u.id, u.profile, 2 from k join users u on u.login = lower(k.key)
+      union all
+      select k.key, u.id, u.profile, 3 from k
+      join users u on u.profile ? 'employeeNumber' and u.profile->>'employeeNumber' = k.key) as found
+    order by key, place, id`.execute(db);
   return new Map(rows.map((row) => [row.key, { id: row.id, profile: row.profile }]));
 }
 

@@ -5,11 +5,12 @@
  */
 import type { Profile } from "../core/types.ts";
 import { expireAssignments } from "../directory/assignments.ts";
-import { type Command, priority } from "../directory/command.ts";
+import { type Command, priority, run } from "../directory/command.ts";
 import { expireLicences } from "../directory/licences.ts";
 import { markDirtyWhere } from "../directory/marks.ts";
 import { expireMemberships } from "../directory/memberships.ts";
 import { applyPushRules } from "../directory/pushRules.ts";
+import { markRulesDue } from "../directory/ruleDue.ts";
 import { expireExceptions } from "../directory/rules.ts";
 import { readSetting, setSetting } from "../directory/settings.ts";
 import { transitionUsers } from "../directory/userLifecycle.ts";
@@ -97,6 +98,8 @@ async function askTheClock(world: World, command: Command): Promise<void> {
   if (company.reads_clock) {
     await markDirtyWhere(command, sql`u.status <> 'DEPROVISIONED'`, priority.scan, null);
   }
+  const rules = company.rules.filter((rule) => rule.clock).map((rule) => rule.id);
+  if (rules.length > 0) await run(command, (running) => markRulesDue(running, rules, null));
   await applyPushRules(command);
   await setSetting(command, "engine.clock_asked_at", world.now().toISOString());
 }

@@ -85,9 +85,21 @@ export type RuleRow = {
   invalid_reason: string | null;
   expression: string;
   group_ids: string[];
+  /** The rule must be asked again over everyone; null: it is settled. */
+  due_at: MaybeTime;
+  due_cause: number | null;
+  /** Counts what makes the rule due or stops it. */
+  revision: Generated<number>;
+  evaluated_at: MaybeTime;
+  /** Every group in which the rule may have grants. */
+  groups_held: Generated<string[]>;
+  claimed_by: string | null;
+  claimed_until: MaybeTime;
   created_at: Time;
   updated_at: Time;
 };
+
+export type CompanyGateRow = { one: Generated<boolean>; revision: number };
 
 export type RuleExceptionRow = {
   id: GeneratedAlways<number>;
@@ -355,6 +367,7 @@ export type Tables = {
   };
   groups: GroupRow;
   membership_grants: MembershipGrantRow;
+  company_gate: CompanyGateRow;
   memberships: { user_id: string; group_id: string; created_at: Date };
   rules: RuleRow;
   rule_exceptions: RuleExceptionRow;

@@ -16,8 +16,9 @@ const group = (name: string): GroupFact => ({
 function rule(id: string, expression: string, targets: readonly string[]): ReadyRule {
   const judged = checkExpression(expression, { context: "rule", user: baseUserSchema.attributes });
   if (!("ok" in judged)) expect.fail(JSON.stringify(judged.problems));
-  const { groups, clock } = judged.ok.dependencies;
-  return { id, name: id, targets: targets.map(group), reads: groups, clock, test: judged.ok.compile().test };
+  const { groups, clock, people } = judged.ok.dependencies;
+  const reads = { reads: groups, clock, people: Object.keys(people).length > 0 };
+  return { id, name: id, targets: targets.map(group), ...reads, test: judged.ok.compile().test };
 }
 
 /** A person whose groups are given as name → who granted them; a rule's grant is `rule:<id>`. */

@@ -14,6 +14,7 @@ import { loadRules } from "../../src/directory/rules.ts";
 import { ensureGround } from "../../src/directory/schemas.ts";
 import type { StoredUser } from "../../src/directory/userQueries.ts";
 import { createUsers, type NewUser } from "../../src/directory/users.ts";
+import { evaluateRules } from "../../src/engine/ruleEvaluation.ts";
 import { type Database, isRefusal, sql } from "../../src/store/database.ts";
 import type { Actor } from "../../src/store/tables.ts";
 import { wipe } from "../support/memory.ts";
@@ -107,9 +108,13 @@ export async function groupsBy(db: Database, user_id: string): Promise<Record<st
 type Row = Pick<StoredUser, "id" | "status" | "profile">;
 type GrantOf = { user_id: string; group_id: string; kind: GrantKind; source_id: string };
 
-/** Judges every dirty person by the rules, writes the moves and cleans the marks: the engine's desire, for groups only. */
+/**
+ * Evaluates due rules, judges every dirty person by the rules, writes the moves and cleans the marks: the engine's desire,
+ * for groups only.
+ */
 export async function settleRules(command: Command): Promise<void> {
-  const { db } = command;
+  const { db, now } = command;
+  await evaluateRules({ db, now, node: "test", lease_ms: 60_000 });
   const rules = await loadRules(db);
   const { rows: users } = await sql<Row>`select u.* from users u join dirty d on d.user_id = u.id`.execute(db);
   const { rows: groups } = await sql<GroupFact>`

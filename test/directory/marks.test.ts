@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { priority } from "../../src/directory/command.ts";
+import { passGate } from "../../src/directory/gate.ts";
 import { markDirtyWhere } from "../../src/directory/marks.ts";
 import { type Database, openDatabase, sql, transact } from "../../src/store/database.ts";
 import { migrate } from "../../src/store/migrations/migrations.ts";
@@ -17,9 +18,8 @@ beforeAll(async () => {
   await migrate(db);
   await sql`
     insert into users (id, status, profile)
-    select '00u' || n, 'ACTIVE', jsonb_build_object('login', n || '@x.example') from generate_series(1, 3) as n`.execute(
-    db,
-  );
+    select '00u' || n, 'ACTIVE', jsonb_build_object('login', n || '@x.example', 'department', case n when 3 then 'Sales' end)
+    from generate_series(1, 3) as n`.execute(db);
 });
 
 afterAll(async () => {
@@ -32,18 +32,35 @@ const dirty = async () =>
     (row) => row.user_id,
   );
 
-test("somebody who is computed while a set is marked is computed again, though the condition does not find them", async () => {
+test("somebody whom the engine brings into the condition while a set is marked is marked, too", async () => {
   await sql`insert into dirty (user_id, priority, marked_at) values ('00u1', 1, now()), ('00u2', 1, now())`.execute(db);
   let marking: Promise<unknown> | undefined;
   await transact(db, async (engine) => {
-    // The engine holds 00u1 and has read the facts; 00u2 waits for its turn.
+    // The engine has taken 00u1 and read the facts; 00u2 waits for its turn.
+    await passGate({ db: engine });
     await sql`select from dirty where user_id = '00u1' for update`.execute(engine);
-    marking = transact(db, (trx) =>
-      markDirtyWhere({ ...commandAt(trx), db: trx }, sql`u.id = '00u3'`, priority.change, null),
-    );
+    const sales = sql`u.profile->>'department' = 'Sales'`;
+    marking = transact(db, (trx) => markDirtyWhere({ ...commandAt(trx), db: trx }, sales, priority.change, null));
     await sleep(200);
+    await sql`update users set profile = profile || '{"department": "Sales"}' where id = '00u1'`.execute(engine);
     await sql`delete from dirty where user_id = '00u1'`.execute(engine);
   });
-  expect(await marking).toBe(1);
+  expect(await marking).toBe(2);
   expect(await dirty()).toEqual(["00u1", "00u2", "00u3"]);
+});
+
+test("the engine begins nothing between a mark of a set and the end of its command", async () => {
+  const order: string[] = [];
+  let engine: Promise<unknown> | undefined;
+  await transact(db, async (trx) => {
+    await markDirtyWhere({ ...commandAt(trx), db: trx }, sql`u.id = '00u3'`, priority.change, null);
+    engine = transact(db, async (other) => {
+      await passGate({ db: other });
+      order.push("engine");
+    });
+    await sleep(200);
+    order.push("command");
+  });
+  await engine;
+  expect(order).toEqual(["command", "engine"]);
 });

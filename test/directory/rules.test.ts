@@ -49,6 +49,14 @@ beforeEach(async () => {
   ({ command, everyone, setTime } = await freshCompany(db));
 });
 
+/** Due rules with the types of the events that made them so. */
+async function dueRules(db: Database): Promise<readonly (readonly [string, string])[]> {
+  const { rows } = await sql<{ name: string; type: string }>`
+    select r.name, e.type from rules r left join events e on e.seq = r.due_cause
+    where r.due_at is not null order by r.name`.execute(db);
+  return rows.map(({ name, type }) => [name, type]);
+}
+
 const in_sales = 'user.department == "Sales"';
 
 /** An active rule, settled. */
@@ -67,12 +75,11 @@ describe("a rule", () => {
     await settleRules(command);
     const made = accepted(await createRule(command, { name: "r", expression: in_sales, group_ids: [sales.id] }));
     expect(made.status).toBe("INACTIVE");
-    expect(await dirtyUsers(db)).toEqual(new Map());
+    expect(await dueRules(db)).toEqual([]);
     accepted(await activateRule(command, made.id));
-    expect(await dirtyUsers(db)).toEqual(
-      new Map([[ada.id, { priority: 20, cause: "group.user_membership.rule.trigger" }]]),
-    );
+    expect(await dueRules(db)).toEqual([["r", "group.user_membership.rule.trigger"]]);
     await settleRules(command);
+    expect(await dueRules(db)).toEqual([]);
     expect(await groupsBy(db, ada.id)).toEqual({ Sales: ["rule"] });
     accepted(await updateUsers(command, [{ id: ada.id, profile: { department: "Legal" } }]));
     const last = await lastEvent(db);
@@ -121,10 +128,10 @@ describe("a rule", () => {
     await hire(command, ["Cy"]);
     const made = await rule("r", in_sales, [sales.id]);
     accepted(await updateRule(command, made.id, { name: "renamed" }));
-    expect(await dirtyUsers(db)).toEqual(new Map());
+    expect(await dueRules(db)).toEqual([]);
     const change = { expression: 'user.department == "Legal"', group_ids: [legal.id] };
     accepted(await updateRule(command, made.id, change));
-    expect([...(await dirtyUsers(db)).keys()]).toEqual([ada.id, bo.id]);
+    expect(await dueRules(db)).toEqual([["renamed", "group_rule.lifecycle.update"]]);
     await settleRules(command);
     expect([await groupsBy(db, ada.id), await groupsBy(db, bo.id)]).toEqual([{}, { Legal: ["rule"] }]);
   });

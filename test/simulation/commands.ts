@@ -10,6 +10,7 @@ import { transitionUser } from "../../src/directory/userLifecycle.ts";
 import { updateUsers } from "../../src/directory/users.ts";
 import { desire } from "../../src/engine/desire.ts";
 import { reconcileApp } from "../../src/engine/reconcile.ts";
+import { evaluateRules } from "../../src/engine/ruleEvaluation.ts";
 import { must } from "../support/world.ts";
 import {
   admin,
@@ -147,6 +148,7 @@ const lives = [
 
 const engine = [
   fc.constant(step("desire", async ({ world }) => void (await desire(world, 10)))),
+  fc.constant(step("evaluate", async ({ world }) => void (await evaluateRules(world, { range: 3, slice: 2 })))),
   worker.map((who) => step(`claim(${who})`, (company) => start(company, who, 2))),
   worker.map((who) => step(`claimPushes(${who})`, (company) => startPushes(company, who))),
   fc.nat(5).map((n) => step(`call(${n})`, async (company) => void (await release(company, n)))),

@@ -130,7 +130,7 @@ async function clear(db: Database, ground: Ground, now: Date): Promise<void> {
   await sql`update app_health set paused_until = null, pause_fault = null, pause_reason = null, faults_in_row = 0`.execute(
     db,
   );
-  await sql`update rules set expression = ${ruleText(departments[0])}`.execute(db);
+  await sql`update rules set expression = ${ruleText(departments[0])}, due_at = null, claimed_until = null`.execute(db);
   for (const { app, group } of pushes) {
     await sql`
       insert into pushed_groups (app_id, group_id, mode, due_at)

@@ -16,6 +16,7 @@ import { desire } from "../../src/engine/desire.ts";
 import { claimPushes, operatePush } from "../../src/engine/groupPush.ts";
 import { operate } from "../../src/engine/provision.ts";
 import { runnablePushes } from "../../src/engine/pushQueue.ts";
+import { evaluateRules } from "../../src/engine/ruleEvaluation.ts";
 import { schedule } from "../../src/engine/schedule.ts";
 import type { Bug, EngineApp, World } from "../../src/engine/world.ts";
 import { type Database, isRefusal, sql } from "../../src/store/database.ts";
@@ -195,6 +196,7 @@ export async function settle(world: TestWorld, rounds = 60): Promise<number> {
       await sql`update clock set fixed_at = ${world.now()}::timestamptz`.execute(world.db);
       await schedule(world);
     }
+    const evaluated = await evaluateRules(world);
     const { users } = await desire(world, 1_000);
     const apps = await runnable(world);
     const claimed = await claim(
@@ -212,7 +214,7 @@ export async function settle(world: TestWorld, rounds = 60): Promise<number> {
         pushed++;
       }
     }
-    if (users + claimed.length + pushed === 0) return operations;
+    if (evaluated === null && users + claimed.length + pushed === 0) return operations;
   }
   throw new Error(`still not settled after ${rounds} rounds`);
 }

@@ -15,7 +15,7 @@ import { type Compiled, compile } from "./evaluate.ts";
 import { parse } from "./parse.ts";
 import { print } from "./print.ts";
 import type { Limits } from "./scope.ts";
-import { type Backend, backendOf, type SqlContext, type SqlText, writeSql } from "./sql.ts";
+import { attributeSql, type Backend, backendOf, type SqlContext, type SqlText, writeSql } from "./sql.ts";
 import type { Judged, Node } from "./tree.ts";
 import type { Type } from "./types.ts";
 
@@ -25,8 +25,10 @@ export type { Compiled, Result } from "./evaluate.ts";
 export type { Facts, GroupFact, PersonFact } from "./facts.ts";
 export { compileRegex, type Regex } from "./regex.ts";
 export type { Backend, SqlContext, SqlText } from "./sql.ts";
+export type { SqlType } from "./sql_writer.ts";
 export type { Judged, Node, Problem } from "./tree.ts";
 export type { Type } from "./types.ts";
+export { attributeSql };
 
 /** An expression that is right in its environment. Immutable; keep it as long as text and schemas stay the same. */
 export type Checked = Readonly<{

@@ -58,7 +58,7 @@ export type SqlContext = Readonly<
 /** A condition (true, or anything else for no) or a value, with its parameters from `first_parameter` on. */
 export type SqlText = Readonly<{ text: string; values: readonly unknown[] }>;
 
-const default_place: SqlPlace = { user: "u", group: "g", memberships: "memberships", groups: "groups" };
+const default_place: SqlPlace = { user: "u", group: "g", memberships: "memberships", groups: "groups", column: null };
 
 /** Can SQL say this exactly? Found by writing it for an arbitrary moment. */
 export function backendOf(term: Term, context: Context): Backend {
@@ -221,6 +221,8 @@ function renderAs(scribe: Scribe, term: Term, type: SqlType): Fragment {
 }
 
 function renderRead(writer: Writer, term: Extract<Term, { kind: "read" }>): Fragment {
+  const column = columnOf(writer, term);
+  if (column !== null) return column;
   const value = jsonOf(writer, term);
   if (value === null)
     return inexact(
@@ -229,6 +231,19 @@ function renderRead(writer: Writer, term: Extract<Term, { kind: "read" }>): Frag
       "attributes of apps and of other people are read only by a closure",
     );
   return sql(sqlType(writer, term.type), fromJson(value, term.type));
+}
+
+/** The attribute where it stands as a column already. */
+function columnOf({ place }: Writer, { origin, name, type }: Extract<Term, { kind: "read" }>): Fragment | null {
+  if (place.column === null || origin.from !== "user" || isList(type) || type === "any") return null;
+  const sql_type = type === "number" ? "float8" : type === "boolean" ? "boolean" : "text";
+  return { text: place.column(name, sql_type), type: sql_type, nulls: "null", atom: true };
+}
+
+/** An attribute of a profile as a value of its type, null when it is of another. `name` and `profile` are SQL. */
+export function attributeSql(profile: string, name: string, type: SqlType): string {
+  if (type !== "text") return fromJson(`(${profile} -> ${name})`, type === "float8" ? "number" : "boolean");
+  return `case when jsonb_typeof(${profile} -> ${name}) = 'string' then ${profile} ->> ${name} end`;
 }
 
 /** The attribute as jsonb, when the row holds it. */
@@ -336,10 +351,12 @@ function renderEqual(scribe: Scribe, term: Extract<Term, { kind: "equal" }>): Fr
 function directEqual(scribe: Scribe, side: Term, other: Term): Fragment | null {
   if (side.kind !== "read" || !isFixed(other) || isList(side.type) || side.type === "any" || side.origin.from === "org")
     return null;
+  const column = columnOf(scribe.writer, side);
   const json = jsonOf(scribe.writer, side);
   const value = render(scribe, other);
   if (json === null || value.type !== sqlType(scribe.writer, side.type)) return null;
   if (value.constant === null || value.constant === undefined) return null;
+  if (column !== null) return condition(`${column.text} = ${value.text}`);
   // A jsonb parameter is read once; `to_jsonb` of a text would be computed for every row.
   return condition(`${json} = ${parameter(scribe.writer, "jsonb", value.constant).text}`);
 }

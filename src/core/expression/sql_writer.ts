@@ -32,6 +32,11 @@ export type SqlPlace = Readonly<{
   memberships: string;
   /** A relation `(id, type, source_id, profile jsonb)` of groups: a name, or a query in parentheses. */
   groups: string;
+  /**
+   * Where a scalar attribute of the user stands already, as `attributeSql` (sql.ts) makes it: the name of a column. For
+   * many conditions over one row; null: each reads the profile itself.
+   */
+  column: ((name: string, type: SqlType) => string) | null;
 }>;
 
 /** The present, as a point in time and as the day it is in the time zone that counts. */

@@ -4,6 +4,7 @@ import { type Migration, Migrator } from "kysely/migration";
 import { ground } from "./0001_ground.ts";
 import { history } from "./0002_history.ts";
 import { imports } from "./0003_import.ts";
+import { rules } from "./0004_rules.ts";
 
 /** Statements of a script, one by one: PGlite's extended protocol takes no more; bodies between `$$` stay whole. */
 function statements(script: string): string[] {
@@ -22,6 +23,7 @@ const migrations: Record<string, Migration> = {
   "0001_ground": run(ground),
   "0002_history": run(history),
   "0003_import": run(imports),
+  "0004_rules": run(rules),
 };
 
 /**
