@@ -3,9 +3,10 @@
  * of the client becomes a parameter; only `resolve` contributes text, so nothing a client writes is ever SQL.
  *
  * Laws (tested against PostgreSQL): a row is found exactly when core/filterMatch.ts says that it matches; a null never
- * leaks out of `not`; texts without case compare as `lower(column) = lower($n)`, `like` and `collate "C"`, so
- * expression indexes on `lower(column)` serve them. The database must have a UTF-8 ctype (C.UTF-8), or `lower` changes
- * only ASCII. Timestamp columns are expected to hold whole milliseconds, as everything we write does.
+ * leaks out of `not`; texts without case compare as `lower(column) = lower($n)`, `like` and `collate "C"`. What a
+ * column says of its index (`folded`, `codes`) changes how it is asked, never what is found. The database must have a
+ * UTF-8 ctype (C.UTF-8), or `lower` changes only ASCII. Timestamp columns are expected to hold whole milliseconds, as
+ * everything we write does.
  */
 import type { Filter, FilterOutcome, FilterPath, FilterTree } from "./filter.ts";
 import { filterRefusal } from "./filter.ts";
@@ -17,6 +18,7 @@ import {
   prepare,
   unknownProperty,
 } from "./filterMatch.ts";
+import { foldCase } from "./fold.ts";
 
 /**
  * Where a property's value is.
@@ -25,12 +27,16 @@ import {
  *   inside one element).
  * - `shape`: `one` value (default); `json`: a jsonb expression that is a list, one value or null; `rows`: a query in
  *   parentheses with one column, without nulls.
+ * - `folded`: of one text, what is indexed and equal to `lower(sql)`; equality and beginnings are asked of it.
+ * - `codes`: of one text, every value there can be: equality without case is then asked of the column as it is.
  */
 export type Column = Readonly<{
   kind: FilterType | "instant_text" | "complex";
   sql: string;
   shape?: "one" | "json" | "rows";
   member?: (item: string, path: FilterPath) => Column | undefined;
+  folded?: string;
+  codes?: readonly string[];
 }> &
   Pick<Property, "case_exact" | "operators">;
 
@@ -118,7 +124,9 @@ function test(
   // `ne` is the opposite of `eq`, over all of a list's elements too.
   const asked = comparison.operator === "ne" ? ({ ...comparison, operator: "eq" } as Comparison) : comparison;
   const found = ofEach(writer, column, (sql) =>
-    condition(writer, column.kind === "instant_text" ? instantSql(sql) : sql, asked),
+    asked.type === "text"
+      ? textCondition(writer, sql, asked, column)
+      : condition(writer, column.kind === "instant_text" ? instantSql(sql) : sql, asked),
   );
   return comparison.operator === "ne" ? `((${found}) is not true)` : found;
 }
@@ -166,7 +174,7 @@ function itemSql(column: Column, item: string): string {
 
 const symbols = { gt: ">", ge: ">=", lt: "<", le: "<=" } as const;
 
-function condition(writer: Writer, sql: string, comparison: Comparison): string {
+function condition(writer: Writer, sql: string, comparison: Exclude<Comparison, { type: "text" }>): string {
   const { operator } = comparison;
   switch (comparison.type) {
     case "boolean":
@@ -175,16 +183,16 @@ function condition(writer: Writer, sql: string, comparison: Comparison): string 
       return `${sql} ${symbolOf(operator)} ${parameter(writer, comparison.literal)}::float8`;
     case "instant":
       return `${sql} ${symbolOf(operator)} ${parameter(writer, new Date(comparison.literal).toISOString())}::timestamptz`;
-    case "text":
-      return textCondition(writer, sql, comparison);
   }
 }
 
-function textCondition(writer: Writer, sql: string, comparison: Extract<Comparison, { type: "text" }>): string {
+type TextComparison = Extract<Comparison, { type: "text" }>;
+
+function textCondition(writer: Writer, sql: string, comparison: TextComparison, column: Column): string {
   const { operator, literal, fold } = comparison;
-  const folded = (text: string) => (fold ? `lower(${text})` : text);
-  const have = folded(sql);
-  const want = (value: string) => folded(`${parameter(writer, value)}::text`);
+  const lower = (text: string) => (fold ? `lower(${text})` : text);
+  const have = fold ? (column.folded ?? `lower(${sql})`) : sql;
+  const want = (value: string) => lower(`${parameter(writer, value)}::text`);
   switch (operator) {
     case "co":
       return `${have} like ${want(`%${likeText(literal)}%`)}`;
@@ -194,10 +202,22 @@ function textCondition(writer: Writer, sql: string, comparison: Extract<Comparis
       return `${have} like ${want(`%${likeText(literal)}`)}`;
     case "eq":
     case "ne":
-      return `${have} = ${want(literal)}`;
+      return equality(writer, sql, comparison, column);
     default:
       return `${have} collate "C" ${symbols[operator]} ${want(literal)}`;
   }
+}
+
+/** Equal texts are equal in lower case: where case counts, the index finds the few that may be, and `sql` decides. */
+function equality(writer: Writer, sql: string, { literal, fold }: TextComparison, column: Column): string {
+  if (fold && column.codes !== undefined) {
+    const meant = column.codes.filter((code) => foldCase(code) === foldCase(literal));
+    const list = meant.map((code) => `${parameter(writer, code)}::text`);
+    return list.length === 0 ? "false" : `${sql} in (${list.join(", ")})`;
+  }
+  const want = `${parameter(writer, literal)}::text`;
+  if (fold) return `${column.folded ?? `lower(${sql})`} = lower(${want})`;
+  return column.folded === undefined ? `${sql} = ${want}` : `(${column.folded} = lower(${want}) and ${sql} = ${want})`;
 }
 
 function symbolOf(operator: Comparison["operator"]): string {

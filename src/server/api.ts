@@ -13,6 +13,7 @@ import type { Bearer } from "../directory/tokens.ts";
 import type { World } from "../engine/world.ts";
 import type { Database } from "../store/database.ts";
 import { type Area, actorOf, type Need } from "./auth.ts";
+import type { Memory } from "./memory.ts";
 
 declare module "fastify" {
   interface FastifyContextConfig extends Need {
@@ -65,7 +66,7 @@ export type ApiOptions = Readonly<{
   onError?: (line: string, error: unknown) => void;
 }>;
 
-export type Api = ApiOptions & Readonly<{ db: Database }>;
+export type Api = ApiOptions & Readonly<{ db: Database; memory: Memory }>;
 
 /** The command of this request: its database, time and actor. Only where the route needs a bearer. */
 export function commandOf(api: Api, request: FastifyRequest): Command {

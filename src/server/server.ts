@@ -14,6 +14,7 @@ import { adminRoutes } from "./admin/routes.ts";
 import type { Api, ApiOptions, Server } from "./api.ts";
 import { authenticate, authorise } from "./auth.ts";
 import { ApiError, errorBody, invalid } from "./errors.ts";
+import { newMemory } from "./memory.ts";
 import { metricsRoutes } from "./metrics.ts";
 import { oktaRoutes } from "./okta/routes.ts";
 import { documentation } from "./openapi.ts";
@@ -25,7 +26,7 @@ const rate_limit_standard = 60_000;
 
 /** The server, ready to listen or to be injected requests. */
 export async function buildServer(options: ApiOptions): Promise<Server> {
-  const api: Api = { ...options, db: options.world.db };
+  const api: Api = { ...options, db: options.world.db, memory: newMemory() };
   const server: Server = fastify({
     bodyLimit: body_bytes_max,
     routerOptions: { maxParamLength: 500, ignoreTrailingSlash: true },
@@ -77,8 +78,7 @@ function guard(server: Server, api: Api): void {
     const { area, access, unlimited } = request.routeOptions.config;
     const now = new Date();
     try {
-      // A token's life is measured by our clock, which the demo may have moved.
-      if (area !== undefined) request.bearer = await authenticate(api.db, request, api.world.now());
+      if (area !== undefined) request.bearer = await authenticate(api, request);
     } finally {
       // Counted also when refused: guessing tokens is bounded by the address it comes from.
       if (count && !unlimited) allow(count(request.bearer?.token_id ?? request.ip, now.getTime()), reply);
@@ -86,6 +86,10 @@ function guard(server: Server, api: Api): void {
     if (area !== undefined && request.bearer !== null) {
       authorise(request.bearer, { area, ...(access ? { access } : {}) }, request.method, request.params);
     }
+  });
+  server.addHook("onSend", (request, _reply, _payload, done) => {
+    if (request.method !== "GET") api.memory.forget();
+    done();
   });
 }
 

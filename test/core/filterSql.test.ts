@@ -13,6 +13,9 @@ const columns: Record<string, Column> = {
   status: { kind: "text", sql: "u.status", case_exact: true },
   created: { kind: "instant", sql: "u.created" },
   name: { kind: "text", sql: "u.profile->>'name'" },
+  // The same two as indexes make them: whatever the index, what is found is the same.
+  state: { kind: "text", sql: "u.status", codes: ["ACTIVE", "active", "STAGED"] },
+  alias: { kind: "text", sql: "u.profile->>'name'", folded: "lower(u.profile->>'name')" },
   grade: { kind: "number", sql: "(u.profile->>'grade')::float8" },
   remote: { kind: "boolean", sql: "(u.profile->>'remote')::boolean" },
   hired: { kind: "instant_text", sql: "u.profile->>'hired'" },
@@ -38,6 +41,7 @@ const types = { instant_text: "instant", complex: undefined } as const;
 /** The same row for the evaluator: the resource's values, with the types the columns have. */
 function lookupOf(row: Row): Lookup {
   const resource: Value = { status: row.status, created: row.created, members: row.members, ...row.profile };
+  Object.assign(resource, { state: row.status, alias: row.profile["name"] ?? null });
   return (path) => {
     const column = columns[path.text];
     const kind = column?.kind;
@@ -127,8 +131,8 @@ const emailTest = fc.oneof(
   some(["type pr", "value pr", "primary pr", "value eq null"]),
 );
 const leaf = fc.oneof(
-  tested(["status"], textOperator, ["ACTIVE", "active", "act"]),
-  tested(["name", "tags", "members", "members.value", "emails"], textOperator, [...texts, 1]),
+  tested(["status", "state"], textOperator, ["ACTIVE", "active", "act"]),
+  tested(["name", "alias", "tags", "members", "members.value", "emails"], textOperator, [...texts, 1]),
   tested(["grade", "marks"], order, [...numbers, "36"]),
   tested(["remote"], equality, [true, false, "False"]),
   tested(["created", "hired", "leaves"], order, instants),
@@ -222,6 +226,20 @@ describe("what a client writes never becomes SQL", () => {
         values: ["'; drop table users; --", 7],
       },
     });
+  });
+  test.each([
+    ["where case does not count", dialects.scim, "u.login = lower($1::text)", ["Ada"]],
+    ["and where it does", dialects.okta_filter, "(u.login = lower($1::text) and (u.name) = $1::text)", ["Ada"]],
+  ])("equality is asked of what is indexed, %s", (_where, dialect, text, values) => {
+    const column: Column = { kind: "text", sql: "u.name", folded: "u.login" };
+    expect(filterSql(parsed('name eq "Ada"', dialect), () => column)).toEqual({ ok: { text, values } });
+  });
+  test.each([
+    ["active", "(u.status) in ($1::text)", ["ACTIVE"]],
+    ["nothing", "false", []],
+  ])("a code is asked for as it is stored, whatever its case (%s)", (literal, text, values) => {
+    const column: Column = { kind: "text", sql: "u.status", codes: ["ACTIVE", "STAGED"] };
+    expect(filterSql(parsed(`status eq "${literal}"`, dialects.scim), () => column)).toEqual({ ok: { text, values } });
   });
   test("texts are ordered by character code, whatever the database's collation", () => {
     expect(filterSql(parsed('name gt "a"', dialects.scim), resolve)).toMatchObject({

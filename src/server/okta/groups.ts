@@ -158,8 +158,8 @@ type ListQuery = z.infer<typeof list_query>;
 async function listOf(api: Api, query: ListQuery) {
   const { search, filter, q, limit, after } = query;
   const where = [
-    ...(search === undefined ? [] : [await searchGroups(api.db, search)]),
-    ...(filter === undefined ? [] : [await filterGroups(api.db, filter)]),
+    ...(search === undefined ? [] : [await searchGroups(api, search)]),
+    ...(filter === undefined ? [] : [await filterGroups(api, filter)]),
   ];
   const choice = {
     ...(where.length === 0 ? {} : { where: sql.join(where, sql` and `) }),
@@ -167,7 +167,7 @@ async function listOf(api: Api, query: ListQuery) {
   };
   if (query.sortBy !== undefined) {
     const offset = Number(readCursor(after)?.[0] ?? 0);
-    const sort = await sortGroups(api.db, query.sortBy, query.sortOrder);
+    const sort = await sortGroups(api, query.sortBy, query.sortOrder);
     return {
       groups: await listGroups(api.db, choice, { limit: limit + 1, sort, offset }),
       after: () => cursor(offset + limit),

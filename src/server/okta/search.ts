@@ -12,22 +12,35 @@ import {
   parseFilter,
 } from "../../core/filter.ts";
 import { type Column, filterSql, type ResolveColumn } from "../../core/filterSql.ts";
-import type { Attribute, Refusal, Schema } from "../../core/types.ts";
+import { userStatuses } from "../../core/lifecycle.ts";
+import type { Attribute, GroupType, Refusal, Schema } from "../../core/types.ts";
 import { groupSchema, userSchema } from "../../directory/schemaQueries.ts";
-import { type Database, sql } from "../../store/database.ts";
+import { sql } from "../../store/database.ts";
+import type { Api } from "../api.ts";
 import { ApiError } from "../errors.ts";
 import { user_type_id } from "./links.ts";
 
 type Columns = Readonly<Record<string, Column>>;
+type Reads = Pick<Api, "db" | "memory">;
 
 const text = (source: string, more: Partial<Column> = {}): Column => ({ kind: "text", sql: source, ...more });
 const instant = (source: string): Column => ({ kind: "instant", sql: source });
-/** Codes: their case counts for nobody, but only whole values are asked for. */
-const code = (source: string): Column => text(source, { case_exact: false });
+/** Codes: their case counts for nobody. Those of `codes` are all there can be. */
+const code = (source: string, codes: readonly string[]): Column => text(source, { case_exact: false, codes });
+
+/** Indexed so by migrations 0001 and 0006. */
+const folded: Readonly<Record<"u" | "g", ReadonlyMap<string, string>>> = {
+  u: new Map([
+    ["login", "u.login"],
+    ["email", "lower(u.profile->>'email')"],
+    ["employeeNumber", "lower(u.profile->>'employeeNumber')"],
+  ]),
+  g: new Map([["name", "lower(g.profile->>'name')"]]),
+};
 
 const user_columns: Columns = {
   id: text("u.id", { case_exact: true }),
-  status: code("u.status"),
+  status: code("u.status", userStatuses),
   created: instant("u.created_at"),
   activated: instant("u.activated_at"),
   statusChanged: instant("u.status_changed_at"),
@@ -39,7 +52,7 @@ const user_columns: Columns = {
 
 const group_columns: Columns = {
   id: text("g.id", { case_exact: true }),
-  type: code("g.type"),
+  type: code("g.type", ["OKTA_GROUP", "APP_GROUP", "BUILT_IN"] satisfies GroupType[]),
   created: instant("g.created_at"),
   lastUpdated: instant("g.updated_at"),
   lastMembershipUpdated: instant("g.members_changed_at"),
@@ -59,42 +72,46 @@ const user_filter = [
 const group_filter = ["id", "type", "lastUpdated", "lastMembershipUpdated"];
 
 /** `search=` of people, over `u`, the users row. */
-export async function searchUsers(db: Database, search: string): Promise<RawBuilder<unknown>> {
-  return condition(search, dialects.okta_search, resolver(user_columns, "u", await userSchema(db)));
+export async function searchUsers(api: Reads, search: string): Promise<RawBuilder<unknown>> {
+  return condition(search, dialects.okta_search, resolver(user_columns, "u", await userAttributes(api)));
 }
 
 /** `filter=` of people, over `u`: a few properties, and case counts. */
-export async function filterUsers(db: Database, filter: string): Promise<RawBuilder<unknown>> {
+export async function filterUsers(api: Reads, filter: string): Promise<RawBuilder<unknown>> {
   return condition(
     filter,
     dialects.okta_filter,
-    narrowed(resolver(user_columns, "u", await userSchema(db)), user_filter),
+    narrowed(resolver(user_columns, "u", await userAttributes(api)), user_filter),
   );
 }
 
 /** `search=` of groups, over `g`, the groups row. */
-export async function searchGroups(db: Database, search: string): Promise<RawBuilder<unknown>> {
-  return condition(search, dialects.okta_search, resolver(group_columns, "g", await groupSchema(db)));
+export async function searchGroups(api: Reads, search: string): Promise<RawBuilder<unknown>> {
+  return condition(search, dialects.okta_search, resolver(group_columns, "g", await groupAttributes(api)));
 }
 
 /** `filter=` of groups, over `g`. */
-export async function filterGroups(db: Database, filter: string): Promise<RawBuilder<unknown>> {
+export async function filterGroups(api: Reads, filter: string): Promise<RawBuilder<unknown>> {
   return condition(
     filter,
     dialects.okta_filter,
-    narrowed(resolver(group_columns, "g", await groupSchema(db)), group_filter),
+    narrowed(resolver(group_columns, "g", await groupAttributes(api)), group_filter),
   );
 }
 
 /** `sortBy=` and `sortOrder=` of people. */
-export async function sortUsers(db: Database, name: string, order: string | undefined): Promise<RawBuilder<unknown>> {
-  return sorting(resolver(user_columns, "u", await userSchema(db)), name, order);
+export async function sortUsers(api: Reads, name: string, order: string | undefined): Promise<RawBuilder<unknown>> {
+  return sorting(resolver(user_columns, "u", await userAttributes(api)), name, order);
 }
 
 /** `sortBy=` and `sortOrder=` of groups. */
-export async function sortGroups(db: Database, name: string, order: string | undefined): Promise<RawBuilder<unknown>> {
-  return sorting(resolver(group_columns, "g", await groupSchema(db)), name, order);
+export async function sortGroups(api: Reads, name: string, order: string | undefined): Promise<RawBuilder<unknown>> {
+  return sorting(resolver(group_columns, "g", await groupAttributes(api)), name, order);
 }
+
+/** Reading the attributes for each search was half of a search's time: 100 of 190 µs. */
+const userAttributes = ({ db, memory }: Reads) => memory.recall("schema of users", () => userSchema(db));
+const groupAttributes = ({ db, memory }: Reads) => memory.recall("schema of groups", () => groupSchema(db));
 
 function sorting(resolve: ResolveColumn, name: string, order: string | undefined): RawBuilder<unknown> {
   const column = resolve({ text: name, schema: null, names: name.split("."), at: 0 });
@@ -166,5 +183,6 @@ function attributeColumn({ name, type, array }: Attribute, table: "u" | "g"): Co
     return { kind, sql: `(case when jsonb_typeof(${value}) = 'number' then ${plain}::float8 end)` };
   if (kind === "boolean")
     return { kind, sql: `(case when jsonb_typeof(${value}) = 'boolean' then ${plain}::boolean end)` };
-  return { kind, sql: plain };
+  const index = folded[table].get(name);
+  return { kind, sql: plain, ...(kind === "text" && index !== undefined ? { folded: index } : {}) };
 }

@@ -9,17 +9,25 @@ import type { Refusal } from "../../core/types.ts";
 import { run } from "../../directory/command.ts";
 import { changeRecovery } from "../../directory/recovery.ts";
 import { type Deletion, deleteUser, transitionUser } from "../../directory/userLifecycle.ts";
-import { getUser, groupsOf, listUsers, type StoredUser } from "../../directory/userQueries.ts";
+import {
+  getUser,
+  groupsOf,
+  type ShownUser,
+  type StoredUser,
+  showUser,
+  showUsers,
+} from "../../directory/userQueries.ts";
 import { createUsers, type UserChange, updateUsers } from "../../directory/users.ts";
 import { isRefusal } from "../../store/database.ts";
 import { type Api, about, commandOf, type Server } from "../api.ts";
 import { ApiError, found, invalid, must } from "../errors.ts";
+import { sendJson, sendJsonList } from "../pageBytes.ts";
 import { afterOf, cursor, page, readCursor, setLinks } from "../paging.ts";
 import { groupBody } from "./groupBody.ts";
 import { date } from "./links.ts";
 import { ownerBody } from "./me.ts";
 import { filterUsers, searchUsers, sortUsers } from "./search.ts";
-import { userBody } from "./userBody.ts";
+import { shown_names, userBody, userText } from "./userBody.ts";
 import { type CredentialsInput, new_user, passwordOf, profileOf, user_change } from "./userInput.ts";
 
 const deletion_tries = 20;
@@ -53,7 +61,10 @@ export function userRoutes(server: Server, api: Api): void {
     async (request, reply) => {
       const rows = await listOf(api, request.query);
       const items = page(request, reply, rows.users, rows.limit, rows.after);
-      return items.map((user) => userBody(user, request.base_url));
+      return sendJsonList(
+        reply,
+        items.map((user) => userText(user, request.base_url)),
+      );
     },
   );
 
@@ -93,11 +104,16 @@ export function userRoutes(server: Server, api: Api): void {
 
 /** One person: reading, changing, deleting them, and their groups and roles. */
 function oneUserRoutes(server: Server, api: Api): void {
-  server.get("/api/v1/users/:user_id", about("users", "Read a person", { params: user_params }), async (request) => {
-    const { user_id } = request.params;
-    if (user_id === "me") return ownerBody(api, request);
-    return userBody(await oneUser(api, user_id), request.base_url);
-  });
+  server.get(
+    "/api/v1/users/:user_id",
+    about("users", "Read a person", { params: user_params }),
+    async (request, reply) => {
+      const { user_id } = request.params;
+      if (user_id === "me") return ownerBody(api, request);
+      const user = found(await showUser(api.db, user_id, shown_names), user_id, "User");
+      return sendJson(reply, userText(user, request.base_url));
+    },
+  );
 
   for (const [method, replace] of [
     ["POST", false],
@@ -175,7 +191,7 @@ async function deleteWhenGone(deletion: () => Promise<Deletion | Refusal>): Prom
 }
 
 type ListQuery = z.infer<typeof list_query>;
-type Rows = Readonly<{ users: readonly StoredUser[]; limit: number; after: (last: StoredUser) => string }>;
+type Rows = Readonly<{ users: readonly ShownUser[]; limit: number; after: (last: ShownUser) => string }>;
 
 /** The page that a query asks for, with one row more when there is more. */
 async function listOf(api: Api, query: ListQuery): Promise<Rows> {
@@ -185,8 +201,8 @@ async function listOf(api: Api, query: ListQuery): Promise<Rows> {
     throw new ApiError(400, "E0000031", "Invalid search criteria.", ["Use search or filter, not both"]);
   }
   const where = [
-    ...(search === undefined ? [] : [await searchUsers(api.db, search)]),
-    ...(filter === undefined ? [] : [await filterUsers(api.db, filter)]),
+    ...(search === undefined ? [] : [await searchUsers(api, search)]),
+    ...(filter === undefined ? [] : [await filterUsers(api, filter)]),
   ];
   const choice = {
     ...(where.length === 0 ? {} : { where: sql.join(where, sql` and `) }),
@@ -195,14 +211,12 @@ async function listOf(api: Api, query: ListQuery): Promise<Rows> {
   };
   if (search !== undefined && query.sortBy !== undefined) {
     const offset = Number(readCursor(query.after)?.[0] ?? 0);
-    const sort = await sortUsers(api.db, query.sortBy, query.sortOrder);
-    const users = await listUsers(api.db, choice, { limit: limit + 1, sort, offset });
+    const sort = await sortUsers(api, query.sortBy, query.sortOrder);
+    const users = await showUsers(api.db, choice, { limit: limit + 1, sort, offset }, shown_names);
     return { users, limit, after: () => cursor(offset + limit) };
   }
-  const users = await listUsers(api.db, choice, {
-    limit: limit + 1,
-    ...(query.after === undefined ? {} : { after: query.after }),
-  });
+  const after = query.after === undefined ? {} : { after: query.after };
+  const users = await showUsers(api.db, choice, { limit: limit + 1, ...after }, shown_names);
   return { users, limit, after: (last) => last.id };
 }
 

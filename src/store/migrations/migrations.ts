@@ -5,6 +5,7 @@ import { ground } from "./0001_ground.ts";
 import { history } from "./0002_history.ts";
 import { imports } from "./0003_import.ts";
 import { rules } from "./0004_rules.ts";
+import { reads } from "./0006_reads.ts";
 
 /** Statements of a script, one by one: PGlite's extended protocol takes no more; bodies between `$$` stay whole. */
 function statements(script: string): string[] {
@@ -24,6 +25,7 @@ const migrations: Record<string, Migration> = {
   "0002_history": run(history),
   "0003_import": run(imports),
   "0004_rules": run(rules),
+  "0006_reads": run(reads),
 };
 
 /**

@@ -1,0 +1,105 @@
+/**
+ * The load generator of bench/api.ts, a process of its own: so many keep-alive connections, each with one request under
+ * way and the next one as soon as its answer is read to the end. A closed loop: an overloaded server shows as longer
+ * waits. What it asks stands in a file; it prints what it saw as one JSON line.
+ *
+ *     node bench/frame/loadClient.ts JOB.json
+ */
+import { readFileSync } from "node:fs";
+import process from "node:process";
+import { Pool } from "undici";
+import { waits } from "./stats.ts";
+
+/**
+ * One kind of request. `share`: how many of a hundred requests; all shares add up to a hundred. `follow`: each
+ * connection goes on with the answer's next link, and with the next of `paths` after the last page. An answer shorter
+ * than `least_bytes` is not what was asked for.
+ */
+export type LoadKind = Readonly<{
+  name: string;
+  share: number;
+  paths: readonly string[];
+  follow?: boolean;
+  least_bytes: number;
+}>;
+
+export type LoadJob = Readonly<{
+  origin: string;
+  token: string;
+  connections: number;
+  seconds: number;
+  kinds: readonly LoadKind[];
+}>;
+
+export type KindSeen = Readonly<{ requests: number; bytes: number; p50_ms: number; p95_ms: number; p99_ms: number }>;
+export type LoadSeen = Readonly<{ requests: number; seconds: number; kinds: Readonly<Record<string, KindSeen>> }>;
+
+type Answer = Readonly<{ bytes: number; next: string | undefined }>;
+type Tally = { waits_ms: number[]; bytes: number; next_path: number };
+
+/** Coprime with 100, so that a hundred steps meet every slot once and the kinds alternate. */
+const stride = 37;
+
+async function run(job: LoadJob): Promise<LoadSeen> {
+  const pool = new Pool(job.origin, { connections: job.connections, pipelining: 1 });
+  const slots = job.kinds.flatMap((kind) => Array.from({ length: kind.share }, () => kind));
+  const tallies = new Map(job.kinds.map((kind): [LoadKind, Tally] => [kind, { waits_ms: [], bytes: 0, next_path: 0 }]));
+  let turn = 0;
+  const began = performance.now();
+  const ends = began + job.seconds * 1000;
+  const connection = async () => {
+    const links = new Map<LoadKind, string>();
+    while (performance.now() < ends) {
+      const kind = slots[(turn++ * stride) % slots.length]!;
+      const tally = tallies.get(kind)!;
+      const path = links.get(kind) ?? kind.paths[tally.next_path++ % kind.paths.length]!;
+      const sent = performance.now();
+      const { bytes, next } = await ask(pool, job.token, path, kind);
+      tally.waits_ms.push(performance.now() - sent);
+      tally.bytes += bytes;
+      if (!kind.follow) continue;
+      if (next === undefined) links.delete(kind);
+      else links.set(kind, next);
+    }
+  };
+  await Promise.all(Array.from({ length: job.connections }, connection));
+  const seconds = (performance.now() - began) / 1000;
+  await pool.close();
+  const kinds = [...tallies].map(([{ name }, { waits_ms, bytes }]): [string, KindSeen] => [
+    name,
+    { requests: waits_ms.length, bytes, ...waits(waits_ms) },
+  ]);
+  const requests = kinds.reduce((sum, [, seen]) => sum + seen.requests, 0);
+  return { requests, seconds, kinds: Object.fromEntries(kinds) };
+}
+
+/** Counts the bytes of an answer; reading its body as a stream would cost this process more than the server. */
+function ask(pool: Pool, token: string, path: string, kind: LoadKind): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    let bytes = 0;
+    let status = 0;
+    let next: string | undefined;
+    pool.dispatch(
+      { method: "GET", path, headers: { authorization: `SSWS ${token}` } },
+      {
+        onRequestStart: () => {},
+        onResponseStart: (_controller, code, headers) => {
+          status = code;
+          const links = [headers["link"] ?? []].flat().join(", ");
+          next = /<https?:\/\/[^/]+([^>]*)>; rel="next"/.exec(links)?.[1];
+        },
+        onResponseData: (_controller, chunk) => {
+          bytes += chunk.length;
+        },
+        onResponseEnd: () => {
+          if (status === 200 && bytes >= kind.least_bytes) resolve({ bytes, next });
+          else reject(new Error(`${path} answered ${status} with ${bytes} bytes`));
+        },
+        onResponseError: (_controller, error) => reject(error),
+      },
+    );
+  });
+}
+
+const job = JSON.parse(readFileSync(process.argv[2] ?? "", "utf8")) as LoadJob;
+process.stdout.write(`${JSON.stringify(await run(job))}\n`);
