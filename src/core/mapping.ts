@@ -2,6 +2,7 @@
  * Mapping: from the facts of a person to the profile of one account. A line's expression is compiled elsewhere; here
  * are the two rules around it: when a value is pushed (create-only or always) and what an empty value does.
  */
+import { setOwn } from "./profile.ts";
 import type { MappingLine, Profile, Value } from "./types.ts";
 
 /** A mapping line ready to run; `evaluate` never throws. */
@@ -33,22 +34,22 @@ export function mapProfile<Facts>(
   facts: Facts,
   previous: Profile | undefined,
 ): Mapped {
-  const profile: Record<string, Value> = Object.create(null);
+  const profile: Record<string, Value> = {};
   const errors: MappingError[] = [];
   for (const { attribute, line, evaluate } of lines) {
     const had = previous !== undefined && Object.hasOwn(previous, attribute) ? previous[attribute] : undefined;
     if (line.push === "create" && previous !== undefined) {
-      if (had !== undefined) profile[attribute] = had;
+      if (had !== undefined) setOwn(profile, attribute, had);
       continue;
     }
     const result = evaluate(facts);
     if ("error" in result) {
       errors.push({ attribute, message: result.error });
-      if (had !== undefined) profile[attribute] = had;
+      if (had !== undefined) setOwn(profile, attribute, had);
       continue;
     }
     const value = isEmpty(result.value) ? whenEmpty(line, had) : result.value;
-    if (value !== undefined) profile[attribute] = value;
+    if (value !== undefined) setOwn(profile, attribute, value);
   }
   return { profile, errors };
 }

@@ -12,6 +12,7 @@ import { baseUserSchema, reservedNames } from "./baseSchema.ts";
 import { isEmpty } from "./diff.ts";
 import { nearest } from "./expression/suggest.ts";
 import { parseInstant } from "./instant.ts";
+import { setOwn } from "./profile.ts";
 import type { Attribute, Outcome, Profile, Refusal, Schema, Value } from "./types.ts";
 
 /** Does the text match the pattern, in the linear-time dialect of the expression language? */
@@ -53,25 +54,28 @@ export function validateProfile(
     return profileRefusal([{ attribute: "profile", problem: "must be an object of attributes and their values" }]);
   }
   const { known, required } = namesOf(schema);
-  const faults = new Map<string, string>();
-  const valid = new Map<string, Value>();
-  for (const [name, value] of Object.entries(profile)) {
-    if (faults.size >= faults_max) break;
+  const faults: ProfileFault[] = [];
+  const valid: Record<string, Value> = {};
+  for (const name of Object.keys(profile)) {
+    if (faults.length >= faults_max) break;
+    const value = profile[name];
     if (value === undefined) continue;
     const attribute = known.get(name);
     const problem = attribute ? valueProblem(attribute, value, options) : unknownProblem(name, known);
-    if (problem !== undefined) faults.set(name, problem);
-    else if (!isAbsent(value as Value, options)) valid.set(name, value as Value);
-    else if (options.partial) valid.set(name, null);
+    if (problem !== undefined) faults.push({ attribute: name, problem });
+    else if (!isAbsent(value as Value, options)) setOwn(valid, name, value as Value);
+    else if (options.partial) setOwn(valid, name, null);
   }
   for (const name of required) {
-    if (faults.has(name) || !isEmpty(valid.get(name))) continue;
-    if (valid.has(name)) faults.set(name, "is required and cannot be cleared");
-    else if (!options.partial) faults.set(name, "is required; give it a value");
+    const has = Object.hasOwn(valid, name);
+    if ((has && !isEmpty(valid[name])) || faults.some((fault) => fault.attribute === name)) continue;
+    if (has) faults.push({ attribute: name, problem: "is required and cannot be cleared" });
+    else if (!options.partial) faults.push({ attribute: name, problem: "is required; give it a value" });
   }
-  if (faults.size === 0) return { ok: Object.fromEntries(valid) };
-  const told = [...faults].slice(0, faults_max);
-  return profileRefusal(told.map(([name, problem]) => ({ attribute: shown(name), problem })));
+  if (faults.length === 0) return { ok: valid };
+  return profileRefusal(
+    faults.slice(0, faults_max).map(({ attribute, problem }) => ({ attribute: shown(attribute), problem })),
+  );
 }
 
 type Names = Readonly<{ known: ReadonlyMap<string, Attribute>; required: readonly string[] }>;

@@ -9,6 +9,7 @@
  */
 import { transition } from "../core/lifecycle.ts";
 import type { Profile, Refusal, Schema, UserStatus } from "../core/types.ts";
+import { column, shared } from "../store/columns.ts";
 import { isRefusal, sql, violatedUnique } from "../store/database.ts";
 import type { Credentials, Provenance } from "../store/tables.ts";
 import { type Command, logAll, priority, type Running, run } from "./command.ts";
@@ -184,18 +185,6 @@ const justTaken = (row: Row | undefined): Refusal => ({
   place: "login",
 });
 
-/** Values of which many are the same, as a JSON list of the different ones and where in it each value is. */
-function shared(values: readonly unknown[]): Readonly<{ list: string; at: readonly number[] }> {
-  const places = new Map<string, number>();
-  const at = values.map((value) => {
-    const text = JSON.stringify(value);
-    const place = places.get(text) ?? places.size;
-    places.set(text, place);
-    return place;
-  });
-  return { list: `[${[...places.keys()].join(",")}]`, at };
-}
-
 const byLogin = (a: Row, b: Row) => {
   const [one, other] = [String(a.profile["login"]).toLowerCase(), String(b.profile["login"]).toLowerCase()];
   return one < other ? -1 : one > other ? 1 : 0;
@@ -218,26 +207,26 @@ async function insertUsers(
   const sorted = rows.toSorted(byLogin);
   const credentials = shared(sorted.map((row) => row.credentials));
   const provenance = shared(sorted.map((row) => row.input.provenance ?? {}));
-  const texts = (value: (row: Row) => Date | string | null | undefined) =>
-    sorted.map((row) => {
-      const one = value(row);
-      return one instanceof Date ? one.toISOString() : (one ?? null);
-    });
+  const statuses = shared(sorted.map((row) => row.status));
   const { rows: inserted } = await sql<{ id: string; login: string }>`
     insert into users (id, status, profile, credentials, provenance, super_admin, time_zone, starts_at, ends_at,
       created_at, updated_at, status_changed_at, activated_at, password_changed_at)
-    select n.id, n.status, n.profile, ${credentials.list}::jsonb -> n.credentials,
-      ${provenance.list}::jsonb -> n.provenance, n.super_admin, n.time_zone, n.starts_at, n.ends_at,
-      ${now}::timestamptz, ${now}::timestamptz, ${now}::timestamptz,
+    select n.id, n.status, n.profile, n.credentials, n.provenance, coalesce(n.super_admin, false), n.time_zone,
+      n.starts_at, n.ends_at, ${now}::timestamptz, ${now}::timestamptz, ${now}::timestamptz,
       case when n.status <> 'STAGED' then ${now}::timestamptz end, n.password_changed_at
-    from rows from (unnest(${texts((row) => row.id)}::text[]), unnest(${texts((row) => row.status)}::text[]),
-      jsonb_array_elements(${`[${sorted.map((row) => JSON.stringify(row.profile)).join(",")}]`}::jsonb),
-      unnest(${credentials.at}::int[]), unnest(${provenance.at}::int[]),
-      unnest(${sorted.map((row) => row.input.super_admin ?? false)}::boolean[]),
-      unnest(${texts((row) => row.input.time_zone)}::text[]), unnest(${texts((row) => row.input.starts_at)}::timestamptz[]),
-      unnest(${texts((row) => row.input.ends_at)}::timestamptz[]),
-      unnest(${texts((row) => passwordSet(row, now))}::timestamptz[]))
-      as n(id, status, profile, credentials, provenance, super_admin, time_zone, starts_at, ends_at, password_changed_at)
+    from (
+      select r.*, ${statuses.list}::jsonb ->> r.status_at as status,
+        ${credentials.list}::jsonb -> r.credentials_at as credentials, ${provenance.list}::jsonb -> r.provenance_at as provenance
+      from rows from (unnest(${sorted.map((row) => row.id)}::text[]),
+        jsonb_array_elements(${`[${sorted.map((row) => JSON.stringify(row.profile)).join(",")}]`}::jsonb),
+        unnest(${statuses.at}::int[]), unnest(${credentials.at}::int[]), unnest(${provenance.at}::int[]),
+        unnest(${column(sorted, (row) => row.input.super_admin || null)}::boolean[]),
+        unnest(${column(sorted, (row) => row.input.time_zone)}::text[]),
+        unnest(${column(sorted, (row) => row.input.starts_at)}::timestamptz[]),
+        unnest(${column(sorted, (row) => row.input.ends_at)}::timestamptz[]),
+        unnest(${column(sorted, (row) => passwordSet(row, now))}::timestamptz[]))
+        as r(id, profile, status_at, credentials_at, provenance_at, super_admin, time_zone, starts_at, ends_at,
+          password_changed_at)) n
     ${taken === "skip" ? sql`on conflict do nothing` : sql``} returning id, login`.execute(running.db);
   const logins = new Map(inserted.map((row) => [row.id, row.login]));
   return rows.map((row) => {

@@ -53,15 +53,16 @@ export async function findMatches(
     return keys === undefined ? [] : [{ n, keys }];
   });
   if (wanted.length === 0 || first === undefined) return [];
-  const others = rest.map((name, n) => sql`and lower(u.profile->>${name}) = w.keys->>${sql.lit(n + 1)}::int`);
-  const key = sql`w.keys->>0`;
+  const others = rest.map((name, n) => sql`and lower(u.profile->>${name}) = w.${sql.ref(`rest_${n}`)}`);
+  const key = sql`w.key`;
   const candidates = !hasIndex(first)
     ? sql`${peopleOf(import_id)} p join users u on u.id = p.id where p.key = ${key}`
     : sql`users u where ${first === "login" ? sql`u.login` : sql`lower(u.profile->>'email')`} = ${key}`;
   const { rows: found } = await sql<Match>`
     select w.n, m.id as user_id,
       (select a.external_id from accounts a where a.app_id = ${app_id} and a.user_id = m.id) as row
-    from jsonb_to_recordset(${JSON.stringify(wanted)}::jsonb) as w(n int, keys jsonb)
+    from rows from (${sql.join([sql`unnest(${wanted.map(({ n }) => n)}::int[])`, ...match_on.map((_, at) => sql`unnest(${wanted.map(({ keys }) => keys[at] ?? "")}::text[])`)])})
+      as w(${sql.join([sql.ref("n"), sql.ref("key"), ...rest.map((_, n) => sql.ref(`rest_${n}`))])})
     cross join lateral (select u.id from ${candidates} ${sql.join(others, sql` `)} limit ${matches_max + 1}) m
     order by w.n, m.id`.execute(db);
   return found;

@@ -5,6 +5,7 @@
  * Law: rows that changed nothing are only counted. A row that was applied keeps no copy of its profile: the account of
  * the source has it; one that was refused, waits, or was only tried keeps it.
  */
+import { column } from "../store/columns.ts";
 import { type Database, sql } from "../store/database.ts";
 
 /**
@@ -25,16 +26,15 @@ export type Outcome = Readonly<{
 /** Writes outcomes in one statement. */
 export async function writeOutcomes(db: Database, import_id: string, rows: readonly Outcome[]): Promise<void> {
   if (rows.length === 0) return;
-  const column = (value: (row: Outcome) => string | number | boolean | null | undefined) =>
-    rows.map((row) => value(row) ?? null);
   await sql`
     insert into import_rows (import_id, line, external_id, profile, enabled, outcome, user_id, detail)
-    select ${import_id}, r.line, r.external_id, r.profile::jsonb, r.enabled, r.outcome, r.user_id,
+    select ${import_id}, r.line, r.external_id, r.profile::jsonb, coalesce(r.enabled, false), r.outcome, r.user_id,
       coalesce(r.detail::jsonb, jsonb_build_object('place', r.place))
-    from unnest(${column((row) => row.line)}::int[], ${column((row) => row.external_id)}::text[],
-      ${column((row) => row.profile)}::text[], ${column((row) => row.enabled ?? false)}::boolean[],
-      ${column((row) => row.outcome)}::text[], ${column((row) => row.user_id)}::text[],
-      ${column((row) => row.place)}::text[], ${column((row) => row.detail && JSON.stringify(row.detail))}::text[])
+    from rows from (unnest(${column(rows, (row) => row.line)}::int[]),
+      unnest(${column(rows, (row) => row.external_id)}::text[]), unnest(${column(rows, (row) => row.profile)}::text[]),
+      unnest(${column(rows, (row) => row.enabled)}::boolean[]), unnest(${column(rows, (row) => row.outcome)}::text[]),
+      unnest(${column(rows, (row) => row.user_id)}::text[]), unnest(${column(rows, (row) => row.place)}::text[]),
+      unnest(${column(rows, (row) => row.detail && JSON.stringify(row.detail))}::text[]))
       as r(line, external_id, profile, enabled, outcome, user_id, place, detail)`.execute(db);
 }
 

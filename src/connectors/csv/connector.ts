@@ -8,6 +8,7 @@
  */
 import { realpath, stat } from "node:fs/promises";
 import { resolve, sep } from "node:path";
+import { setOwn } from "../../core/profile.ts";
 import type { Attribute, Schema, Value } from "../../core/types.ts";
 import {
   type Connector,
@@ -88,8 +89,6 @@ function accountsUnder(header: readonly string[], { config }: Parts): AccountOf 
   const id_at = place.get(config.id_column) ?? 0;
   const state_at = config.enabled_column === undefined ? undefined : place.get(config.enabled_column);
   const states = new Set(config.enabled_values.map((value) => value.toLowerCase()));
-  // Assigning is three times as fast as Object.fromEntries, but for one name it would not make a property.
-  const plain = !attributes.some(({ name }) => name === "__proto__");
   return (row) => {
     if ("error" in row) {
       const where = row.column === null ? "" : `column "${row.column}": `;
@@ -98,12 +97,8 @@ function accountsUnder(header: readonly string[], { config }: Parts): AccountOf 
     const { cells, line } = row;
     const id = cells[id_at] ?? "";
     if (id === "") return { line, error: `column "${config.id_column}": the id is empty` };
-    let profile: Record<string, Value> = {};
-    if (plain) {
-      for (const { name, n } of attributes) if (cells[n] !== "") profile[name] = cells[n]!;
-    } else {
-      profile = Object.fromEntries(attributes.flatMap(({ name, n }) => (cells[n] === "" ? [] : [[name, cells[n]!]])));
-    }
+    const profile: Record<string, Value> = {};
+    for (const { name, n } of attributes) if (cells[n] !== "") setOwn(profile, name, cells[n]!);
     const enabled = state_at === undefined || states.has((cells[state_at] ?? "").trim().toLowerCase());
     return { id, profile, enabled, place: `line ${line}` };
   };

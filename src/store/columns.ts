@@ -1,0 +1,42 @@
+/**
+ * Rows as columns: what a bulk statement takes as `unnest($1::text[])` and its like, side by side in `rows from (…)`.
+ *
+ * Called by the bulk statements of log.ts, newUsers.ts and imports.
+ */
+
+/**
+ * One value of each row; null as a whole when no row has one, which `rows from` takes as a column of nulls. Times go as
+ * text.
+ */
+export function column<Row>(
+  rows: readonly Row[],
+  value: (row: Row) => string | number | boolean | Date | null | undefined,
+): readonly (string | number | boolean | null)[] | null {
+  let some = false;
+  const values = rows.map((row) => {
+    const one = value(row) ?? null;
+    some ||= one !== null;
+    return one instanceof Date ? one.toISOString() : one;
+  });
+  return some ? values : null;
+}
+
+/**
+ * Values of which many are the same, as a JSON list of the different ones and where in it each value is: in SQL
+ * `list::jsonb -> at`.
+ */
+export function shared(values: readonly unknown[]): Readonly<{ list: string; at: readonly number[] }> {
+  const places = new Map<string, number>();
+  let last: unknown;
+  let place = 0;
+  const at = values.map((value, n) => {
+    // Mostly it is even the same object as before.
+    if (n > 0 && value === last) return place;
+    const text = JSON.stringify(value);
+    place = places.get(text) ?? places.size;
+    places.set(text, place);
+    last = value;
+    return place;
+  });
+  return { list: `[${[...places.keys()].join(",")}]`, at };
+}
