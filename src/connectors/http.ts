@@ -372,17 +372,7 @@ export function httpClient(options: HttpOptions): Http {
   const body_max = options.body_max_bytes ?? body_max_default_bytes;
   const base_path = base.pathname.replace(/\/+$/, "");
   const ended = endings();
-  let known: readonly string[] = [];
-  let blotKnown = blotter(known);
-  /** A client's credentials hardly ever change: made once, not for each call. */
-  const blotCredentials = (text: string): string => {
-    const secrets = options.secrets();
-    if (secrets.length !== known.length || secrets.some((one, n) => one !== known[n])) {
-      known = secrets;
-      blotKnown = blotter(secrets);
-    }
-    return blotKnown(text);
-  };
+  const blotCredentials = credentialBlotter(options.secrets);
 
   async function once(ctx: Context, { path, query }: Place, request: HttpRequest): Promise<HttpAnswer> {
     const label = `${request.method} ${base.origin}${path}`;
@@ -438,6 +428,20 @@ export function httpClient(options: HttpOptions): Http {
 function bodyFault(request: string, max_bytes: number): ConnectorFault {
   const limit = `${Math.floor(max_bytes / 1024 / 1024)} MiB`;
   return new ConnectorFault("unsupported", `${request}: the answer is larger than ${limit}; use a smaller page size`);
+}
+
+/** A client's credentials hardly ever change: their blotter is made once, not for each call. */
+function credentialBlotter(secrets: () => readonly string[]): (text: string) => string {
+  let known: readonly string[] = [];
+  let blot = blotter(known);
+  return (text) => {
+    const now = secrets();
+    if (now.length !== known.length || now.some((one, n) => one !== known[n])) {
+      known = now;
+      blot = blotter(now);
+    }
+    return blot(text);
+  };
 }
 
 /** Blots secrets out of a text. Short ones are left alone: blotting every "a" would say more than it hides. */
