@@ -59,7 +59,10 @@ export async function markDirty(
   await wake(command.db);
 }
 
+/** What engines listen to. */
+export const work_channel = "tenure_work";
+
 /** Wakes sleeping engines when this transaction commits. Only a nudge: the loop polls all the same. */
 export async function wake(db: Database): Promise<void> {
-  await sql`select pg_notify('tenure_work', '')`.execute(db);
+  await sql`select pg_notify(${work_channel}, '')`.execute(db);
 }

@@ -11,14 +11,15 @@ import { type Desired, desiredAccounts } from "../core/desired.ts";
 import { sameValue } from "../core/diff.ts";
 import { ruleMoves } from "../core/rules.ts";
 import type { Value, Want } from "../core/types.ts";
-import { type Command, logAll, priority, type Running, wake } from "../directory/command.ts";
+import { type Command, logAll, priority, type Running, work_channel } from "../directory/command.ts";
 import { passGate } from "../directory/gate.ts";
 import { mappingTask } from "../directory/mappings.ts";
 import { applyRuleGrants } from "../directory/memberships.ts";
 import { raiseTasks } from "../directory/tasks.ts";
 import { sql, type Transaction } from "../store/database.ts";
 import { system } from "../store/log.ts";
-import { type Company, loadCompany } from "./company.ts";
+import type { Company } from "./company.ts";
+import { companyNow } from "./companyNow.ts";
 import { type AccountBefore, loadPeople, type PersonRecord } from "./people.ts";
 import { markPushesOf } from "./record.ts";
 import type { World } from "./world.ts";
@@ -36,17 +37,22 @@ type Compared = Readonly<{
   turn: "begin" | "end" | "change";
 }>;
 
+/** Marks from one priority to another (command.ts), both included. */
+export type Urgencies = Readonly<{ from: number; to: number }>;
+
+const every_urgency: Urgencies = { from: priority.leaver, to: 32_767 };
+
 /** How many dirty users were answered, and how many accounts became due. */
 export type DesireCounts = Readonly<{ users: number; due: number }>;
 
-/** Answers at most `n` dirty users, the most urgent first; with `urgency` only those marked as urgent as that. */
-export async function desire(world: World, n: number, urgency: number | null = null): Promise<DesireCounts> {
+/** Answers at most `n` dirty users, the most urgent first; `which`: only those whose mark is as urgent as that. */
+export async function desire(world: World, n: number, which: Urgencies = every_urgency): Promise<DesireCounts> {
   return world.db.transaction().execute(async (trx) => {
     await passGate({ db: trx });
-    const marks = await takeMarks(trx, n, urgency);
+    const marks = await takeMarks(trx, n, which);
     if (marks.length === 0) return { users: 0, due: 0 };
     const command: Running = { db: trx, now: () => world.now(), actor: system };
-    const company = await loadCompany(trx, world.now());
+    const { company, pushes } = await companyNow(world, trx);
     let people = await loadPeople(
       trx,
       company,
@@ -66,23 +72,39 @@ export async function desire(world: World, n: number, urgency: number | null = n
       );
     }
     const desired = marks.flatMap((mark) => desiredOf(company, people.get(mark.user_id), mark));
-    const due = await writeChanges(
-      world,
-      command,
-      company,
-      desired.filter((change) => !isSame(change)),
-    );
+    const changed = desired.filter((change) => !isSame(change));
+    const due = await writeChanges(world, command, company, changed);
     await tellErrors(command, company, desired);
-    await sql`delete from dirty where user_id = any(${marks.map((mark) => mark.user_id)}::text[])`.execute(trx);
+    await answer(command, marks, due > 0);
+    // Last, because others wait for a pushed group's row until the commit.
+    if (pushes) await markPushes(world, command, changed);
     return { users: marks.length, due };
   });
 }
 
-async function takeMarks(trx: Transaction, n: number, urgency: number | null): Promise<readonly Mark[]> {
+async function takeMarks(trx: Transaction, n: number, { from, to }: Urgencies): Promise<readonly Mark[]> {
   const { rows } = await sql<Mark>`
-    select user_id, priority, cause from dirty where priority <= ${urgency ?? 32_767}::smallint
+    select user_id, priority, cause from dirty where priority between ${from}::smallint and ${to}::smallint
     order by priority, marked_at limit ${n} for update skip locked`.execute(trx);
   return rows;
+}
+
+/** The marks are answered; whoever works on accounts is woken by the commit. */
+async function answer(command: Running, marks: readonly Mark[], work: boolean): Promise<void> {
+  await sql`
+    with answered as (delete from dirty where user_id = any(${marks.map((mark) => mark.user_id)}::text[]))
+    select case when ${work} then pg_notify(${work_channel}, '') end`.execute(command.db);
+}
+
+/** Groups of an app wait for those whose account begins, ends, or is switched on or off. */
+async function markPushes(world: World, command: Running, changed: readonly Compared[]): Promise<void> {
+  const sides = changed.filter((change) => change.turn !== "change" || switched(change));
+  if (sides.length === 0) return;
+  await markPushesOf(
+    world,
+    command.db,
+    sides.map(({ desired, mark }) => ({ app_id: desired.app_id, user_id: mark.user_id })),
+  );
 }
 
 /** What one person's accounts should be, beside what their rows say. */
@@ -118,7 +140,7 @@ function sameWant(a: Want | null, b: Want | null): boolean {
   return a.enabled === b.enabled && a.create === b.create && sameValue(a.profile as Value, b.profile as Value);
 }
 
-/** Rows, log, work and waiting pushes for a batch of changed accounts. Gives how many became due. */
+/** Rows, log and work for a batch of changed accounts. Gives how many became due. */
 async function writeChanges(
   world: World,
   command: Running,
@@ -164,17 +186,7 @@ async function writeChanges(
     )
     select (select count(*) from marked)::int as due`.execute(command.db);
   await releaseAccounts(world, command, changed);
-  const sides = changed.filter((change) => change.turn !== "change" || switched(change));
-  if (sides.length > 0) {
-    await markPushesOf(
-      world,
-      command.db,
-      sides.map(({ desired, mark }) => ({ app_id: desired.app_id, user_id: mark.user_id })),
-    );
-  }
-  const due = rows[0]?.due ?? 0;
-  if (due > 0) await wake(command.db);
-  return due;
+  return rows[0]?.due ?? 0;
 }
 
 const switched = ({ before, desired }: Compared) =>

@@ -11,7 +11,7 @@ import { isAway } from "../store/database.ts";
 import { runnable } from "./claim.ts";
 import { type Collector, collector } from "./collect.ts";
 import { confirmPush } from "./confirmPush.ts";
-import { desire } from "./desire.ts";
+import { desire, type Urgencies } from "./desire.ts";
 import { claimPushes, operatePush } from "./groupPush.ts";
 import type { Result } from "./provision.ts";
 import { type Claimer, claimer, type Pump, pump } from "./pump.ts";
@@ -33,20 +33,18 @@ export type EngineOptions = Readonly<{
 export type Engine = Readonly<{ stop(): Promise<void>; wake(): void }>;
 
 /**
- * A lane of desire: which marks it takes, and how many at once. A transaction of desire lasts about `turn_ms`, so that
- * what waits for its rows, and a leaver behind it, waits no longer.
- *
- * The lane of waves takes everything, the most urgent first; the other one takes only what people do one at a time, in
- * small turns, so that a leaver never waits for the end of a large one.
+ * A lane of desire: which marks it takes, and how many at once: as many as `turn_ms` is enough for, so that what waits
+ * for its rows waits no longer. Leavers have a lane with what people do one at a time, and only that one: in a turn of
+ * the lane of waves a leaver would wait for hundreds of others.
  */
 type Lane = {
   readonly name: string;
-  readonly urgency: number | null;
+  readonly which: Urgencies;
+  readonly turn_ms: number;
   readonly least: number;
   readonly most: number;
   people: number;
 };
-const turn_ms = 80;
 
 type State = {
   readonly world: World;
@@ -61,6 +59,18 @@ type State = {
   pumps: Map<string, Pump>;
   pushes: Map<string, Promise<void>>;
 };
+
+const lanes = (): Lane[] => [
+  {
+    name: "desire of the urgent",
+    which: { from: priority.leaver, to: priority.change },
+    turn_ms: 40,
+    least: 20,
+    most: 200,
+    people: 50,
+  },
+  { name: "desire", which: { from: priority.change, to: 32_767 }, turn_ms: 80, least: 200, most: 1_000, people: 300 },
+];
 
 /** Starts the loop. */
 export async function startEngine(world: World, options: EngineOptions = {}): Promise<Engine> {
@@ -77,10 +87,8 @@ export async function startEngine(world: World, options: EngineOptions = {}): Pr
   const unlisten = await options.listen?.(wake).catch(() => undefined);
   const poll_ms = options.poll_ms ?? 1_000;
   const schedule_ms = options.schedule_ms ?? 1_000;
-  const urgent: Lane = { name: "desire of the urgent", urgency: priority.change, least: 20, most: 50, people: 50 };
-  const waves: Lane = { name: "desire", urgency: null, least: 200, most: 1_000, people: 300 };
   const tasks = [
-    ...[urgent, waves].map((lane) => forever(state, lane.name, poll_ms, true, () => desireLane(state, lane))),
+    ...lanes().map((lane) => forever(state, lane.name, poll_ms, true, () => desireLane(state, lane))),
     forever(state, "rules", poll_ms, true, () => evaluateDue(state)),
     forever(state, "dispatch", poll_ms, true, () => dispatch(state)),
     // Time passes by itself: a wake changes nothing for these.
@@ -152,12 +160,12 @@ function sleep(state: State, ms: number, by_wake: boolean): Promise<void> {
 async function desireLane(state: State, lane: Lane): Promise<boolean> {
   const { world } = state;
   const began = world.now().getTime();
-  const counts = await desire(world, lane.people, lane.urgency);
+  const counts = await desire(world, lane.people, lane.which);
   if (counts.due > 0) wakeUp(state);
   const took_ms = world.now().getTime() - began;
   // Only a full turn tells how long one takes.
   if (counts.users === lane.people && took_ms > 0) {
-    const fitting = Math.round((lane.people * turn_ms) / took_ms);
+    const fitting = Math.round((lane.people * lane.turn_ms) / took_ms);
     lane.people = Math.min(lane.most, Math.max(lane.least, fitting));
   }
   return counts.users > 0;

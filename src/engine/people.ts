@@ -1,5 +1,5 @@
 /**
- * The facts of a set of people, loaded with a handful of set queries: the user rows, their groups with the grants that
+ * The facts of a set of people, loaded with one or two set queries: the user rows, their groups with the grants that
  * put them there, their own assignments, their account rows, and, when a mapping or rule reads them, the managers.
  * Grants that have expired by the clock do not count, whether or not the schedule has taken them away yet.
  */
@@ -40,20 +40,32 @@ type UserFacts = {
 };
 
 type GrantFacts = Grant & {
-  user_id: string;
   group_id: string;
   name: string;
   type: GroupType;
   source_app_id: string | null;
   profile: Profile;
 };
-type OwnFacts = Grant & { user_id: string; app_id: string; profile: Profile };
-type AccountFacts = Omit<AccountBefore, "external"> & { user_id: string };
+type OwnFacts = Grant & { app_id: string; profile: Profile };
+type AccountFacts = Omit<AccountBefore, "external">;
+
+/** What is around a user row, as one column each; null: nothing. */
+type Around = {
+  grants: readonly GrantFacts[] | null;
+  own: readonly OwnFacts[] | null;
+  accounts: readonly AccountFacts[] | null;
+  exceptions: readonly string[] | null;
+};
 
 /** What a preview supposes of a person: values of the profile (null clears), a status. */
 export type Supposed = Readonly<{ profile?: Profile; status?: UserStatus }>;
 
-/** Loads people by id; who does not exist is not in the map. `supposed` is laid over what is stored. */
+/**
+ * Loads people by id, in one statement: a leaver in the middle of a wave waits for each of them. Person by person, so that
+ * a table that has grown since it was last analysed is not read as a whole.
+ *
+ * Who does not exist is not in the map. `supposed` is laid over what is stored.
+ */
 export async function loadPeople(
   db: Database,
   company: Company,
@@ -61,49 +73,36 @@ export async function loadPeople(
   now: Date,
   supposed: Supposed = {},
 ): Promise<Map<string, PersonRecord>> {
-  const list = sql`any(${[...ids]}::text[])`;
-  const users = await sql<UserFacts>`
-    select id, login, status, prior_status, profile, time_zone from users where id = ${list}`.execute(db);
-  // Person by person (lateral, offset 0): a table that has grown since it was last analysed would be read as a whole,
-  // which made a batch in the middle of a wave of 12,000 wait 9 ms for accounts that are not there.
-  const grants = await sql<GrantFacts>`
-    select m.user_id, m.group_id, m.kind, m.source_id, g.profile->>'name' as name, g.type, g.source_app_id, g.profile
-    from unnest(${[...ids]}::text[]) as p(id) cross join lateral (
-      select * from membership_grants of where of.user_id = p.id offset 0) m join groups g on g.id = m.group_id
-    where m.expires_at is null or m.expires_at > ${now}::timestamptz
-    order by m.user_id, m.group_id, m.kind, m.source_id`.execute(db);
-  const own = await sql<OwnFacts>`
-    select m.user_id, m.app_id, m.kind, m.source_id, m.profile
-    from unnest(${[...ids]}::text[]) as p(id) cross join lateral (
-      select * from assignment_grants of where of.user_id = p.id offset 0) m
-    where m.expires_at is null or m.expires_at > ${now}::timestamptz
-    order by user_id, app_id, kind, source_id`.execute(db);
-  const accounts = await sql<AccountFacts>`
-    select m.id, m.user_id, m.app_id, m.assigned, m.want, m.have, m.external_id, m.match_key, m.grants
-    from unnest(${[...ids]}::text[]) as p(id) cross join lateral (
-      select * from accounts of where of.user_id = p.id offset 0) m`.execute(db);
-  const exceptions = await sql<{ user_id: string; rule_id: string }>`
-    select user_id, rule_id from rule_exceptions
-    where user_id = ${list} and (expires_at is null or expires_at > ${now}::timestamptz)`.execute(db);
+  const users = await sql<UserFacts & Around>`
+    select u.id, u.login, u.status, u.prior_status, u.profile, u.time_zone,
+      (select json_agg(m) from (
+         select m.group_id, m.kind, m.source_id, g.profile->>'name' as name, g.type, g.source_app_id, g.profile
+         from membership_grants m join groups g on g.id = m.group_id
+         where m.user_id = u.id and (m.expires_at is null or m.expires_at > ${now}::timestamptz)
+         order by m.group_id, m.kind, m.source_id) as m) as grants,
+      (select json_agg(o) from (
+         select app_id, kind, source_id, profile from assignment_grants
+         where user_id = u.id and (expires_at is null or expires_at > ${now}::timestamptz)
+         order by app_id, kind, source_id) as o) as own,
+      (select json_agg(a) from (
+         select id, app_id, assigned, want, have, external_id, match_key, grants from accounts
+         where user_id = u.id) as a) as accounts,
+      (select json_agg(e.rule_id) from rule_exceptions e
+       where e.user_id = u.id and (e.expires_at is null or e.expires_at > ${now}::timestamptz)) as exceptions
+    from unnest(${[...ids]}::text[]) as p(id) join users u on u.id = p.id`.execute(db);
   for (const user of users.rows) {
     user.profile = { ...user.profile, ...supposed.profile };
     user.status = supposed.status ?? user.status;
   }
   const around = company.reads_people ? await loadManagers(db, users.rows) : new Map<string, PersonFact>();
-  const by = {
-    grants: Map.groupBy(grants.rows, (row) => row.user_id),
-    own: Map.groupBy(own.rows, (row) => row.user_id),
-    accounts: Map.groupBy(accounts.rows, (row) => row.user_id),
-    exceptions: Map.groupBy(exceptions.rows, (row) => row.user_id),
-  };
   return new Map(
     users.rows.map((user) => [
       user.id,
       recordOf(company, now, user, {
-        grants: by.grants.get(user.id) ?? [],
-        own: by.own.get(user.id) ?? [],
-        accounts: by.accounts.get(user.id) ?? [],
-        exceptions: by.exceptions.get(user.id) ?? [],
+        grants: user.grants ?? [],
+        own: user.own ?? [],
+        accounts: user.accounts ?? [],
+        exceptions: user.exceptions ?? [],
         manager: managerOf(user, around),
       }),
     ]),
@@ -114,7 +113,7 @@ type Rows = {
   grants: readonly GrantFacts[];
   own: readonly OwnFacts[];
   accounts: readonly AccountFacts[];
-  exceptions: readonly { rule_id: string }[];
+  exceptions: readonly string[];
   manager: PersonFact | null;
 };
 
@@ -156,7 +155,7 @@ function recordOf(company: Company, now: Date, user: UserFacts, rows: Rows): Per
     login: user.login,
     accounts,
     groups,
-    exceptions: new Set(rows.exceptions.map((row) => row.rule_id)),
+    exceptions: new Set(rows.exceptions),
     facts,
     person: {
       status: user.status,
