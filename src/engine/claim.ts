@@ -67,8 +67,17 @@ export async function claim(world: World, limits: readonly ClaimLimit[]): Promis
   return rows;
 }
 
-/** An app that has due work and may be called now. `version` changes whenever its settings or its schema do. */
-export type Runnable = Readonly<{ app_id: string; concurrency: number; probing: boolean; version: string }>;
+/**
+ * An app that has due work and may be called now. `version` changes whenever its settings or its schema do; `urgency` is
+ * the priority of its most urgent account.
+ */
+export type Runnable = Readonly<{
+  app_id: string;
+  concurrency: number;
+  probing: boolean;
+  version: string;
+  urgency: number;
+}>;
 
 /**
  * The apps that have due accounts and are neither switched off nor paused. After repeated faults an app is half open:
@@ -79,11 +88,13 @@ export async function runnable(world: World): Promise<Runnable[]> {
   const { rows } = await sql<Runnable>`
     select a.id as app_id, coalesce((a.provisioning->>'concurrency')::int, 16) as concurrency,
            coalesce(h.faults_in_row, 0) >= ${breaker_faults} as probing,
-           concat_ws(' ', a.updated_at, s.updated_at) as version
+           concat_ws(' ', a.updated_at, s.updated_at) as version, w.priority as urgency
     from apps a left join app_health h on h.app_id = a.id left join schemas s on s.kind = 'app' and s.app_id = a.id
+    cross join lateral (
+      select priority from work where app_id = a.id and due_at <= ${now}::timestamptz
+        and (claimed_until is null or claimed_until <= ${now}::timestamptz)
+      order by priority, due_at limit 1) w
     where a.status = 'ACTIVE' and (h.paused_until is null or h.paused_until <= ${now}::timestamptz)
-      and exists (select 1 from work w where w.app_id = a.id and w.due_at <= ${now}::timestamptz
-                  and (w.claimed_until is null or w.claimed_until <= ${now}::timestamptz))
     order by a.id`.execute(world.db);
   return rows;
 }

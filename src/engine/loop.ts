@@ -177,8 +177,8 @@ async function dispatch(state: State): Promise<boolean> {
   const due = new Map((await runnable(world)).map((app) => [app.app_id, app]));
   for (const [app_id, one] of pumps) if (!due.has(app_id)) one.rest();
   if (state.stopping) return false;
-  for (const { app_id, concurrency, probing, version } of due.values()) {
-    pumpOf(state, app_id).kick({ concurrency: probing ? 1 : concurrency, version });
+  for (const { app_id, concurrency, probing, version, urgency } of due.values()) {
+    pumpOf(state, app_id).kick({ concurrency: probing ? 1 : concurrency, version, urgency });
   }
   for (const app_id of await runnablePushes(world)) startPush(state, app_id);
   return false;

@@ -12,8 +12,8 @@ import { type Claimed, claim, takeTokens } from "./claim.ts";
 import { asFault, operate, type Result } from "./provision.ts";
 import type { EngineApp, World } from "./world.ts";
 
-/** What a dispatch says of an app: it may be called, so much at a time; `version` changes whenever its settings do. */
-export type Leave = Readonly<{ concurrency: number; version: string }>;
+/** What a dispatch says of an app: it may be called, so much at a time. Of `version` and `urgency` see claim.ts. */
+export type Leave = Readonly<{ concurrency: number; version: string; urgency: number }>;
 
 export type Pump = Readonly<{
   /** There may be due accounts: looks for them and works until there are none. */
@@ -56,6 +56,8 @@ type State = {
   claiming: boolean;
   /** Looking again would find nothing, as far as is known here. */
   dry: boolean;
+  /** Something more urgent is due than what waits here: it is claimed at once. */
+  overtaken: boolean;
   /** Counts the kicks, so that one that comes in the middle of a claim is not lost. */
   kicks: number;
   /** The app refused all of us; what it said is being confirmed. */
@@ -71,8 +73,16 @@ type State = {
 /** Makes the pump of an app. It rests until its first kick. */
 export function pump(world: World, app_id: string, tools: PumpTools): Pump {
   const state: State = {
-    ...{ world, app_id, tools, leave: { concurrency: 0, version: "" }, opened: undefined, waiting: [], flying: 0 },
-    ...{ claiming: false, dry: true, kicks: 0, refused: false, stopping: false },
+    ...{
+      world,
+      app_id,
+      tools,
+      leave: { concurrency: 0, version: "", urgency: 0 },
+      opened: undefined,
+      waiting: [],
+      flying: 0,
+    },
+    ...{ claiming: false, dry: true, overtaken: false, kicks: 0, refused: false, stopping: false },
     ...{ rate: 0, counted: 0, counted_from: 0, ended: undefined },
   };
   return {
@@ -80,6 +90,7 @@ export function pump(world: World, app_id: string, tools: PumpTools): Pump {
       state.leave = leave;
       state.kicks++;
       state.dry = false;
+      state.overtaken = leave.urgency < (state.waiting.at(-1)?.priority ?? leave.urgency);
       step(state);
     },
     rest: () => {
@@ -139,7 +150,8 @@ async function claimMore(state: State): Promise<void> {
   state.claiming = true;
   try {
     state.opened = await open(world, app_id, state);
-    const n = placesFor(world, state);
+    const n = state.overtaken ? state.leave.concurrency : placesFor(world, state);
+    state.overtaken = false;
     const claimed = await claimUpTo(state, state.opened.app, n);
     state.dry = claimed.length < n && kicks === state.kicks;
     waiting.push(...claimed);
@@ -167,11 +179,11 @@ async function claimUpTo({ world, app_id, tools }: State, app: Opened, n: number
 
 const aheadOf = (state: State) => Math.min(ahead_max, Math.ceil(state.rate * ahead_ms));
 
-/** When half of what may be held is gone: a claim for each account would double the statements. */
+/** When half of what may be held is gone: a claim for each account would double the statements. Or for who overtakes. */
 function mayClaim(state: State): boolean {
   if (state.claiming || state.dry || state.refused || state.stopping || state.tools.full()) return false;
   const room = state.leave.concurrency + aheadOf(state);
-  return room - state.flying - state.waiting.length >= Math.ceil(room / 2);
+  return state.overtaken || room - state.flying - state.waiting.length >= Math.ceil(room / 2);
 }
 
 /** How many to claim, by the rate since the last claim. */
