@@ -93,12 +93,21 @@ export async function noteSent(
       trx,
     );
     if (Number(numAffectedRows ?? 0) === 0) return undefined;
-    const ids = packet.add.map((m) => m.external_id);
+    const added = packet.add.map((m) => m.external_id);
+    const taken = added.filter((id) => !faults.has(id));
+    // By the list of ids, not by a join with it: while the table has no statistics yet, a join read all of it for each
+    // packet (50,000 members: 15.5 s → 4.5 s).
     await sql`
-      update pushed_members p set fault = x.fault, detail = x.detail, pushed_at = ${world.now()}::timestamptz
-      from unnest(${ids}::text[], ${ids.map((id) => faults.get(id)?.fault ?? null)}::text[],
-        ${ids.map((id) => faults.get(id)?.detail ?? null)}::text[]) as x(external_id, fault, detail)
-      where p.push_id = ${claimed.id} and p.external_id = x.external_id`.execute(trx);
+      update pushed_members set fault = null, detail = null, pushed_at = ${world.now()}::timestamptz
+      where push_id = ${claimed.id} and external_id = any(${taken}::text[])`.execute(trx);
+    const refused = added.flatMap((id) => faults.get(id) ?? []);
+    if (refused.length > 0) {
+      await sql`
+        update pushed_members p set fault = x.fault, detail = x.detail, pushed_at = ${world.now()}::timestamptz
+        from unnest(${refused.map((r) => r.id)}::text[], ${refused.map((r) => r.fault ?? null)}::text[],
+          ${refused.map((r) => r.detail ?? null)}::text[]) as x(external_id, fault, detail)
+        where p.push_id = ${claimed.id} and p.external_id = x.external_id`.execute(trx);
+    }
     const out = packet.remove.map((m) => m.external_id).filter((id) => !faults.has(id));
     await sql`delete from pushed_members where push_id = ${claimed.id} and external_id = any(${out}::text[])`.execute(
       trx,
