@@ -79,8 +79,8 @@ export async function giveToEveryone(ground: Ground, app_id: string): Promise<vo
   await must(assignGroups(commandOf(ground.db), app_id, [{ group_id: ground.everyone }]));
 }
 
-/** A node's engine; `stop` ends what is under way and closes its connectors. */
-export type BenchNode = Readonly<{ engine: Engine; stop: () => Promise<void> }>;
+/** A node's engine; `stop` ends what is under way and closes its connectors. `name`: how its claims begin. */
+export type BenchNode = Readonly<{ engine: Engine; name: string; stop: () => Promise<void> }>;
 
 /** Starts the engine of a node as `tenure serve` does. Errors that it survives end the benchmark: a figure with faults is none. */
 export async function startNode(ground: Pick<Ground, "db" | "url" | "folder">, key: Key): Promise<BenchNode> {
@@ -93,6 +93,7 @@ export async function startNode(ground: Pick<Ground, "db" | "url" | "folder">, k
   });
   return {
     engine,
+    name: world.node,
     stop: async () => {
       await engine.stop();
       await world.close();
@@ -126,18 +127,24 @@ export async function work(ground: Pick<Ground, "db" | "url" | "folder">, key: K
   }
 }
 
-/** A company of `size` people with one app that everyone has; nothing has been computed yet. */
-export async function assigned(
-  ground: Ground,
-  target: Target,
-  { size, concurrency }: Readonly<{ size: number; concurrency: number }>,
-): Promise<Readonly<{ key: Key; app_id: string }>> {
+type BenchCompany = Readonly<{ key: Key; app_id: string }>;
+type CompanyOptions = Readonly<{ size: number; concurrency: number }>;
+
+/** A company of `size` people with one app that nobody has yet. */
+export async function founded(ground: Ground, target: Target, options: CompanyOptions): Promise<BenchCompany> {
+  const { size, concurrency } = options;
   const key = benchKey();
   await target.reset();
   await insertPeople(ground.db, size);
   const app_id = await addScimApp(ground, { key, url: target.url, token: target.token, concurrency });
-  await giveToEveryone(ground, app_id);
   return { key, app_id };
+}
+
+/** A company of `size` people with one app that everyone has; nothing has been computed yet. */
+export async function assigned(ground: Ground, target: Target, options: CompanyOptions): Promise<BenchCompany> {
+  const company = await founded(ground, target, options);
+  await giveToEveryone(ground, company.app_id);
+  return company;
 }
 
 /** The ids of everyone, in order. */
