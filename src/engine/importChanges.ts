@@ -6,7 +6,7 @@
  * time.
  */
 import { type Database, sql } from "../store/database.ts";
-import { changesOf, stageOf } from "./importStage.ts";
+import { changesOf, haveOf, stageOf } from "./importStage.ts";
 
 /** A staged row that is new or differs. `user_id`: whose it is; null: nobody's yet. `profile`: JSON text. */
 export type ChangedRow = Readonly<{
@@ -50,7 +50,7 @@ export async function compareStage(
     select s.line, a.user_id, s.enabled from ${stage} s
     left join accounts a on a.app_id = ${sql.lit(app_id)} and a.external_id = s.external_id
     where a.id is null
-       or a.have is distinct from jsonb_build_object('enabled', s.enabled, 'profile', s.profile::jsonb)`.execute(db);
+       or a.have is distinct from ${haveOf}`.execute(db);
   if (vanished) await addVanished(db, import_id, app_id);
   await sql`create unique index on ${changes} (line)`.execute(db);
   await sql`analyze ${changes}`.execute(db);

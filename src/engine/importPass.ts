@@ -24,6 +24,8 @@ export type ImportPlan = Readonly<{
   matching: Matching;
   /** How soon the engine looks at whom the import changes. */
   urgency: number;
+  /** Strangers are created in the hope that nobody has their login (importDecide.ts), until somebody has. */
+  hope: { holds: boolean };
 }>;
 
 /** Rows of a transaction: at 90 microseconds each it holds its locks for a tenth of a second. */
@@ -49,7 +51,7 @@ export async function passChanges(
   await openMatching(db, matching);
   const [lines, schema] = [await loadSourceLines(db, run.app_id), await userSchema(db)];
   const urgency = total > wave_min ? priority.wave : priority.change;
-  const plan: ImportPlan = { run, lines, schema, matching, urgency };
+  const plan: ImportPlan = { run, lines, schema, matching, urgency, hope: { holds: true } };
   let done = 0;
   const tell = (rows: number) => {
     done += rows;
@@ -70,7 +72,7 @@ function arriving(plan: ImportPlan, dry: boolean, tell: (rows: number) => void):
     after = rows.at(-1)?.line ?? after;
     const { rows: mapped, keys } = await prepareChunk(plan, rows);
     const work = async () => {
-      const decided = await decideChunk(plan, mapped);
+      const decided = await decideChunk(db, plan, mapped, { hope: plan.hope.holds && !dry });
       if (dry) await writeOutcomes(db, plan.run.id, decided.map(supposed));
       else await applyArrivals(plan, decided);
       tell(rows.length);
