@@ -65,9 +65,11 @@ export type PageRequest = Readonly<{ cursor?: string; since?: string; limit?: nu
  * `gone`: ids that the app says were deleted. `next`: there is more. `since`: token for the next incremental list.
  * `complete: false` on the last page: the list may lack accounts, so absence proves nothing.
  * `refused`: what could not be read, such as a broken row of a file; it makes the list incomplete, not void.
+ * `attributes`: which attributes the items of this list can have, if it says so itself, as the header of a file does.
  */
 export type Page<T = RemoteAccount> = Readonly<{
   items: readonly T[];
+  attributes?: readonly string[];
   gone?: readonly ExternalId[];
   next?: string;
   since?: string;

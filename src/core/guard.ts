@@ -16,13 +16,14 @@ export type LossKind =
   | "assignments_removed"
   | "accounts_disabled"
   | "accounts_deleted"
-  | "memberships_removed";
+  | "memberships_removed"
+  | "values_cleared";
 
 /** Of what: everything, one source, one app, one group. */
 export type Scope = Readonly<{ type: "org" | "source" | "app" | "group"; id: string; name: string }>;
 
-/** `count` of the `total` there are now. */
-export type Loss = Readonly<{ kind: LossKind; scope: Scope; count: number; total: number }>;
+/** `count` of the `total` there are now. `attribute`: what is cleared, of `values_cleared`. */
+export type Loss = Readonly<{ kind: LossKind; scope: Scope; count: number; total: number; attribute?: string }>;
 
 /**
  * Held when `count` is above `percent` of the total and at least `at_least`, or above `absolute`. null switches a
@@ -85,6 +86,7 @@ const deeds: Readonly<Record<LossKind, readonly [deed: string, what: string]>> =
   accounts_disabled: ["disable", "accounts"],
   accounts_deleted: ["delete", "accounts"],
   memberships_removed: ["remove", "memberships"],
+  values_cleared: ["clear", "people"],
 };
 
 function percentSentence(loss: Loss, percent: number): string {
@@ -97,8 +99,9 @@ function absoluteSentence(loss: Loss, absolute: number): string {
   return `${sentenceStart(loss)} (the limit is ${absolute})`;
 }
 
-function sentenceStart({ kind, scope, count, total }: Loss): string {
-  const [deed, what] = deeds[kind];
+function sentenceStart({ kind, scope, count, total, attribute }: Loss): string {
+  const [verb, what] = deeds[kind];
+  const deed = attribute === undefined ? verb : `${verb} ${attribute} of`;
   const where = scope.type === "org" ? "" : ` of ${scope.type} ${scope.name}`;
   return `This would ${deed} ${count} of ${total} ${what}${where}`;
 }

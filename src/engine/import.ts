@@ -16,6 +16,7 @@ import { isRefusal, sql } from "../store/database.ts";
 import type { Actor, Sourcing } from "../store/tables.ts";
 import { type ChangeCounts, compareStage } from "./importChanges.ts";
 import { judgeImport } from "./importGuard.ts";
+import { loadNeeds } from "./importNeeds.ts";
 import { passChanges } from "./importPass.ts";
 import { prepareSource } from "./importPrepare.ts";
 import { countOutcomes } from "./importRows.ts";
@@ -139,7 +140,8 @@ async function proceed(run: ImportRun, known: Known): Promise<ImportSummary> {
   const unprepared = await prepareSource(run, app, ctx);
   if (unprepared !== undefined) return finish(run, known, "FAILED", unprepared.refused);
   await openStage(world.db, id, world.now());
-  const staged = await fillStage(world.db, id, app, ctx, (rows) => {
+  const needs = await loadNeeds(run);
+  const staged = await fillStage(world.db, id, app, ctx, needs, (rows) => {
     request.onProgress?.({ id, phase: "reading", done: rows, total: null });
   });
   known.staged = staged;

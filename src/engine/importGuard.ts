@@ -1,29 +1,67 @@
 /**
- * The guard: an import is judged whole before its first write. One that would make too many people leave is held with
- * nothing of it applied, until a person has looked at the names.
+ * The guard: an import is judged whole before its first write. One that would make too many people leave, or empty an
+ * attribute for too many, is held with nothing of it applied, until a person has looked at the names. What empties an
+ * attribute takes people out of the groups that rules fill by it, and so takes their access (core/guard.ts has the measure).
  */
-import type { RawBuilder } from "kysely";
-import { type Database, sql } from "../store/database.ts";
+import { judgeLosses, type Loss } from "../core/guard.ts";
+import { loadMappings } from "../directory/mappings.ts";
+import { sql } from "../store/database.ts";
 import type { ImportRun } from "./import.ts";
-import { changesOf } from "./importStage.ts";
+import { readBy } from "./importNeeds.ts";
+import { changesOf, stageOf } from "./importStage.ts";
 
 /** Why the import is held, or undefined. Okta's measure (20 %) with a floor in people, so that small companies can work. */
 export async function judgeImport(run: ImportRun): Promise<string | undefined> {
-  const { sourcing, world, id, app_id } = run;
-  if (sourcing.on_inactive === "none") return undefined;
-  const leaving = await count(
-    world.db,
-    sql`${changesOf(id)} c join users u on u.id = c.user_id
-        where not c.enabled and u.status not in ('DEPROVISIONED', 'SUSPENDED')`,
-  );
-  if (leaving < sourcing.guard_people) return undefined;
-  const total = await count(world.db, sql`accounts a where a.app_id = ${app_id} and (a.have->>'enabled')::boolean`);
-  if (leaving * 100 <= total * sourcing.guard_percent) return undefined;
-  const percent = Math.round((leaving / Math.max(1, total)) * 1000) / 10;
-  return `${leaving} of ${total} people (${percent} %) would leave; the limit is ${sourcing.guard_percent} % and ${sourcing.guard_people} people`;
+  const { sourcing, app_id, label } = run;
+  const counts = await countChanges(run);
+  const scope = { type: "source", id: app_id, name: label } as const;
+  const losses: Loss[] = [];
+  if (sourcing.on_inactive !== "none") {
+    const kind = sourcing.on_inactive === "suspend" ? "users_suspended" : "users_deactivated";
+    losses.push({ kind, scope, count: counts.leaving, total: counts.total });
+  }
+  const limit = { percent: sourcing.guard_percent, at_least: sourcing.guard_people, absolute: null };
+  const rules = [{ kind: null, scope_type: null, scope_id: null, limit }];
+  // Only an import that changes so many can empty an attribute of so many: most are spared reading the profiles.
+  const all: Loss = { kind: "values_cleared", scope, count: counts.changing, total: counts.total };
+  if ("held" in judgeLosses([all], rules)) {
+    for (const { attribute, count } of await countCleared(run)) losses.push({ ...all, attribute, count });
+  }
+  const judged = judgeLosses(losses, rules);
+  return "held" in judged ? judged.held.map(({ why }) => why).join(". ") : undefined;
 }
 
-async function count(db: Database, rows: RawBuilder<unknown>): Promise<number> {
-  const found = await sql<{ n: number }>`select count(*)::int as n from ${rows}`.execute(db);
-  return found.rows[0]?.n ?? 0;
+/** `total`: people who are active in the source now. `changing`: people of ours whose row differs and who stay. */
+type Counts = Readonly<{ leaving: number; changing: number; total: number }>;
+
+async function countChanges({ world, id, app_id }: ImportRun): Promise<Counts> {
+  const { rows } = await sql<Counts>`
+    select count(*) filter (where not c.enabled and u.status not in ('DEPROVISIONED', 'SUSPENDED'))::int as leaving,
+      count(*) filter (where c.enabled)::int as changing,
+      (select count(*)::int from accounts a where a.app_id = ${app_id} and (a.have->>'enabled')::boolean) as total
+    from ${changesOf(id)} c join users u on u.id = c.user_id`.execute(world.db);
+  return rows[0] ?? { leaving: 0, changing: 0, total: 0 };
+}
+
+/** For each attribute of the source that fills one of users, how many people had a value and have none any more. */
+async function countCleared({
+  world,
+  id,
+  app_id,
+}: ImportRun): Promise<readonly { attribute: string; count: number }[]> {
+  const lines = (await loadMappings(world.db)).get(app_id)?.to_user ?? [];
+  const clearing = lines.filter(({ line }) => line.push === "always" && line.when_empty === "clear");
+  const names = [...new Set(clearing.flatMap(readBy))];
+  if (names.length === 0) return [];
+  const empty = (profile: string, name: string) =>
+    sql`coalesce(${sql.ref(profile)}->>${sql.lit(name)}, '') in ('', '[]', '{}')`;
+  const counted = names.map(
+    (name) => sql`count(*) filter (where ${empty("p.is", name)} and not ${empty("p.was", name)})::int`,
+  );
+  const { rows } = await sql<{ counts: readonly number[] }>`
+    select array[${sql.join(counted)}] as counts
+    from (select s.profile::jsonb as is, a.have->'profile' as was from ${changesOf(id)} c
+      join ${stageOf(id)} s on s.line = c.line
+      join accounts a on a.app_id = ${app_id} and a.user_id = c.user_id where c.enabled offset 0) p`.execute(world.db);
+  return names.map((attribute, n) => ({ attribute, count: rows[0]?.counts[n] ?? 0 }));
 }

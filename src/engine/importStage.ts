@@ -9,6 +9,7 @@
 import type { Context, Page, RemoteAccount } from "../connectors/connector.ts";
 import { copyLine, openCopy } from "../store/copy.ts";
 import { type Database, sql } from "../store/database.ts";
+import { type Needs, requireAttributes } from "./importNeeds.ts";
 import { type Outcome, writeOutcomes } from "./importRows.ts";
 import type { EngineApp } from "./world.ts";
 
@@ -66,12 +67,16 @@ async function dropForgotten(db: Database, now: Date): Promise<void> {
   for (const { import_id } of rows) await closeStage(db, import_id);
 }
 
-/** Reads the whole source into the stage. @throws ConnectorFault as the source failed; then nothing is decided. */
+/**
+ * Reads the whole source into the stage. @throws ConnectorFault as the source failed, or if it lacks what `needs` has;
+ * then nothing is decided.
+ */
 export async function fillStage(
   db: Database,
   import_id: string,
   app: EngineApp,
   ctx: Context,
+  needs: Needs,
   onPage: (rows: number) => void,
 ): Promise<Staged> {
   const stage = await openRows(db, import_id);
@@ -80,6 +85,7 @@ export async function fillStage(
   try {
     do {
       const page = await app.connector.list(ctx, { limit: page_size, ...(cursor === undefined ? {} : { cursor }) });
+      requireAttributes(page, needs);
       const judged = judgePage(page, rows + refused);
       await stage.write(judged.good);
       await writeOutcomes(db, import_id, judged.bad);

@@ -34,6 +34,7 @@ type Reading = {
   rows: readonly CsvCells[];
   at: number;
   accountOf: AccountOf;
+  attributes: readonly string[];
   ids: Set<string>;
   row: number;
 };
@@ -80,6 +81,10 @@ function blocks(parts: Parts, path: string): AsyncGenerator<CsvBlock> {
   return openCsvBlocks(path, { required: required(parts), delimiter: parts.config.delimiter });
 }
 
+/** The attributes that rows under a header have. */
+const attributesUnder = (header: readonly string[], { config }: Parts): readonly string[] =>
+  config.columns === undefined ? header : Object.keys(config.columns);
+
 /** What turns the rows under a header into accounts: where each attribute stands is looked up once. */
 function accountsUnder(header: readonly string[], { config }: Parts): AccountOf {
   const place = new Map(header.map((name, n) => [name, n]));
@@ -116,7 +121,10 @@ async function nextRow(reading: Reading, parts: Parts): Promise<CsvCells | undef
   while (reading.at >= reading.rows.length) {
     const { value, done } = await reading.blocks.next();
     if (done === true) return undefined;
-    if (reading.row === 0) reading.accountOf = accountsUnder(value.header, parts);
+    if (reading.row === 0) {
+      reading.accountOf = accountsUnder(value.header, parts);
+      reading.attributes = attributesUnder(value.header, parts);
+    }
     reading.rows = value.rows;
     reading.at = 0;
   }
@@ -147,7 +155,7 @@ async function readingAt(parts: Parts, path: string, place: Place, key: string):
   const none: AccountOf = (row) => ({ line: row.line, error: "the header was not read" });
   const reading: Reading = {
     ...{ blocks: blocks(parts, path), rows: [], at: 0 },
-    ...{ accountOf: none, ids: new Set<string>(), row: 0 },
+    ...{ accountOf: none, attributes: [], ids: new Set<string>(), row: 0 },
   };
   while (reading.row < place.row) {
     const row = await nextRow(reading, parts);
@@ -183,7 +191,7 @@ async function list(parts: Parts, signal: AbortSignal, request: PageRequest): Pr
     const row = rowAtHand(reading) ?? (await nextRow(reading, parts));
     if (row === undefined) {
       const complete = place.whole && refused.length === 0;
-      return { items, complete, ...(refused.length === 0 ? {} : { refused }) };
+      return { items, complete, attributes: reading.attributes, ...(refused.length === 0 ? {} : { refused }) };
     }
     const account = reading.accountOf(row);
     if ("error" in account) refused.push({ place: `line ${account.line}`, reason: account.error });
@@ -196,7 +204,7 @@ async function list(parts: Parts, signal: AbortSignal, request: PageRequest): Pr
   }
   const next = `${stamp}_${reading.row}_${place.whole && refused.length === 0 ? 1 : 0}`;
   await keep(parts, next, reading);
-  return { items, next, ...(refused.length === 0 ? {} : { refused }) };
+  return { items, next, attributes: reading.attributes, ...(refused.length === 0 ? {} : { refused }) };
 }
 
 /** Every account that `accept` takes, by reading the whole file. */

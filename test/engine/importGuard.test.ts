@@ -1,0 +1,75 @@
+/** What an import never does by mistake: a file that lacks something, or empties something, cuts nobody off. */
+import { beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { type Database, sql } from "../../src/store/database.ts";
+import { memoryDatabase, wipe } from "../support/memory.ts";
+import { type TestWorld, testWorld } from "../support/world.ts";
+import { columns, hrSource, type Row, rowOf } from "./hr.ts";
+
+let db: Database;
+let world: TestWorld;
+beforeAll(async () => {
+  db = await memoryDatabase();
+});
+beforeEach(async () => {
+  await wipe(db);
+  world = await testWorld(db);
+});
+
+const people = (count: number, more: Row = {}) =>
+  Array.from({ length: count }, (_, n) => rowOf(`${n + 1}`, `P${n + 1}`, "Worker", { department: "Sales", ...more }));
+const csvOf = (rows: readonly Row[], names: readonly string[]) =>
+  [names.join(), ...rows.map((row) => names.map((name) => row[name as keyof Row] ?? "").join())].join("\n");
+const departments = async () =>
+  (await sql<{ n: number }>`select count(*)::int as n from users where profile->>'department' = 'Sales'`.execute(db))
+    .rows[0]?.n;
+
+describe("a column that is missing", () => {
+  const without = (name: string) => columns.filter((one) => one !== name);
+
+  test.each([
+    ["one that a mapping line reads", "department"],
+    ["one that dates are read from", "end"],
+    ["the one that tells who works here", "state"],
+    ["the one that tells rows apart", "id"],
+  ])("refuses the whole file, naming it: %s", async (_what, name) => {
+    const hr = await hrSource(world);
+    await hr.run(people(3));
+    hr.writeText(csvOf(people(3), without(name)));
+    for (const request of [{}, { dry_run: true }, { mode: "incremental" as const }]) {
+      const run = await hr.run(undefined, request);
+      expect(run).toMatchObject({ status: "FAILED", reason: expect.stringMatching(/line 1/i) });
+      expect(run.reason).toMatch(new RegExp(`column "?${name}"? is missing`));
+    }
+    expect(await departments()).toBe(3);
+  });
+
+  test("is nobody's concern if nothing reads it, and neither is a new one", async () => {
+    const hr = await hrSource(world, { time_zone_attribute: null });
+    await hr.run(people(3));
+    hr.writeText(csvOf(people(3), [...without("zone"), "colour"]));
+    expect(await hr.run()).toMatchObject({ status: "DONE" });
+    expect(await departments()).toBe(3);
+  });
+});
+
+describe("an attribute that is emptied", () => {
+  test("for too many people holds the import, saying which attribute and how many, until a person lets it pass", async () => {
+    const hr = await hrSource(world, { guard_people: 5, guard_percent: 20 });
+    await hr.run(people(20));
+    const emptied = people(20).map((row, n) => (n < 5 ? { ...row, department: "" } : row));
+    const held = await hr.run(emptied);
+    expect(held).toMatchObject({ status: "HELD", reason: expect.stringContaining("department of 5 of 20 people") });
+    expect(await departments()).toBe(20);
+    expect(await hr.run(undefined, { released: true })).toMatchObject({ status: "DONE", counts: { updated: 5 } });
+    expect(await departments()).toBe(15);
+  });
+
+  test("for a few people, or changed for all, or filled for all, holds nothing", async () => {
+    const hr = await hrSource(world, { guard_people: 5, guard_percent: 20 });
+    await hr.run(people(20, { department: "" }));
+    expect(await hr.run(people(20))).toMatchObject({ status: "DONE", counts: { updated: 20 } });
+    expect(await hr.run(people(20, { department: "Trade" }))).toMatchObject({ status: "DONE" });
+    const four = people(20, { department: "Trade" }).map((row, n) => (n < 4 ? { ...row, department: "" } : row));
+    expect(await hr.run(four)).toMatchObject({ status: "DONE", counts: { updated: 4 } });
+  });
+});
