@@ -78,7 +78,7 @@ export function grantMemberships(
     const missing = grants.find((grant) => !there.has(grant.user_id));
     if (missing) return noSuchUser(missing.user_id);
     const changes = await insertGrants(running, grants.map(plainGrant));
-    await follow(running, "add", changes, { mark: true });
+    await follow(running, { add: changes }, { mark: true });
     return distinct(changes);
   });
 }
@@ -104,7 +104,7 @@ export function revokeMemberships(command: Command, removals: readonly Removal[]
     await lockPeople(running.db, people(removals));
     const changes = await deleteGrants(running, removals);
     const excluded = await excludeFromRules(running, removals, changes);
-    await follow(running, "remove", changes, { mark: true });
+    await follow(running, { remove: changes }, { mark: true });
     return { ended: distinct(changes), excluded };
   });
 }
@@ -134,8 +134,7 @@ export function applyRuleGrants(
     const added = await insertGrants(running, add);
     const removed = await deleteGrants(running, remove);
     const options = { mark, urgency: priority.wave, ...(causes ? { causes } : {}) };
-    await follow(running, "add", added, options);
-    await follow(running, "remove", removed, options);
+    await follow(running, { add: added, remove: removed }, options);
     return { began: distinct(added), ended: distinct(removed) };
   });
 }
@@ -156,7 +155,7 @@ export async function expireMemberships(command: Command, now: Date, limit: numb
       order by expires_at limit ${limit}`.execute(running.db);
     await lockPeople(running.db, people(rows));
     const changes = await deleteExpired(running, now, people(rows));
-    await follow(running, "remove", changes, { mark: true, reason: "the grant expired" });
+    await follow(running, { remove: changes }, { mark: true, reason: "the grant expired" });
     return changes.length;
   });
   return typeof ended === "number" ? ended : 0;
@@ -201,13 +200,13 @@ export async function endGrantsOfRule(
       select distinct m.user_id from membership_grants m where ${grantsOfRule(rule)}`.execute(running.db);
     await lockPeople(running.db, people(rows));
     const changes = await deleteWhere(running, grantsOfRule(rule));
-    return { changes, causes: await tell(running, "remove", changes, options) };
+    return { changes, causes: await tell(running, { remove: changes }, options) };
   };
   const first = await end();
   await closeGate(running);
   const second = await end();
   const changes = [...first.changes, ...second.changes];
-  await touch(running, changes, second.causes.at(-1)?.cause ?? first.causes.at(-1)?.cause ?? null);
+  await touch(running, { remove: changes }, second.causes.at(-1)?.cause ?? first.causes.at(-1)?.cause ?? null);
   return distinct(changes);
 }
 
@@ -219,38 +218,48 @@ type Following = Readonly<{
   causes?: ReadonlyMap<string, number | null>;
 }>;
 
+/** Grants that were written, and grants that ended. */
+type Changes = Readonly<{ add?: readonly GrantChange[]; remove?: readonly GrantChange[] }>;
+
 /** The log, the marks, the groups and their pushes, in the order of locks (marks.ts). */
-async function follow(running: Running, verb: "add" | "remove", changes: readonly GrantChange[], options: Following) {
-  const causes = await tell(running, verb, changes, options);
+async function follow(running: Running, changes: Changes, options: Following): Promise<void> {
+  const causes = await tell(running, changes, options);
   await touch(running, changes, causes.at(-1)?.cause ?? null);
 }
 
 /** The log and the marks; gives whose membership turned, with its event. */
 async function tell(
   running: Running,
-  verb: "add" | "remove",
-  changes: readonly GrantChange[],
+  { add = [], remove = [] }: Changes,
   options: Following,
 ): Promise<readonly Mark[]> {
-  const turning = turningOf(changes);
+  const turning = [
+    ...turningOf(add).map((change) => ({ verb: "add" as const, change })),
+    ...turningOf(remove).map((change) => ({ verb: "remove" as const, change })),
+  ];
   const causes: Mark[] = [];
   for (let from = 0; from < turning.length; from += events_max) {
     const part = turning.slice(from, from + events_max);
     const seqs = await logAll(
       running,
-      part.map((change) => membershipEvent(running, verb, change, options)),
+      part.map(({ verb, change }) => membershipEvent(running, verb, change, options)),
     );
-    for (const [n, change] of part.entries()) causes.push({ user_id: change.user_id, cause: seqs[n] ?? null });
+    for (const [n, { change }] of part.entries()) causes.push({ user_id: change.user_id, cause: seqs[n] ?? null });
   }
+  if (!options.mark) return causes;
   // A grant beside others changes why the user is in the group, which the account's explanation shows.
-  const rest = changes.map((change) => ({ user_id: change.user_id, cause: running.cause ?? null }));
-  if (options.mark) await markDirtyEach(running, [...rest, ...causes], options.urgency);
+  const rest = [...add, ...remove].map((change) => ({ user_id: change.user_id, cause: running.cause ?? null }));
+  await markDirtyEach(running, [...rest, ...causes], options.urgency);
   return causes;
 }
 
-async function touch(running: Running, changes: readonly GrantChange[], cause: number | null): Promise<void> {
-  const group_ids = turningOf(changes).map((change) => change.group_id);
-  await touchGroups(running, group_ids, cause);
+async function touch(running: Running, { add = [], remove = [] }: Changes, cause: number | null): Promise<void> {
+  const turning = [...turningOf(add), ...turningOf(remove)];
+  await touchGroups(
+    running,
+    turning.map((change) => change.group_id),
+    cause,
+  );
 }
 
 /** Says that the members of these groups have changed: in their rows, and to their pushes. */

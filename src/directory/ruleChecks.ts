@@ -170,9 +170,22 @@ export async function loadCheckedRules(db: Database): Promise<readonly CheckedRu
   }
 }
 
-/** The active rules, ready and in order, for the engine's batches. */
+/** What was made ready last, and the digest of all that it was made from, which alone decides it. */
+let last: Readonly<{ digest: string; rules: readonly ReadyRule[] }> | undefined;
+
+/** The active rules, ready and in order, for the engine's batches; made ready again only when something has changed. */
 export async function loadRules(db: Database): Promise<readonly ReadyRule[]> {
-  return (await loadCheckedRules(db)).map((rule) => rule.ready);
+  // A condition's own groups are not in the digest: one that goes makes its rule invalid in the same transaction.
+  const { rows } = await sql<{ digest: string }>`
+    select md5(concat(
+      (select string_agg(concat_ws(' ', id, name, expression, group_ids), ' ' order by id) from rules
+        where status = 'ACTIVE'), '|',
+      (select string_agg(concat_ws(' ', id, type, profile), ' ' order by id) from groups
+        where id in (select unnest(group_ids) from rules where status = 'ACTIVE')), '|',
+      (select attributes from schemas where kind = 'user'))) as digest`.execute(db);
+  const digest = rows[0]?.digest ?? "";
+  if (last?.digest !== digest) last = { digest, rules: (await loadCheckedRules(db)).map((rule) => rule.ready) };
+  return last.rules;
 }
 
 /** The active rules with `changed` among them, if they can be put in order; else a refusal naming the circle. */

@@ -20,7 +20,7 @@ import { sql, type Transaction } from "../store/database.ts";
 import { system } from "../store/log.ts";
 import type { Company } from "./company.ts";
 import { companyNow } from "./companyNow.ts";
-import { type AccountBefore, loadPeople, type PersonRecord } from "./people.ts";
+import { type AccountBefore, afterMoves, loadPeople, type PersonRecord } from "./people.ts";
 import { markPushesOf } from "./record.ts";
 import type { World } from "./world.ts";
 
@@ -53,24 +53,17 @@ export async function desire(world: World, n: number, which: Urgencies = every_u
     if (marks.length === 0) return { users: 0, due: 0 };
     const command: Running = { db: trx, now: () => world.now(), actor: system };
     const { company, pushes } = await companyNow(world, trx);
-    let people = await loadPeople(
+    const people = await loadPeople(
       trx,
       company,
       marks.map((mark) => mark.user_id),
       world.now(),
     );
-    const moves = [...people.values()].map((record) => ruleMoves(company.rules, record));
-    const add = moves.flatMap((one) => one.add);
-    const remove = moves.flatMap((one) => one.remove);
-    if (add.length + remove.length > 0) {
-      await applyRuleGrants(command, { add, remove });
-      people = await loadPeople(
-        trx,
-        company,
-        marks.map((mark) => mark.user_id),
-        world.now(),
-      );
-    }
+    const moves = [...people].map(([id, record]) => [id, ruleMoves(company.rules, record)] as const);
+    const add = moves.flatMap(([, one]) => one.add);
+    const remove = moves.flatMap(([, one]) => one.remove);
+    if (add.length + remove.length > 0) await applyRuleGrants(command, { add, remove });
+    for (const [id, move] of moves) people.set(id, afterMoves(company, people.get(id) as PersonRecord, move));
     const desired = marks.flatMap((mark) => desiredOf(company, people.get(mark.user_id), mark));
     const changed = desired.filter((change) => !isSame(change));
     const due = await writeChanges(world, command, company, changed);

@@ -5,6 +5,7 @@
  */
 import type { AccountGrant, AppFacts, Before, Person } from "../core/desired.ts";
 import type { Facts, GroupFact, PersonFact } from "../core/expression/expression.ts";
+import type { RuleMoves } from "../core/rules.ts";
 import type { GrantKind, GroupType, Have, Profile, UserStatus } from "../core/types.ts";
 import { type Database, sql } from "../store/database.ts";
 import type { Company } from "./company.ts";
@@ -171,6 +172,37 @@ function recordOf(company: Company, now: Date, user: UserFacts, rows: Rows): Per
     },
   };
 }
+
+/** The person as they are once these moves are written, just as `loadPeople` would give them. */
+export function afterMoves(company: Company, record: PersonRecord, { add, remove }: RuleMoves): PersonRecord {
+  if (add.length + remove.length === 0) return record;
+  const ended = new Set(remove.map(({ group_id, rule_id }) => `${group_id} ${rule_id}`));
+  const targets = new Map(company.rules.flatMap((rule) => rule.targets.map((target) => [target.id, target] as const)));
+  const known = new Map([...targets, ...record.facts.groups.map((group) => [group.id, group] as const)]);
+  const given = Map.groupBy(add, (grant) => grant.group_id);
+  const groups = new Map<string, readonly Grant[]>([[company.everyone.id, []]]);
+  for (const group_id of [...new Set([...record.groups.keys(), ...given.keys()])].sort()) {
+    if (group_id === company.everyone.id) continue;
+    const grants = [
+      ...(record.groups.get(group_id) ?? []).filter(
+        ({ kind, source_id }) => kind !== "rule" || !ended.has(`${group_id} ${source_id}`),
+      ),
+      ...(given.get(group_id) ?? []).map(({ rule_id }) => ({ kind: "rule" as const, source_id: rule_id })),
+    ];
+    if (grants.length > 0) groups.set(group_id, grants.sort(byGrant));
+  }
+  const seen = { groups: [...groups.keys()].flatMap((id) => known.get(id) ?? []) };
+  const before = record.person;
+  return {
+    ...record,
+    groups,
+    facts: { ...record.facts, ...seen },
+    person: { ...before, groups, facts: (app) => ({ ...before.facts(app), ...seen }) },
+  };
+}
+
+const byGrant = (a: Grant, b: Grant) =>
+  a.kind === b.kind ? (a.source_id < b.source_id ? -1 : 1) : a.kind < b.kind ? -1 : 1;
 
 /** A group as expressions see it. */
 export function groupFact(

@@ -10,7 +10,7 @@ import type { Profile, Refusal } from "../core/types.ts";
 import { loadMappings } from "../directory/mappings.ts";
 import { getUser } from "../directory/userQueries.ts";
 import { type Company, loadCompany } from "./company.ts";
-import { loadPeople, type PersonRecord, type Supposed } from "./people.ts";
+import { afterMoves, loadPeople, type PersonRecord, type Supposed } from "./people.ts";
 import { nameReasons, type Reason } from "./reasons.ts";
 import type { World } from "./world.ts";
 
@@ -45,7 +45,7 @@ export async function previewUser(world: World, user: string, supposed: Supposed
   const record = (await loadPeople(world.db, company, [found.id], now, supposed)).get(found.id);
   if (record === undefined) return { refused: `there is no user ${user.slice(0, 200)}`, code: "not_found" };
   const moves = ruleMoves(company.rules, record);
-  const settled = settle(company, record, moves);
+  const settled = afterMoves(company, record, moves);
   // A source's account, or one that ended long ago, is nothing that could happen.
   const desired = desiredAccounts(settled.person, company.apps).filter(
     ({ app_id, assigned }) => assigned || record.accounts.get(app_id)?.assigned,
@@ -70,35 +70,6 @@ export async function previewUser(world: World, user: string, supposed: Supposed
     groups: { join: named(moves.add), leave: named(moves.remove) },
     steps,
   };
-}
-
-/** The person as they will be once the rules have spoken. */
-function settle(company: Company, record: PersonRecord, moves: ReturnType<typeof ruleMoves>): PersonRecord {
-  const groups = new Map([...record.groups].map(([id, grants]) => [id, [...grants]]));
-  for (const { group_id, rule_id } of moves.add) {
-    groups.set(group_id, [...(groups.get(group_id) ?? []), { kind: "rule", source_id: rule_id }]);
-  }
-  for (const { group_id, rule_id } of moves.remove) {
-    const left = (groups.get(group_id) ?? []).filter(
-      (grant) => !(grant.kind === "rule" && grant.source_id === rule_id),
-    );
-    if (left.length > 0) groups.set(group_id, left);
-    else groups.delete(group_id);
-  }
-  const targets = new Map(company.rules.flatMap((rule) => rule.targets.map((target) => [target.id, target])));
-  const facts = {
-    ...record.facts,
-    groups: [...groups.keys()].flatMap(
-      (id) => record.facts.groups.find((group) => group.id === id) ?? targets.get(id) ?? [],
-    ),
-  };
-  const before = record.person;
-  const person = {
-    ...before,
-    groups,
-    facts: (app: (typeof company.apps)[number]) => ({ ...before.facts(app), groups: facts.groups }),
-  };
-  return { ...record, groups, facts, person };
 }
 
 async function stepOf(

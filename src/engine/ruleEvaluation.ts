@@ -66,8 +66,10 @@ type State = {
   readonly world: EvaluationWorld;
   readonly command: Command;
   readonly options: EvaluationOptions;
-  /** Ranges that nobody has begun. */
-  readonly ranges: Range[];
+  /** How many people there are, more or less. */
+  readonly people: number;
+  /** Where the next range begins, once the one before it has been cut; null: everyone is in a range. */
+  after: Promise<string | null>;
   plan: Plan;
   /** The plan is being made again. */
   planning: Promise<void> | null;
@@ -96,9 +98,9 @@ export async function evaluateRules(
   let asked: readonly ClaimedRule[] = [];
   try {
     const plan = await makePlan(world, claimed);
-    const ranges = await rangesOf(world, options.range);
+    const people = await countPeople(world);
     const state: State = {
-      ...{ world, command, options, ranges, plan, planning: null, claimed_until },
+      ...{ world, command, options, people, after: Promise.resolve(""), plan, planning: null, claimed_until },
       ...{ each_left: each_max, added: 0, removed: 0, dense: new Set<string>() },
     };
     await Promise.all(Array.from({ length: options.lanes }, () => evaluateRanges(state)));
@@ -121,13 +123,29 @@ export async function evaluateRules(
 
 const leaseOf = (world: EvaluationWorld) => new Date(world.now().getTime() + world.lease_ms);
 
-/** Everyone, cut into ranges. Who is created from now on is in the last one, or marked dirty. */
-async function rangesOf(world: EvaluationWorld, size: number): Promise<Range[]> {
-  const { rows } = await sql<{ id: string }>`
-    select id from (select id, row_number() over (order by id) as n from users) as numbered
-    where n % ${size}::int = 0 order by id`.execute(world.db);
-  const borders = rows.map((row) => row.id);
-  return [...borders, null].map((to, n) => ({ after: borders[n - 1] ?? "", to }));
+/** As the planner knows it: only to tell early that a wave will be large. */
+async function countPeople(world: EvaluationWorld): Promise<number> {
+  const { rows } = await sql<{ n: number }>`
+    select greatest(reltuples, 0)::float8 as n from pg_class where oid = 'users'::regclass`.execute(world.db);
+  return rows[0]?.n ?? 0;
+}
+
+/** Cuts the next range; null: there is none. Who is created from now on is in the last one, or marked dirty. */
+async function nextRange(state: State): Promise<Range | null> {
+  const before = state.after;
+  const cut = (async () => {
+    const after = await before;
+    if (after === null) return null;
+    const { rows } = await sql<{ id: string }>`
+      select id from users where id > ${after} order by id offset ${state.options.range - 1} limit 1`.execute(
+      state.world.db,
+    );
+    return { after, to: rows[0]?.id ?? null };
+  })();
+  state.after = cut.then((range) => range?.to ?? null);
+  // Whoever waits for the next range hears of a failure, too; here it must not be heard of twice.
+  state.after.catch(() => {});
+  return cut;
 }
 
 async function makePlan(world: EvaluationWorld, claimed: readonly ClaimedRule[]): Promise<Plan> {
@@ -184,7 +202,7 @@ function readElsewhere(company: Company): (group_id: string) => boolean {
 
 /** One lane: range after range until none is left. */
 async function evaluateRanges(state: State): Promise<void> {
-  for (let range = state.ranges.shift(); range !== undefined; range = state.ranges.shift()) {
+  for (let range = await nextRange(state); range !== null; range = await nextRange(state)) {
     if (state.options.stopping()) return;
     await keepClaims(state);
     for (let plan = state.plan; ; plan = state.plan) {
@@ -228,6 +246,8 @@ async function evaluateRange(state: State, plan: Plan, step: Step, key: string, 
     await alone(trx);
     return dense ? idsOf(trx, range) : step.judge.find(trx, range);
   });
+  // As many in every range would be too many to tell one by one.
+  if (ids.length * (state.people / state.options.range) > each_max) state.each_left = 0;
   let moved = 0;
   for (let from = 0; from < ids.length; from += state.options.slice) {
     moved += await writeSlice(state, plan, step, ids.slice(from, from + state.options.slice));
