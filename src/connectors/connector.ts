@@ -64,7 +64,8 @@ export type PageRequest = Readonly<{ cursor?: string; since?: string; limit?: nu
 /**
  * `gone`: ids that the app says were deleted. `next`: there is more. `since`: token for the next incremental list.
  * `complete: false` on the last page: the list may lack accounts, so absence proves nothing.
- * `refused`: what could not be read, such as a broken row of a file; it makes the list incomplete, not void.
+ * `refused`: what could not be read, such as a broken row of a file. With an `id` only that account is in doubt; without
+ * one it makes the list incomplete, not void.
  * `attributes`: which attributes the items of this list can have, if it says so itself, as the header of a file does.
  */
 export type Page<T = RemoteAccount> = Readonly<{
@@ -74,7 +75,7 @@ export type Page<T = RemoteAccount> = Readonly<{
   next?: string;
   since?: string;
   complete?: boolean;
-  refused?: readonly Readonly<{ place: string; reason: string }>[];
+  refused?: readonly Readonly<{ place: string; reason: string; id?: ExternalId }>[];
 }>;
 
 /** An attribute of the app and the values that identify one account. */

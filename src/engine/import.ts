@@ -14,6 +14,7 @@ import { type Command, log } from "../directory/command.ts";
 import { raiseTasks } from "../directory/tasks.ts";
 import { isRefusal, sql } from "../store/database.ts";
 import type { Actor, Sourcing } from "../store/tables.ts";
+import { findKept, type Kept, provesAbsence, tellKept } from "./importAbsence.ts";
 import { type ChangeCounts, compareStage } from "./importChanges.ts";
 import { judgeImport } from "./importGuard.ts";
 import { loadNeeds } from "./importNeeds.ts";
@@ -46,7 +47,8 @@ export type ImportStatus = "RUNNING" | "HELD" | "DONE" | "FAILED" | "CANCELLED";
 
 /**
  * `counts`: outcome → rows. Applied: created, updated, linked, returned, left, outranked. Tried dry or held: create,
- * update, link, return, leave, vanish. In both: unchanged, refused, waiting, skipped; undecided, if it was stopped.
+ * update, link, return, leave, vanish. In both: unchanged, refused, waiting, skipped; undecided, if it was stopped; kept:
+ * people without a row, whom the list is not complete enough to call leavers.
  */
 export type ImportSummary = Readonly<{
   id: string;
@@ -88,7 +90,7 @@ export async function startImport(
 }
 
 /** What is known of an import so far. */
-type Known = { staged?: Staged; counts?: ChangeCounts };
+type Known = { staged?: Staged; counts?: ChangeCounts; kept?: Kept };
 
 async function begin(world: World, app_id: string, request: ImportRequest): Promise<ImportRun | Refusal> {
   const { rows } = await sql<{ id: string; label: string; sourcing: Sourcing | null; status: string }>`
@@ -141,15 +143,22 @@ async function proceed(run: ImportRun, known: Known): Promise<ImportSummary> {
   if (unprepared !== undefined) return finish(run, known, "FAILED", unprepared.refused);
   await openStage(world.db, id, world.now());
   const needs = await loadNeeds(run);
-  const staged = await fillStage(world.db, id, app, ctx, needs, (rows) => {
+  const read = await fillStage(world.db, id, app, ctx, needs, (rows) => {
     request.onProgress?.({ id, phase: "reading", done: rows, total: null });
   });
+  const staged = { ...read, complete: await provesAbsence(run, read) };
   known.staged = staged;
   known.counts = await compareStage(world.db, id, app_id, request.mode === "full" && staged.complete);
+  const kept = await findKept(run, staged);
+  if (kept !== undefined) known.kept = kept;
   const verdict = await judgeImport(run);
   const held = verdict !== undefined && !request.released && !request.dry_run;
   await passChanges(run, known.counts, held || request.dry_run === true, signal);
-  if (!held) return finish(run, known, "DONE", request.dry_run ? verdict : undefined);
+  if (!held) {
+    await tellKept(run, kept);
+    const told = [request.dry_run ? verdict : undefined, kept?.why].filter((one) => one !== undefined);
+    return finish(run, known, "DONE", told.length === 0 ? undefined : told.join(". "));
+  }
   await raiseTasks(run.command, [
     {
       kind: "import_held",
@@ -182,11 +191,12 @@ async function finish(run: ImportRun, known: Known, status: ImportStatus, reason
 }
 
 /** Rows by outcome: those that were written, and those that changed nothing or were not come to. */
-async function countRows({ world, id }: ImportRun, { staged, counts }: Known): Promise<Record<string, number>> {
+async function countRows({ world, id }: ImportRun, { staged, counts, kept }: Known): Promise<Record<string, number>> {
   const written = await countOutcomes(world.db, id);
   if (staged === undefined || counts === undefined) return written;
   const differing = counts.arriving + counts.leaving;
   const decided = Object.values(written).reduce((sum, n) => sum + n, 0) - staged.refused;
-  const rest = { unchanged: staged.rows + counts.vanished - differing, undecided: differing - decided };
+  const unchanged = staged.rows + counts.vanished - differing;
+  const rest = { unchanged, undecided: differing - decided, kept: kept?.count ?? 0 };
   return { ...written, ...Object.fromEntries(Object.entries(rest).filter(([, n]) => n > 0)) };
 }

@@ -6,6 +6,7 @@
  * time.
  */
 import { type Database, sql } from "../store/database.ts";
+import { missingFrom } from "./importAbsence.ts";
 import { changesOf, haveOf, stageOf } from "./importStage.ts";
 
 /** A staged row that is new or differs. `user_id`: whose it is; null: nobody's yet. `profile`: JSON text. */
@@ -71,9 +72,7 @@ async function addVanished(db: Database, import_id: string, app_id: string): Pro
   await sql`
     insert into ${changesOf(import_id)} (line, user_id, enabled)
     select -row_number() over (order by a.id), a.user_id, false
-    from accounts a
-    where a.app_id = ${app_id} and a.external_id is not null and coalesce((a.have->>'enabled')::boolean, false)
-      and not exists (select from ${stageOf(import_id)} s where s.external_id = a.external_id)`.execute(db);
+    from ${missingFrom(import_id, app_id)} a`.execute(db);
 }
 
 /** The next rows of people who are there, and of strangers, behind a line. */

@@ -137,25 +137,29 @@ async function openRows(db: Database, import_id: string): Promise<Rows> {
   return { write, end: async () => {}, abandon: async () => {} };
 }
 
-/** The rows of a page, numbered on from `from`; those that cannot be stored are refused as the source's own are. */
+/**
+ * The rows of a page, numbered on from `from`; those that cannot be stored are refused as the source's own are. Whoever
+ * is refused by id is in doubt, but has not left (importAbsence.ts).
+ */
 function judgePage(page: Page<RemoteAccount>, from: number): Readonly<{ good: StagedRow[]; bad: Outcome[] }> {
   const good: StagedRow[] = [];
   const bad: Outcome[] = [];
   let line = from;
-  const refuse = (place: string, reason: string) => {
+  const refuse = (id: string | undefined, place: string, reason: string) => {
     line += 1;
-    bad.push({ line, outcome: "refused", detail: { place, reason } });
+    const known = id === undefined || !isClean(id) ? {} : { external_id: id };
+    bad.push({ line, outcome: "refused", ...known, detail: { place, reason } });
   };
   for (const { id, profile, enabled, place } of page.items) {
     const text = JSON.stringify(profile);
     if (!isStorable(id, text)) {
-      refuse(placeOf(id, place), "it holds a character that cannot be stored (NUL or half of a surrogate pair)");
+      refuse(id, placeOf(id, place), "it holds a character that cannot be stored (NUL or half of a surrogate pair)");
       continue;
     }
     line += 1;
     good.push({ line, external_id: id, profile: text, enabled, place: place ?? null });
   }
-  for (const { place, reason } of page.refused ?? []) refuse(place, reason);
+  for (const { id, place, reason } of page.refused ?? []) refuse(id, place, reason);
   return { good, bad };
 }
 
@@ -166,8 +170,10 @@ export const placeOf = (external_id: string, place: string | null | undefined): 
 /** In JSON such a character can only be an escape: JSON.stringify writes no other of this kind. */
 const unstorable = /(?:^|[^\\])(?:\\\\)*\\u(?:0000|d[89a-f])/;
 
+const isClean = (id: string) => !id.includes("\0") && id.isWellFormed();
+
 function isStorable(id: string, profile: string): boolean {
-  if (id.includes("\0") || !id.isWellFormed()) return false;
+  if (!isClean(id)) return false;
   return !profile.includes("\\u") || !unstorable.test(profile);
 }
 

@@ -73,7 +73,7 @@ describe("a CSV source", () => {
     const first = await connector.list(ctx, { limit: 4 });
     expect(first.items.map((one) => one.id)).toEqual(["1"]);
     expect(first.refused).toEqual([
-      { place: "line 3", reason: expect.stringMatching(/column "name": there is text behind/) },
+      { id: "2", place: "line 3", reason: expect.stringMatching(/column "name": there is text behind/) },
       { place: "line 4", reason: 'column "id": the id is empty' },
       { place: "line 5", reason: "the id 1 was there before" },
     ]);

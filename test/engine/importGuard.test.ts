@@ -1,5 +1,7 @@
 /** What an import never does by mistake: a file that lacks something, or empties something, cuts nobody off. */
 import { beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { listTasks } from "../../src/directory/tasks.ts";
+import { getUser } from "../../src/directory/userQueries.ts";
 import { type Database, sql } from "../../src/store/database.ts";
 import { memoryDatabase, wipe } from "../support/memory.ts";
 import { type TestWorld, testWorld } from "../support/world.ts";
@@ -22,6 +24,9 @@ const csvOf = (rows: readonly Row[], names: readonly string[]) =>
 const departments = async () =>
   (await sql<{ n: number }>`select count(*)::int as n from users where profile->>'department' = 'Sales'`.execute(db))
     .rows[0]?.n;
+
+const openTasks = async () => (await listTasks(db, { status: "OPEN" })).map(({ title }) => title);
+const statusOf = async (n: number) => (await getUser(db, `p${n}.worker@example.com`))?.status;
 
 describe("a column that is missing", () => {
   const without = (name: string) => columns.filter((one) => one !== name);
@@ -71,5 +76,65 @@ describe("an attribute that is emptied", () => {
     expect(await hr.run(people(20, { department: "Trade" }))).toMatchObject({ status: "DONE" });
     const four = people(20, { department: "Trade" }).map((row, n) => (n < 4 ? { ...row, department: "" } : row));
     expect(await hr.run(four)).toMatchObject({ status: "DONE", counts: { updated: 4 } });
+  });
+});
+
+describe("a row that cannot be read", () => {
+  const file = (...lines: string[]) => [columns.join(), ...lines].join("\n");
+  const line = (n: number) => csvOf(people(n).slice(-1), columns).split("\n")[1] ?? "";
+
+  test.each([
+    ["has cells missing", "2,p2.worker@example.com,P2"],
+    ["has cells too many", `${line(2)},,,`],
+    ["has a quote where none may be", '2,p2.worker@example.com,P"2,Worker,,active,,,,'],
+    ["holds a character that cannot be stored", line(2).replace("Sales", "Sa\0les")],
+  ])("but %s keeps whom it names, and whoever else is missing leaves", async (_what, broken) => {
+    const hr = await hrSource(world);
+    await hr.run(people(4));
+    hr.writeText(file(line(1), broken, line(4)));
+    expect(await hr.run()).toMatchObject({ status: "DONE", complete: true, counts: { refused: 1, left: 1 } });
+    expect([await statusOf(2), await statusOf(3)]).toEqual(["PROVISIONED", "DEPROVISIONED"]);
+    expect(await openTasks()).toEqual([]);
+  });
+
+  test.each([
+    ["that leaves a quote open", '2,"p2.worker@example.com,P2,Worker,Sales,active,,,,'],
+    ["whose quote ends lines later", '2,"p2.worker@example.com,P2,Worker,Sales,active,,,,\n9,"x",,,,,,,,'],
+    ["whose id nobody knows", "77,p2.worker@example.com"],
+    ["that has no id", ",p2.worker@example.com,P2,Worker,Sales,active,,,,"],
+    ["whose id was there before", line(1)],
+  ])("and does not tell whom it names, %s, keeps everyone, and that is said loudly", async (_what, broken) => {
+    const hr = await hrSource(world);
+    await hr.run(people(4));
+    hr.writeText(file(line(1), broken, line(4)));
+    const run = await hr.run();
+    expect(run).toMatchObject({ status: "DONE", complete: false, counts: { kept: 2 } });
+    expect(run.reason).toMatch(
+      /^2 people are missing from HR and were kept, because 1 row could not be read: line 3: /,
+    );
+    expect([await statusOf(2), await statusOf(3)]).toEqual(["PROVISIONED", "PROVISIONED"]);
+    expect(await openTasks()).toEqual([expect.stringContaining("2 people are missing from HR and were kept")]);
+    expect(await hr.run([...people(1), ...people(4).slice(3)])).toMatchObject({ complete: true, counts: { left: 2 } });
+    expect(await openTasks()).toEqual([]);
+  });
+
+  test("keeps everyone when its id may be another cell than it seems", async () => {
+    const hr = await hrSource(world);
+    const moved = ["last", "id", ...columns.filter((name) => name !== "last" && name !== "id")];
+    hr.writeText(csvOf(people(3), moved));
+    await hr.run();
+    const [head, first, second] = csvOf(people(3), moved).split("\n");
+    hr.writeText([head, first, `3,${second}`].join("\n"));
+    expect(await hr.run()).toMatchObject({ complete: false, counts: { kept: 2 } });
+    expect(await statusOf(2)).toBe("PROVISIONED");
+  });
+
+  test("is no reason to keep anyone in an incremental import, where nobody leaves anyway", async () => {
+    const hr = await hrSource(world);
+    await hr.run(people(4));
+    hr.writeText(file(line(1), ",x"));
+    const run = await hr.run(undefined, { mode: "incremental" });
+    expect(run.reason).toBeUndefined();
+    expect(await openTasks()).toEqual([]);
   });
 });

@@ -1,7 +1,7 @@
 /**
  * A CSV file in the server's import folder as a source: read only, streamed, page by page. Each row is an account; a
- * broken row, or a second one with the same id, is reported and makes the list incomplete, so that no one is missed
- * for having a typing error in their row.
+ * broken row is reported, with its id where that is beyond doubt, so that no one is missed for having a typing error in
+ * their row. A broken row of unknown id, or a second one with the same id, may be anybody's: it makes the list incomplete.
  *
  * A list keeps its place in the open file between pages; after a restart it counts its way back to the place, if the
  * file is still the same. Made by registry.ts.
@@ -38,8 +38,8 @@ type Reading = {
   ids: Set<string>;
   row: number;
 };
-/** A row as an account, or why it is none. */
-type AccountOf = (row: CsvCells) => RemoteAccount | Readonly<{ line: number; error: string }>;
+/** A row as an account, or why it is none; with its id if that is certain. */
+type AccountOf = (row: CsvCells) => RemoteAccount | Readonly<{ line: number; error: string; known_id?: string }>;
 type Parts = Readonly<{
   config: ReturnType<typeof csv_config.parse>;
   folder: string | undefined;
@@ -97,7 +97,8 @@ function accountsUnder(header: readonly string[], { config }: Parts): AccountOf 
   return (row) => {
     if ("error" in row) {
       const where = row.column === null ? "" : `column "${row.column}": `;
-      return { line: row.line, error: `${where}${row.error}` };
+      const id = certainId(row.before, id_at, header.length);
+      return { line: row.line, error: `${where}${row.error}`, ...(id === undefined ? {} : { known_id: id }) };
     }
     const { cells, line } = row;
     const id = cells[id_at] ?? "";
@@ -107,6 +108,15 @@ function accountsUnder(header: readonly string[], { config }: Parts): AccountOf 
     const enabled = state_at === undefined || states.has((cells[state_at] ?? "").trim().toLowerCase());
     return { id, profile, enabled, place: `line ${line}` };
   };
+}
+
+/**
+ * The id of a broken row. Where the number of cells is wrong, a cell may stand in another's place: only the first one
+ * stands where it should.
+ */
+function certainId(before: readonly string[], id_at: number, columns: number): string | undefined {
+  const id = id_at === 0 || before.length === columns ? before[id_at] : undefined;
+  return id === undefined || id === "" || id.includes("\0") ? undefined : id;
 }
 
 /** The next row of the block under way; undefined at its end. */
@@ -184,25 +194,32 @@ async function list(parts: Parts, signal: AbortSignal, request: PageRequest): Pr
   }
   const reading = await readingAt(parts, path, place, request.cursor ?? "");
   const items: RemoteAccount[] = [];
-  const refused: { place: string; reason: string }[] = [];
+  const refused: { place: string; reason: string; id?: string }[] = [];
+  const isWhole = () => place.whole && refused.every(({ id }) => id !== undefined);
   const limit = request.limit ?? page_default;
   for (let count = 0; count < limit; count++) {
     if (signal.aborted) throw new ConnectorFault("retry", `${parts.config.file}: no time was left to read on`);
     const row = rowAtHand(reading) ?? (await nextRow(reading, parts));
     if (row === undefined) {
-      const complete = place.whole && refused.length === 0;
-      return { items, complete, attributes: reading.attributes, ...(refused.length === 0 ? {} : { refused }) };
+      return {
+        items,
+        complete: isWhole(),
+        attributes: reading.attributes,
+        ...(refused.length === 0 ? {} : { refused }),
+      };
     }
     const account = reading.accountOf(row);
-    if ("error" in account) refused.push({ place: `line ${account.line}`, reason: account.error });
-    else if (reading.ids.has(account.id)) {
+    if ("error" in account) {
+      const { line, error, known_id } = account;
+      refused.push({ place: `line ${line}`, reason: error, ...(known_id === undefined ? {} : { id: known_id }) });
+    } else if (reading.ids.has(account.id)) {
       refused.push({ place: `line ${row.line}`, reason: `the id ${account.id} was there before` });
     } else {
       remember(reading.ids, account.id);
       items.push(account);
     }
   }
-  const next = `${stamp}_${reading.row}_${place.whole && refused.length === 0 ? 1 : 0}`;
+  const next = `${stamp}_${reading.row}_${isWhole() ? 1 : 0}`;
   await keep(parts, next, reading);
   return { items, next, attributes: reading.attributes, ...(refused.length === 0 ? {} : { refused }) };
 }

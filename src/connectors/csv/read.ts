@@ -19,10 +19,13 @@ export type CsvRow =
   | Readonly<{ line: number; record: Readonly<Record<string, string>> }>
   | Readonly<{ line: number; column: string | null; error: string }>;
 
-/** A row as its cells, as many as the header has, or what breaks it. */
+/**
+ * A row as its cells, as many as the header has, or what breaks it. `before`: the cells that could be read all the same;
+ * none of a broken row of several lines, because a quote left open may have swallowed the rows behind it.
+ */
 export type CsvCells =
   | Readonly<{ line: number; cells: readonly string[] }>
-  | Readonly<{ line: number; column: string | null; error: string }>;
+  | Readonly<{ line: number; column: string | null; error: string; before: readonly string[] }>;
 
 /** Rows that were read together. Every block of a file has the same header. */
 export type CsvBlock = Readonly<{ header: readonly string[]; rows: readonly CsvCells[] }>;
@@ -170,18 +173,22 @@ function headerOf(text: string, delimiter: string, required: readonly string[]):
 }
 
 function cellsOfRow(row: Row, header: readonly string[], delimiter: string): CsvCells {
-  if ("error" in row) return { line: row.line, column: null, error: row.error };
+  if ("error" in row) return { line: row.line, column: null, error: row.error, before: [] };
   const { line, text, quoted } = row;
   const split = quoted ? cellsOf(text, delimiter) : { cells: text.split(delimiter) };
-  if ("error" in split) return { line, column: header[split.index] ?? null, error: split.error };
+  const sure = (cells: readonly string[]) => (text.includes("\n") ? [] : cells);
+  if ("error" in split) {
+    return { line, column: header[split.index] ?? null, error: split.error, before: sure(split.before) };
+  }
   const { cells } = split;
   if (cells.length !== header.length) {
     const column = cells.length < header.length ? header[cells.length]! : null;
-    return { line, column, error: `the row has ${cells.length} cells, the header ${header.length}` };
+    const error = `the row has ${cells.length} cells, the header ${header.length}`;
+    return { line, column, error, before: sure(cells) };
   }
   if (text.includes("\0")) {
     const broken = cells.findIndex((cell) => cell.includes("\0"));
-    return { line, column: header[broken]!, error: "the cell holds a NUL byte" };
+    return { line, column: header[broken]!, error: "the cell holds a NUL byte", before: cells };
   }
   return { line, cells };
 }
@@ -227,7 +234,7 @@ export async function* openCsvBlocks(source: CsvSource, options: CsvOptions = {}
 export async function* openCsv(source: CsvSource, options: CsvOptions = {}): AsyncGenerator<CsvRow> {
   for await (const { header, rows } of openCsvBlocks(source, options)) {
     for (const row of rows) {
-      if ("error" in row) yield row;
+      if ("error" in row) yield { line: row.line, column: row.column, error: row.error };
       else yield { line: row.line, record: Object.fromEntries(header.map((name, n) => [name, row.cells[n]!])) };
     }
   }

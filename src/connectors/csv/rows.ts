@@ -11,8 +11,10 @@ export type Block = { text: string; line: number };
 /** A row without its line end, or why it is none. `quoted`: there is a quote in it. */
 export type Row = Readonly<{ line: number; text: string; quoted: boolean }> | Readonly<{ line: number; error: string }>;
 
-/** The cells of one row, or the index of the cell that breaks it. */
-export type Cells = Readonly<{ cells: readonly string[] }> | Readonly<{ index: number; error: string }>;
+/** The cells of one row, or the index of the cell that breaks it, and those before it. */
+export type Cells =
+  | Readonly<{ cells: readonly string[] }>
+  | Readonly<{ index: number; error: string; before: readonly string[] }>;
 
 const newline = 10;
 const carriage_return = 13;
@@ -92,16 +94,17 @@ export function cellsOf(text: string, delimiter: string): Cells {
     const index = cells.length;
     if (text[at] === '"') {
       const cell = quotedCell(text, at + 1);
-      if (cell === null) return { index, error: "a quote is not closed" };
+      if (cell === null) return { index, error: "a quote is not closed", before: cells };
       if (cell.next < text.length && text[cell.next] !== delimiter) {
-        return { index, error: "there is text behind the closing quote; a quote inside a cell is written twice" };
+        const error = "there is text behind the closing quote; a quote inside a cell is written twice";
+        return { index, error, before: cells };
       }
       cells.push(cell.value);
       at = cell.next;
     } else {
       const end = text.indexOf(delimiter, at);
       const value = text.slice(at, end === -1 ? text.length : end);
-      if (value.includes('"')) return { index, error: "there is a quote in a cell that is not quoted" };
+      if (value.includes('"')) return { index, error: "there is a quote in a cell that is not quoted", before: cells };
       cells.push(value);
       at = end === -1 ? text.length : end;
     }
