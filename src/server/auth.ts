@@ -27,7 +27,15 @@ export type Area =
   | "logs"
   | "org"
   | "tokens"
-  | "clock";
+  | "clock"
+  | "roles"
+  | "hooks"
+  | "sessions"
+  | "factors"
+  | "features"
+  | "secrets"
+  | "oauth"
+  | "sources";
 
 /** `area`: undefined makes a route public. `access`: by default read for GET, else write. */
 export type Need = Readonly<{ area?: Area; access?: "read" | "write" }>;
@@ -47,11 +55,17 @@ const writes: Readonly<Record<Exclude<Role, `SOURCE:${string}` | "SUPER_ADMIN">,
     "imports",
     "tasks",
     "org",
+    "hooks",
+    "sessions",
+    "factors",
+    "features",
+    "secrets",
+    "sources",
   ],
-  APP_ADMIN: ["apps", "assignments", "mappings", "schemas", "imports", "tasks"],
-  USER_ADMIN: ["users", "credentials", "groups", "members", "tasks"],
+  APP_ADMIN: ["apps", "assignments", "mappings", "schemas", "imports", "tasks", "secrets", "sources"],
+  USER_ADMIN: ["users", "credentials", "groups", "members", "tasks", "sessions", "factors"],
   GROUP_MEMBERSHIP_ADMIN: ["members"],
-  HELP_DESK_ADMIN: ["credentials"],
+  HELP_DESK_ADMIN: ["credentials", "sessions", "factors"],
   READ_ONLY_ADMIN: [],
 };
 

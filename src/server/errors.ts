@@ -51,6 +51,21 @@ const types: Readonly<Record<string, string>> = {
   "00T": "Token",
   tsk: "Task",
   imp: "Import",
+  who: "Webhook",
+  cal: "InlineHook",
+  cr0: "CustomRole",
+  iam: "IAMPolicy",
+  ire: "Resource",
+  uis: "UISchemaEntity",
+  mbl: "UserFactor",
+  ufs: "UserFactor",
+  opf: "UserFactor",
+  oag: "OAuth2ScopeConsentGrant",
+  ocs: "OAuth2ClientSecret",
+  pks: "OAuth2ClientSecret",
+  con: "Connection",
+  ftr: "Feature",
+  "102": "AppSession",
 };
 
 const status: Readonly<Record<RefusalCode, readonly [number, string]>> = {
