@@ -162,6 +162,10 @@ export type AppRow = {
   updated_at: Time;
 };
 
+  /** The key that sign-on uses; it is made when somebody asks for it (directory/appKeys.ts). */
+  signing_kid: Generated<string>;
+  /** Of apps that are OAuth clients: by default the app's id. */
+  client_id: GeneratedAlways<string | null>;
 export type AppHealthRow = {
   app_id: string;
   paused_until: MaybeTime;
@@ -294,7 +298,16 @@ export type Target = Readonly<{
     | "Mapping"
     | "Schema"
     | "Token"
-    | "GroupPush";
+    | "GroupPush"
+    | "AppKey"
+    | "ClientSecret"
+    | "ClientGrant"
+    | "Connection"
+    | "UserType"
+    | "LinkedObject"
+    | "Factor"
+    | "Session"
+    | "UISchema";
   name: string;
 }>;
 
@@ -348,6 +361,56 @@ type Plain<Row> = Row;
 
 export type Tables = {
   users: UserRow;
+/**
+ * What a sign-in hands out between two steps. `session`: signed in, worth one session; `change`: the password is right and
+ * must be changed; `answer`: the recovery question is to be answered; `reset`: a new password may be set.
+ */
+export type SignInTokenKind = "session" | "change" | "answer" | "reset";
+
+/** A signing key of an app with its certificate (DER in base64); the private part is in `secrets`. */
+export type AppKeyRow = {
+  app_id: string;
+  kid: string;
+  modulus: string;
+  exponent: string;
+  certificate: string;
+  expires_at: Time;
+  created_at: Time;
+  updated_at: Time;
+};
+
+/** A secret of an OAuth client; `hash` is SHA-256 in base64url, the secret itself is in `secrets`. */
+export type ClientSecretRow = {
+  id: Generated<string>;
+  app_id: string;
+  status: Generated<"ACTIVE" | "INACTIVE">;
+  hash: string;
+  created_at: Time;
+  updated_at: Time;
+};
+
+/** A scope that an OAuth client may be given. */
+export type ClientGrantRow = {
+  id: Generated<string>;
+  app_id: string;
+  scope: string;
+  issuer: string;
+  created_by: string;
+  created_by_type: string;
+  created_at: Time;
+  updated_at: Time;
+};
+
+/** One app may ask in another one's name. Kept for its clients; nothing here reads it. */
+export type CrossAppRow = {
+  id: Generated<string>;
+  requesting_app: string;
+  resource_app: string;
+  status: Generated<"ACTIVE" | "INACTIVE">;
+  created_at: Time;
+  updated_at: Time;
+};
+
   users_history: Plain<Omit<UserRow, "id">> & { id: string; valid_from: Date; valid_to: Date };
   scheduled_changes: {
     id: GeneratedAlways<number>;
@@ -470,3 +533,61 @@ export type Tables = {
   settings: { name: string; value: Json<Value> };
   clock: { one: Generated<boolean>; fixed_at: MaybeTime; shift: string };
 };
+  user_types: {
+    id: Generated<string>;
+    name: string;
+    display_name: string;
+    description: string | null;
+    created_by: string;
+    updated_by: string;
+    created_at: Time;
+    updated_at: Time;
+  };
+  sessions: {
+    /** SHA-256 of the session's id, which only its holder knows. */
+    hash: string;
+    user_id: string;
+    created_at: Time;
+    expires_at: Time;
+    /** When the password was last given. */
+    password_at: Time;
+  };
+  sign_in_tokens: {
+    hash: string;
+    kind: SignInTokenKind;
+    user_id: string;
+    created_at: Time;
+    expires_at: Time;
+  };
+  sign_in_failures: { user_id: string; failures: number; failed_at: Time };
+  password_history: { user_id: string; hash: string; replaced_at: Time };
+  linked_objects: {
+    primary_name: string;
+    primary_title: string;
+    primary_description: string | null;
+    associated_name: string;
+    associated_title: string;
+    associated_description: string | null;
+    created_at: Time;
+  };
+  linked_values: { link: string; associated_id: string; primary_id: string; created_at: Time };
+  factors: {
+    id: string;
+    user_id: string;
+    type: string;
+    provider: string;
+    status: "PENDING_ACTIVATION" | "ACTIVE";
+    profile: Json<Object_>;
+    answer_hash: string | null;
+    created_at: Time;
+    updated_at: Time;
+  };
+  user_risks: { user_id: string; level: "LOW" | "MEDIUM" | "HIGH"; updated_at: Time };
+  ui_schemas: { id: Generated<string>; body: Json<Object_>; created_at: Time; updated_at: Time };
+  app_keys: AppKeyRow;
+  app_csrs: { app_id: string; id: Generated<string>; request: string; modulus: string; exponent: string; created_at: Time };
+  client_secrets: ClientSecretRow;
+  client_grants: ClientGrantRow;
+  logos: { app_id: string; type: string; bytes: Uint8Array; updated_at: Time };
+  cross_app_connections: CrossAppRow;
+  group_owners: { group_id: string; owner_user: string | null; owner_group: string | null; created_at: Time };
