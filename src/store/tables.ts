@@ -41,6 +41,8 @@ export type UserRow = {
   status_changed_at: MaybeTime;
   last_login_at: MaybeTime;
   password_changed_at: MaybeTime;
+  /** null: the default type. */
+  type_id: Generated<string | null>;
 };
 
 /** Only hashes; a clear password never reaches a table. */
@@ -50,6 +52,8 @@ export type Credentials = {
   recovery_answer_hash?: string;
   provider?: { type: string; name: string };
   one_time_hash?: string;
+  /** ISO 8601; without it (made before it was kept) the token serves until it is used. */
+  one_time_expires_at?: string;
 };
 
 /** Attribute → who gave the value and who would have. `*` stands for every attribute not named. */
@@ -158,14 +162,14 @@ export type AppRow = {
   source_priority: number | null;
   seats: number | null;
   licence_expires_at: MaybeTime;
-  created_at: Time;
-  updated_at: Time;
-};
-
   /** The key that sign-on uses; it is made when somebody asks for it (directory/appKeys.ts). */
   signing_kid: Generated<string>;
   /** Of apps that are OAuth clients: by default the app's id. */
   client_id: GeneratedAlways<string | null>;
+  created_at: Time;
+  updated_at: Time;
+};
+
 export type AppHealthRow = {
   app_id: string;
   paused_until: MaybeTime;
@@ -357,10 +361,6 @@ export type PushedGroupRow = {
   updated_at: Time;
 };
 
-type Plain<Row> = Row;
-
-export type Tables = {
-  users: UserRow;
 /**
  * What a sign-in hands out between two steps. `session`: signed in, worth one session; `change`: the password is right and
  * must be changed; `answer`: the recovery question is to be answered; `reset`: a new password may be set.
@@ -411,6 +411,22 @@ export type CrossAppRow = {
   updated_at: Time;
 };
 
+export type RoleGrantRow = {
+  id: string;
+  assignee_user: string | null;
+  assignee_group: string | null;
+  role: string;
+  custom_role_id: string | null;
+  resource_set_id: string | null;
+  narrowed: Generated<boolean>;
+  created_at: Time;
+  updated_at: Time;
+};
+
+type Plain<Row> = Row;
+
+export type Tables = {
+  users: UserRow;
   users_history: Plain<Omit<UserRow, "id">> & { id: string; valid_from: Date; valid_to: Date };
   scheduled_changes: {
     id: GeneratedAlways<number>;
@@ -519,7 +535,55 @@ export type CrossAppRow = {
     expires_at: MaybeTime;
     last_used_at: MaybeTime;
     revoked_at: MaybeTime;
+    /** null: the token's role is all that bounds it. */
+    scopes: Generated<string[] | null>;
+    client_id: Generated<string | null>;
+    /** The key whose holder alone may use it. */
+    jkt: Generated<string | null>;
+    network: Json<Object_ | null>;
   };
+  custom_roles: {
+    id: Generated<string>;
+    label: string;
+    description: string;
+    created_at: Time;
+    updated_at: Time;
+  };
+  custom_role_permissions: {
+    role_id: string;
+    permission: string;
+    conditions: Json<Object_ | null>;
+    created_at: Time;
+    updated_at: Time;
+  };
+  resource_sets: {
+    id: Generated<string>;
+    label: string;
+    description: string;
+    created_at: Time;
+    updated_at: Time;
+  };
+  resource_set_members: {
+    id: Generated<string>;
+    set_id: string;
+    kind: string;
+    ref: string | null;
+    created_at: Time;
+  };
+  role_grants: RoleGrantRow;
+  /** `role_grants`, and the super administrators that `users` knows. */
+  admin_grants: RoleGrantRow;
+  admin_groups: { group_id: string };
+  role_targets: {
+    grant_id: string;
+    group_id: string | null;
+    app_id: string | null;
+    app_name: string | null;
+    created_at: Time;
+  };
+  subscriptions: { subscriber: string; type: string; subscribed: boolean };
+  seen_assertions: { id: string; expires_at: Time };
+  api_calls: { day: string; method: string; pattern: string; status: number; served: boolean; calls: number };
   secrets: {
     table_name: string;
     row_id: string;
@@ -529,10 +593,6 @@ export type CrossAppRow = {
     expires_at: MaybeTime;
     created_at: Time;
   };
-  nodes: { id: string; started_at: Time; seen_at: Time; detail: Json<Object_> };
-  settings: { name: string; value: Json<Value> };
-  clock: { one: Generated<boolean>; fixed_at: MaybeTime; shift: string };
-};
   user_types: {
     id: Generated<string>;
     name: string;
@@ -591,3 +651,7 @@ export type CrossAppRow = {
   logos: { app_id: string; type: string; bytes: Uint8Array; updated_at: Time };
   cross_app_connections: CrossAppRow;
   group_owners: { group_id: string; owner_user: string | null; owner_group: string | null; created_at: Time };
+  nodes: { id: string; started_at: Time; seen_at: Time; detail: Json<Object_> };
+  settings: { name: string; value: Json<Value> };
+  clock: { one: Generated<boolean>; fixed_at: MaybeTime; shift: string };
+};

@@ -6,6 +6,7 @@ import { history } from "./0002_history.ts";
 import { imports } from "./0003_import.ts";
 import { rules } from "./0004_rules.ts";
 import { reads } from "./0006_reads.ts";
+import { authority } from "./0010_authority.ts";
 import { people } from "./0011_people.ts";
 import { apps } from "./0012_apps.ts";
 
@@ -28,6 +29,7 @@ const migrations: Record<string, Migration> = {
   "0003_import": run(imports),
   "0004_rules": run(rules),
   "0006_reads": run(reads),
+  "0010_authority": run(authority),
   "0011_people": run(people),
   "0012_apps": run(apps),
 };
