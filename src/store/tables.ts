@@ -311,7 +311,11 @@ export type Target = Readonly<{
     | "LinkedObject"
     | "Factor"
     | "Session"
-    | "UISchema";
+    | "UISchema"
+    | "RoleGrant"
+    | "CustomRole"
+    | "ResourceSet"
+    | "Feature";
   name: string;
 }>;
 
@@ -645,7 +649,14 @@ export type Tables = {
   user_risks: { user_id: string; level: "LOW" | "MEDIUM" | "HIGH"; updated_at: Time };
   ui_schemas: { id: Generated<string>; body: Json<Object_>; created_at: Time; updated_at: Time };
   app_keys: AppKeyRow;
-  app_csrs: { app_id: string; id: Generated<string>; request: string; modulus: string; exponent: string; created_at: Time };
+  app_csrs: {
+    app_id: string;
+    id: Generated<string>;
+    request: string;
+    modulus: string;
+    exponent: string;
+    created_at: Time;
+  };
   client_secrets: ClientSecretRow;
   client_grants: ClientGrantRow;
   logos: { app_id: string; type: string; bytes: Uint8Array; updated_at: Time };
