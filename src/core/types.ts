@@ -79,6 +79,8 @@ export type Attribute = Readonly<{
   pattern?: string;
   /** The app's own name for it, if it differs (a SCIM path, an LDAP attribute). */
   external_name?: string;
+  /** The types of user that have this custom attribute; without it, the default type alone. */
+  types?: readonly string[];
   /** The 31 base attributes of a user cannot be removed. */
   base?: boolean;
 }>;

@@ -17,9 +17,10 @@ import { type Command, priority, type Running, run, wake } from "./command.ts";
 import { grantMemberships } from "./memberships.ts";
 import { hashPassword, judgePassword, type NewPassword } from "./password.ts";
 import { keepPasswords, type PasswordKeeping } from "./passwordKeeping.ts";
-import { judgeProfile, userSchema } from "./schemaQueries.ts";
+import { judgeProfile, schemaOfType, userSchema } from "./schemaQueries.ts";
 import { findDoubles, findTaken } from "./uniqueness.ts";
 import type { StoredUser } from "./userQueries.ts";
+import { refuseUnknownTypes } from "./userTypes.ts";
 
 /** A person to create. `activate` (default true) gives the status of okta-lifecycle 1.2; with a start ahead they wait. */
 export type NewUser = Readonly<{
@@ -36,6 +37,8 @@ export type NewUser = Readonly<{
   ends_at?: Date | null;
   time_zone?: string | null;
   super_admin?: boolean;
+  /** Which type of person; null or absent: the default one. */
+  type_id?: string | null;
   provenance?: Provenance;
 }>;
 
@@ -63,6 +66,8 @@ export async function createUsersEach(
   const credentials = await Promise.all(inputs.map((input) => (isBare(input) ? {} : credentialsOf(input))));
   return run(command, async (running) => {
     const schema = await userSchema(running.db);
+    const refusedType = await refuseUnknownTypes(running.db, inputs);
+    if (refusedType) return refusedType;
     const now = running.now();
     const drafts = inputs.map((input, n) => draft(schema, input, n, credentials[n] ?? {}, now));
     const results: (StoredUser | Refusal)[] = drafts.map(notCreated);
@@ -115,7 +120,7 @@ function draft(
   now: Date,
 ): Draft | Refusal {
   if (isRefusal(credentials)) return credentials;
-  const judged = judgeProfile(schema, input.profile, { partial: false });
+  const judged = judgeProfile(schemaOfType(schema, input.type_id ?? null), input.profile, { partial: false });
   if (!("ok" in judged)) {
     const who = input.profile?.["login"];
     return typeof who === "string" ? { ...judged, refused: `${who.slice(0, 100)}: ${judged.refused}` } : judged;
@@ -206,10 +211,10 @@ async function insertUsers(
   const { rows } = await sql<{ place: number; id: string; login: string }>`
     with given as materialized (${givenColumns(sorted, now)}), made as (
       insert into users (id, status, profile, credentials, provenance, super_admin, time_zone, starts_at, ends_at,
-        created_at, updated_at, status_changed_at, activated_at, password_changed_at)
+        created_at, updated_at, status_changed_at, activated_at, password_changed_at, type_id)
       select id, status, profile, credentials, provenance, coalesce(super_admin, false), time_zone, starts_at, ends_at,
         ${now}::timestamptz, ${now}::timestamptz, ${now}::timestamptz,
-        case when status <> 'STAGED' then ${now}::timestamptz end, password_changed_at
+        case when status <> 'STAGED' then ${now}::timestamptz end, password_changed_at, type_id
       from given order by place
       ${taken === "skip" ? sql`on conflict do nothing` : sql``} returning id, login, status
     ), created as (
@@ -253,9 +258,10 @@ function givenColumns(drafts: readonly Draft[], now: Date): RawBuilder<unknown> 
       unnest(${column(drafts, (one) => one.input.time_zone)}::text[]),
       unnest(${column(drafts, (one) => one.input.starts_at)}::timestamptz[]),
       unnest(${column(drafts, (one) => one.input.ends_at)}::timestamptz[]),
-      unnest(${column(drafts, (one) => passwordSet(one, now))}::timestamptz[])) with ordinality
+      unnest(${column(drafts, (one) => passwordSet(one, now))}::timestamptz[]),
+      unnest(${column(drafts, (one) => one.input.type_id)}::text[])) with ordinality
       as r(profile, status_at, credentials_at, provenance_at, super_admin, time_zone, starts_at, ends_at,
-        password_changed_at, place)`;
+        password_changed_at, type_id, place)`;
 }
 
 const passwordSet = ({ credentials }: Draft, now: Date): Date | null =>
@@ -283,6 +289,7 @@ function storedUser(one: Draft, id: string, login: string, now: Date): StoredUse
     status_changed_at: now,
     last_login_at: null,
     password_changed_at: passwordSet(one, now),
+    type_id: input.type_id ?? null,
   };
 }
 

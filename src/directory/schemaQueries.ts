@@ -9,7 +9,7 @@ import type { Selectable } from "kysely";
 import { baseGroupSchema, baseUserSchema } from "../core/baseSchema.ts";
 import { compileRegex, type Regex } from "../core/expression/regex.ts";
 import { type ProfileRefusal, validateProfile } from "../core/schema.ts";
-import type { Profile, Schema } from "../core/types.ts";
+import type { Attribute, Profile, Schema } from "../core/types.ts";
 import type { Database } from "../store/database.ts";
 import type { Tables } from "../store/tables.ts";
 
@@ -41,6 +41,32 @@ export async function userSchema(db: Database): Promise<Schema> {
 export async function groupSchema(db: Database): Promise<Schema> {
   return (await loadSchema(db, "group")) ?? baseGroupSchema;
 }
+
+/**
+ * The attributes that people of a type have (null: the default one): the base attributes, and the custom ones that name
+ * the type. Remembered with the schema: a bulk import asks a million times.
+ */
+export function schemaOfType(schema: Schema, type_id: string | null): Schema {
+  const { attributes } = schema;
+  let known = of_types.get(attributes);
+  if (known === undefined) {
+    known = attributes.some(({ types }) => types !== undefined) ? new Map() : "all";
+    of_types.set(attributes, known);
+  }
+  if (known === "all" && type_id === null) return schema;
+  if (known === "all") known = new Map();
+  const type = type_id ?? default_type_id;
+  const of_type = known.get(type) ?? {
+    attributes: attributes.filter(({ base, types = [default_type_id] }) => base === true || types.includes(type)),
+  };
+  known.set(type, of_type);
+  return of_type;
+}
+
+const of_types = new WeakMap<readonly Attribute[], "all" | Map<string, Schema>>();
+
+/** The type of whoever has no other. */
+export const default_type_id = "oty0000000000default";
 
 /** Checks a profile from outside (a whole one, or with `partial` a change) and gives it normalised; see core/schema.ts. */
 export function judgeProfile(

@@ -67,7 +67,7 @@ export function defineAttributes(
       attributes = outcome.ok;
     }
     const refused = await keepUnique(running, kind, before.attributes, attributes);
-    return refused ?? (await store(running, before, attributes));
+    return refused ?? (await storeSchema(running, before, attributes));
   });
 }
 
@@ -120,7 +120,7 @@ export function removeAttributes(
     const attributes = before.attributes.filter((attribute) => !names.includes(attribute.name));
     const refused = await keepUnique(running, kind, before.attributes, attributes);
     if (refused) return refused;
-    const after = await store(running, before, attributes);
+    const after = await storeSchema(running, before, attributes);
     await forgetValues(running, kind, names);
     await recheckRules(running, `the attribute ${names.join(", ")} was removed`);
     return after;
@@ -152,11 +152,15 @@ export function putAppSchema(
     const before = await lockSchema(running, "app", app_id);
     if (isRefusal(before)) return before;
     if (JSON.stringify(before.attributes) === JSON.stringify(attributes)) return before;
-    return store(running, before, attributes);
+    return storeSchema(running, before, attributes);
   });
 }
 
-async function lockSchema(running: Running, kind: SchemaKind, app_id: string | null): Promise<StoredSchema | Refusal> {
+export async function lockSchema(
+  running: Running,
+  kind: SchemaKind,
+  app_id: string | null,
+): Promise<StoredSchema | Refusal> {
   await sql`select id from schemas where kind = ${kind} and app_id is not distinct from ${app_id} for update`.execute(
     running.db,
   );
@@ -174,7 +178,11 @@ const eventTypes: Readonly<Record<SchemaKind, string>> = {
   app: "directory.app_user_profile.update",
 };
 
-async function store(running: Running, before: StoredSchema, attributes: readonly Attribute[]): Promise<StoredSchema> {
+export async function storeSchema(
+  running: Running,
+  before: StoredSchema,
+  attributes: readonly Attribute[],
+): Promise<StoredSchema> {
   const after = await running.db
     .updateTable("schemas")
     .set({ attributes: json(attributes), updated_at: running.now() })

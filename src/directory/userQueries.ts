@@ -35,7 +35,7 @@ export type UserPage = Readonly<{
  * page's texts, only to write them again, took 6 of its 9 ms.
  */
 export type ShownUser = Readonly<
-  Pick<StoredUser, "id" | "status" | "credentials"> & {
+  Pick<StoredUser, "id" | "status" | "credentials" | "type_id"> & {
     /** JSON of the profile. */
     profile: string;
     /** Bit n: the profile has the n-th of the names that were asked for. */
@@ -58,7 +58,7 @@ const utc = (column: string) => sql.raw(`to_json(u.${column} at time zone 'UTC')
 
 /** What is selected of `u` for a ShownUser. */
 const shown = (names: readonly string[]) => sql`
-  u.id, u.status, u.profile::text as profile, u.credentials,
+  u.id, u.status, u.type_id, u.profile::text as profile, u.credentials,
   ${sql.join(
     names.map((name, n) => sql`case when u.profile ? ${sql.lit(name)} then ${sql.lit(1 << n)} else 0 end`),
     sql` + `,

@@ -8,7 +8,7 @@
  * others are all or nothing.
  */
 import { type Change, canonicalValue, diffProfiles } from "../core/diff.ts";
-import { mergeProfile } from "../core/schema.ts";
+import { mergeProfile, type ProfileRefusal } from "../core/schema.ts";
 import type { Profile, Refusal, Schema, Value } from "../core/types.ts";
 import { isRefusal, sql, violatedUnique } from "../store/database.ts";
 import type { Provenance } from "../store/tables.ts";
@@ -17,11 +17,12 @@ import { dependents } from "./dependents.ts";
 import { lockUsers } from "./locks.ts";
 import { type Mark, markDirtyEach } from "./marks.ts";
 import { allOrNone } from "./newUsers.ts";
-import { judgeProfile, userSchema } from "./schemaQueries.ts";
+import { judgeProfile, schemaOfType, userSchema } from "./schemaQueries.ts";
 import { readSetting } from "./settings.ts";
 import { findTaken, refusalOfConstraint, uniqueAttributes } from "./uniqueness.ts";
 import type { StoredUser } from "./userQueries.ts";
 import { userTarget } from "./userState.ts";
+import { refuseUnknownTypes } from "./userTypes.ts";
 
 export { lockUsers } from "./locks.ts";
 export { createUsers, createUsersEach, type NewUser } from "./newUsers.ts";
@@ -34,6 +35,8 @@ export type UserChange = Readonly<{
   starts_at?: Date | null;
   ends_at?: Date | null;
   time_zone?: string | null;
+  /** Another type of person (null: the default): values of attributes that it lacks go. */
+  type_id?: string | null;
   provenance?: Provenance;
 }>;
 
@@ -67,6 +70,8 @@ export function updateUsersEach(
 ): Promise<readonly (ChangedUser | Refusal)[] | Refusal> {
   return run(command, async (running) => {
     const schema = await userSchema(running.db);
+    const refusedType = await refuseUnknownTypes(running.db, changes);
+    if (refusedType) return refusedType;
     const before = await lockUsers(
       running.db,
       changes.map((change) => change.id),
@@ -120,22 +125,42 @@ function applyChange(
       place: user.id,
     };
   }
-  let { profile } = user;
-  if (change.profile !== undefined) {
-    const judged = judgeProfile(schema, change.profile, { partial: change.replace !== true });
-    if (!("ok" in judged)) return { ...judged, refused: `${user.login}: ${judged.refused}` };
-    profile = mergeProfile(profile, judged.ok, change.replace === true ? "replace" : "partial");
-  }
+  const type_id = change.type_id === undefined ? user.type_id : change.type_id;
+  const after = profileAfter(schemaOfType(schema, type_id), user, change, type_id !== user.type_id);
+  if (!("ok" in after)) return after;
+  const profile = after.ok;
   const starts_at = change.starts_at === undefined ? user.starts_at : change.starts_at;
   const ends_at = change.ends_at === undefined ? user.ends_at : change.ends_at;
   if (starts_at && ends_at && starts_at >= ends_at) {
     return { refused: `${user.login} would end before starting`, code: "invalid", place: "ends_at" };
   }
   const time_zone = change.time_zone === undefined ? user.time_zone : change.time_zone;
-  return { ...user, profile, starts_at, ends_at, time_zone, provenance: change.provenance ?? user.provenance };
+  return { ...user, profile, starts_at, ends_at, time_zone, type_id, provenance: change.provenance ?? user.provenance };
 }
 
-const dated = (user: StoredUser) => [user.starts_at?.getTime(), user.ends_at?.getTime(), user.time_zone].join();
+/** `retyped`: the schema is another than before, so what the person has must fit it anew. */
+function profileAfter(
+  schema: Schema,
+  user: StoredUser,
+  change: UserChange,
+  retyped: boolean,
+): { readonly ok: Profile } | Refusal {
+  if (change.profile === undefined && !retyped) return { ok: user.profile };
+  const partial = change.replace !== true || change.profile === undefined;
+  const judged = judgeProfile(schema, change.profile ?? {}, { partial });
+  const named = (refusal: ProfileRefusal) => ({ ...refusal, refused: `${user.login}: ${refusal.refused}` });
+  if (!("ok" in judged)) return named(judged);
+  const merged = mergeProfile(user.profile, judged.ok, partial ? "partial" : "replace");
+  if (!retyped) return { ok: merged };
+  const has = new Set(schema.attributes.map(({ name }) => name));
+  const whole = judgeProfile(schema, Object.fromEntries(Object.entries(merged).filter(([name]) => has.has(name))), {
+    partial: false,
+  });
+  return "ok" in whole ? whole : named(whole);
+}
+
+const dated = (user: StoredUser) =>
+  [user.starts_at?.getTime(), user.ends_at?.getTime(), user.time_zone, user.type_id].join();
 
 function isMoved(before: StoredUser | undefined, after: StoredUser): boolean {
   if (before === undefined || before === after) return false;
@@ -160,16 +185,16 @@ async function writeUsers(
   users: readonly StoredUser[],
 ): Promise<ReadonlyMap<string, StoredUser> | Refusal> {
   if (users.length === 0) return new Map();
-  const lines = users.map(({ id, profile, provenance, starts_at, ends_at, time_zone }) => ({
-    ...{ id, profile, provenance, starts_at, ends_at, time_zone },
+  const lines = users.map(({ id, profile, provenance, starts_at, ends_at, time_zone, type_id }) => ({
+    ...{ id, profile, provenance, starts_at, ends_at, time_zone, type_id },
   }));
   await sql`savepoint before_users`.execute(running.db);
   try {
     const { rows } = await sql<{ id: string; login: string }>`
       update users u set profile = n.profile, provenance = n.provenance, starts_at = n.starts_at, ends_at = n.ends_at,
-        time_zone = n.time_zone, updated_at = ${running.now()}::timestamptz
+        time_zone = n.time_zone, type_id = n.type_id, updated_at = ${running.now()}::timestamptz
       from jsonb_to_recordset(${JSON.stringify(lines)}::jsonb) as n(id text, profile jsonb, provenance jsonb,
-        starts_at timestamptz, ends_at timestamptz, time_zone text)
+        starts_at timestamptz, ends_at timestamptz, time_zone text, type_id text)
       where u.id = n.id returning u.id, u.login`.execute(running.db);
     await sql`release savepoint before_users`.execute(running.db);
     const logins = new Map(rows.map((row) => [row.id, row.login]));
@@ -233,6 +258,7 @@ function dates(was: StoredUser, after: StoredUser): [string, Value][] {
     ["starts_at", text(was.starts_at), text(after.starts_at)],
     ["ends_at", text(was.ends_at), text(after.ends_at)],
     ["time_zone", was.time_zone, after.time_zone],
+    ["type_id", was.type_id, after.type_id],
   ];
   return all.filter(([, b, a]) => b !== a).map(([name, b, a]) => [name, { before: b, after: a }]);
 }

@@ -8,12 +8,15 @@ import { credentialRoutes } from "./credentials.ts";
 import { groupPushRoutes } from "./groupPush.ts";
 import { groupRuleRoutes } from "./groupRules.ts";
 import { groupRoutes } from "./groups.ts";
+import { linkedObjectRoutes } from "./linkedObjects.ts";
 import { logRoutes } from "./logs.ts";
 import { mappingRoutes } from "./mappings.ts";
 import { orgRoutes } from "./org.ts";
 import { schemaRoutes } from "./schemas.ts";
+import { uiSchemaRoutes } from "./uiSchemas.ts";
 import { userLifecycleRoutes } from "./userLifecycle.ts";
 import { userRoutes } from "./users.ts";
+import { userTypeRoutes } from "./userTypes.ts";
 
 /** Registers every route under /api/v1, and /.well-known. */
 export function oktaRoutes(server: Server, api: Api): void {
@@ -29,6 +32,9 @@ export function oktaRoutes(server: Server, api: Api): void {
   appGroupRoutes(server, api);
   groupPushRoutes(server, api);
   schemaRoutes(server, api);
+  userTypeRoutes(server, api);
+  uiSchemaRoutes(server, api);
+  linkedObjectRoutes(server, api);
   mappingRoutes(server, api);
   logRoutes(server, api);
 }

@@ -8,7 +8,8 @@ import type { AttributeDefinition } from "../../core/schema.ts";
 import { baseUserNames } from "../../core/schema.ts";
 import type { Attribute, Value } from "../../core/types.ts";
 import type { StoredSchema } from "../../directory/schemaQueries.ts";
-import { date, user_schema_id, user_type_id } from "./links.ts";
+import type { UserType } from "../../directory/userTypes.ts";
+import { date, schemaIdOf } from "./links.ts";
 
 export type Tree = Readonly<Record<string, Value>>;
 /** Attribute → Okta's own properties of it, as they were sent. */
@@ -91,12 +92,12 @@ export function attributeBody(attribute: Attribute, extra: Tree | undefined): Tr
 /** A whole schema, `_links` left to the caller. */
 export function schemaBody(schema: StoredSchema, extras: Extras, head: Tree, base: string) {
   const part = (which: readonly Attribute[]) =>
-    Object.fromEntries(which.map((one) => [one.name, attributeBody(described(one, head), extras[one.name])]));
+    Object.fromEntries(which.map((one) => [one.name, attributeBody(described(one, schema), extras[one.name])]));
   const required = (which: readonly Attribute[]) => which.filter((one) => one.required).map(({ name }) => name);
   const own = schema.attributes.filter((attribute) => attribute.base);
   const custom = schema.attributes.filter((attribute) => !attribute.base);
   return {
-    id: `${base}/meta/schemas/${head["name"] === "group" ? "group" : "user"}/default`,
+    id: `${base}/meta/schemas/${schema.kind === "group" ? "group" : "user"}/default`,
     $schema: "http://json-schema.org/draft-04/schema#",
     ...head,
     lastUpdated: date(schema.updated_at),
@@ -111,22 +112,24 @@ export function schemaBody(schema: StoredSchema, extras: Extras, head: Tree, bas
 }
 
 /** Okta describes the base attributes of groups, and those of users not. */
-function described(attribute: Attribute, head: Tree): Attribute {
-  const plain = head["name"] === "group" && attribute.base && attribute.description === undefined;
+function described(attribute: Attribute, { kind }: StoredSchema): Attribute {
+  const plain = kind === "group" && attribute.base && attribute.description === undefined;
   return plain ? { ...attribute, description: attribute.title ?? attribute.name } : attribute;
 }
 
-export const userSchemaHead = {
-  name: "user",
-  title: "User",
-  description: "Okta user profile template with default permission settings",
-};
 export const groupSchemaHead = { name: "group", title: "Okta group", description: "Okta group profile template" };
 
-export function userSchemaLinks(base: string) {
+/** How the schema of a type of users begins. */
+export const userSchemaHead = ({ name, display_name, description }: UserType): Tree => ({
+  name,
+  title: display_name,
+  ...(description === null ? {} : { description }),
+});
+
+export function userSchemaLinks(type: UserType, base: string) {
   return {
-    self: { rel: "self", href: `${base}/api/v1/meta/schemas/user/${user_schema_id}`, method: "GET" },
-    type: { rel: "type", href: `${base}/api/v1/meta/types/user/${user_type_id}`, method: "GET" },
+    self: { rel: "self", href: `${base}/api/v1/meta/schemas/user/${schemaIdOf(type.id)}`, method: "GET" },
+    type: { rel: "type", href: `${base}/api/v1/meta/types/user/${type.id}`, method: "GET" },
   };
 }
 

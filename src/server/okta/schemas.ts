@@ -1,18 +1,25 @@
 /**
- * /api/v1/meta: the schemas of users, groups and apps, and the one type of user (okta-api 4.6). A POST merges:
- * attributes that are not named stay, null takes one away.
+ * /api/v1/meta: the schemas of users (one for each type of them), groups and apps (okta-api 4.6). A POST merges: attributes
+ * that are not named stay, null takes one away.
  */
 import { z } from "zod";
-import type { Refusal } from "../../core/types.ts";
+import type { Attribute, Refusal } from "../../core/types.ts";
 import { type Command, run } from "../../directory/command.ts";
-import { loadSchema, type SchemaKind, type StoredSchema } from "../../directory/schemaQueries.ts";
+import {
+  default_type_id,
+  loadSchema,
+  type SchemaKind,
+  type StoredSchema,
+  schemaOfType,
+} from "../../directory/schemaQueries.ts";
 import { defineAttributes, putAppSchema, removeAttributes } from "../../directory/schemas.ts";
 import { readSetting, setSetting } from "../../directory/settings.ts";
+import { getUserType, removeTypeAttributes, storedTypeId, type UserType } from "../../directory/userTypes.ts";
 import { type Database, isRefusal } from "../../store/database.ts";
 import { type Api, about, commandOf, type Server } from "../api.ts";
-import { found, invalid, must, notFound } from "../errors.ts";
+import { found, invalid, must } from "../errors.ts";
 import { app_params, oneApp } from "./apps.ts";
-import { date, user_schema_id, user_type_id } from "./links.ts";
+import { schemaIdOf } from "./links.ts";
 import {
   attributeBody,
   definitionOf,
@@ -34,21 +41,25 @@ type SchemaInput = z.infer<typeof schema_input>;
 export function schemaRoutes(server: Server, api: Api): void {
   const params = z.object({ schema_id: z.string().max(100) });
   const users = "/api/v1/meta/schemas/user/:schema_id";
-  const userBodyOf = async (base: string) => ({
-    ...schemaBody(await stored(api.db, "user"), await extrasOf(api.db, "user"), userSchemaHead, base),
-    _links: userSchemaLinks(base),
-  });
-  server.get(users, about("schemas", "The schema of users", { params }), async (request) => {
-    requireDefault(request.params.schema_id);
-    return userBodyOf(request.base_url);
-  });
+  const userBodyOf = async (type: UserType, base: string) => {
+    const union = await stored(api.db, "user");
+    const schema = { ...union, ...schemaOfType(union, storedTypeId(type.id)) };
+    return {
+      ...schemaBody(schema, await extrasOf(api.db, "user"), userSchemaHead(type), base),
+      ...(storedTypeId(type.id) === null ? {} : { id: `${base}/meta/schemas/user/${schemaIdOf(type.id)}` }),
+      _links: userSchemaLinks(type, base),
+    };
+  };
+  server.get(users, about("schemas", "The schema of a type of users", { params }), async (request) =>
+    userBodyOf(await typeOfSchema(api.db, request.params.schema_id), request.base_url),
+  );
   server.post(
     users,
-    about("schemas", "Add, change or (null) remove attributes of users", { params, body: schema_input }),
+    about("schemas", "Add, change or (null) remove attributes of a type of users", { params, body: schema_input }),
     async (request) => {
-      requireDefault(request.params.schema_id);
-      await mergeSchema(commandOf(api, request), "user", request.body);
-      return userBodyOf(request.base_url);
+      const type = await typeOfSchema(api.db, request.params.schema_id);
+      await mergeSchema(commandOf(api, request), "user", request.body, type.id);
+      return userBodyOf(type, request.base_url);
     },
   );
 
@@ -68,11 +79,16 @@ export function schemaRoutes(server: Server, api: Api): void {
   );
 
   appSchemas(server, api);
-  userTypes(server, api);
 }
 
-function requireDefault(id: string): void {
-  if (id !== "default" && id !== user_schema_id) throw notFound(id, "Schema");
+/** The type whose schema has this id, or 404. */
+async function typeOfSchema(db: Database, schema_id: string): Promise<UserType> {
+  const type_id = /^osc/.test(schema_id) ? `oty${schema_id.slice(3)}` : schema_id;
+  return found(
+    type_id.startsWith("oty") || type_id === "default" ? await getUserType(db, type_id) : undefined,
+    schema_id,
+    "Schema",
+  );
 }
 
 async function stored(db: Database, kind: SchemaKind, app_id: string | null = null): Promise<StoredSchema> {
@@ -85,7 +101,12 @@ async function extrasOf(db: Database, kind: "user" | "group"): Promise<Extras> {
 }
 
 /** All of a change or nothing of it. */
-async function mergeSchema(command: Command, kind: "user" | "group", input: SchemaInput): Promise<void> {
+async function mergeSchema(
+  command: Command,
+  kind: "user" | "group",
+  input: SchemaInput,
+  type_id: string = default_type_id,
+): Promise<void> {
   const sent = Object.entries(input.definitions?.custom?.properties ?? {});
   must(
     await run<"merged">(command, async (running): Promise<"merged" | Refusal> => {
@@ -94,12 +115,17 @@ async function mergeSchema(command: Command, kind: "user" | "group", input: Sche
       const definitions = sent.flatMap(([name, value]) => {
         const was = known.get(name);
         // What is not said about an attribute stays as it is.
-        return isTree(value)
-          ? [definition(name, was === undefined ? value : { ...attributeBody(was, undefined), ...value })]
-          : [];
+        const whole = was === undefined ? value : { ...attributeBody(was, undefined), ...(value as Tree) };
+        return isTree(value) ? [{ ...definition(name, whole as Tree), ...typesOf(was, kind, type_id) }] : [];
       });
-      const removed = sent.filter(([name, value]) => value === null && known.has(name)).map(([name]) => name);
-      const gone = removed.length === 0 ? undefined : await removeAttributes(running, kind, removed);
+      const has = new Set(schemaOfType(before, kind === "user" ? storedTypeId(type_id) : null).attributes);
+      const removed = sent.flatMap(([name, value]) => {
+        const was = known.get(name);
+        return value === null && was !== undefined && has.has(was) ? [name] : [];
+      });
+      const remove = () =>
+        kind === "user" ? removeTypeAttributes(running, type_id, removed) : removeAttributes(running, kind, removed);
+      const gone = removed.length === 0 ? undefined : await remove();
       if (isRefusal(gone)) return gone;
       const made = definitions.length === 0 ? undefined : await defineAttributes(running, kind, definitions);
       if (isRefusal(made)) return made;
@@ -113,6 +139,14 @@ async function mergeSchema(command: Command, kind: "user" | "group", input: Sche
     }),
     "schema",
   );
+}
+
+/** Which types have an attribute that is sent to the schema of this one. */
+function typesOf(was: Attribute | undefined, kind: "user" | "group", type_id: string): Pick<Attribute, "types"> {
+  if (kind === "group" || was?.base) return {};
+  if (was === undefined) return type_id === default_type_id ? {} : { types: [type_id] };
+  const types = was.types ?? [default_type_id];
+  return types.includes(type_id) ? {} : { types: [...types, type_id] };
 }
 
 function definition(name: string, value: Tree) {
@@ -182,34 +216,4 @@ function appSchemas(server: Server, api: Api): void {
       return bodyOf(app.id, request.base_url);
     },
   );
-}
-
-function userTypes(server: Server, api: Api): void {
-  const body = async (base: string) => {
-    const schema = await stored(api.db, "user");
-    return {
-      id: user_type_id,
-      displayName: "User",
-      name: "user",
-      description: "Okta user profile template with default permission settings",
-      createdBy: "system",
-      lastUpdatedBy: "system",
-      created: date(schema.created_at),
-      lastUpdated: date(schema.created_at),
-      default: true,
-      _links: {
-        schema: { rel: "schema", href: `${base}/api/v1/meta/schemas/user/${user_schema_id}`, method: "GET" },
-        self: { rel: "self", href: `${base}/api/v1/meta/types/user/${user_type_id}`, method: "GET" },
-      },
-    };
-  };
-  server.get("/api/v1/meta/types/user", about("schemas", "The type of users"), async (request) => [
-    await body(request.base_url),
-  ]);
-  const params = z.object({ type_id: z.string().max(100) });
-  server.get("/api/v1/meta/types/user/:type_id", about("schemas", "The type of users", { params }), async (request) => {
-    const { type_id } = request.params;
-    if (type_id !== "default" && type_id !== user_type_id) throw notFound(type_id, "CVDType");
-    return body(request.base_url);
-  });
 }

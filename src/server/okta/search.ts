@@ -47,7 +47,7 @@ const user_columns: Columns = {
   lastUpdated: instant("u.updated_at"),
   lastLogin: instant("u.last_login_at"),
   passwordChanged: instant("u.password_changed_at"),
-  "type.id": text(`'${user_type_id}'`),
+  "type.id": text(`coalesce(u.type_id, '${user_type_id}')`, { case_exact: true }),
 };
 
 const group_columns: Columns = {

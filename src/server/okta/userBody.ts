@@ -2,7 +2,7 @@
 import type { UserStatus } from "../../core/types.ts";
 import type { ShownUser, StoredUser } from "../../directory/userQueries.ts";
 import type { Credentials } from "../../store/tables.ts";
-import { actions, date, type Link, user_schema_id, user_type_id } from "./links.ts";
+import { actions, date, type Link, schemaIdOf, user_type_id } from "./links.ts";
 
 /** Shown even when they are empty. */
 export const shown_names = ["firstName", "lastName", "mobilePhone", "secondEmail", "login", "email"] as const;
@@ -60,10 +60,10 @@ export function userBody(user: StoredUser, base: string) {
     lastLogin: date(user.last_login_at),
     lastUpdated: date(user.updated_at),
     passwordChanged: date(user.password_changed_at),
-    type: { id: user_type_id },
+    type: { id: user.type_id ?? user_type_id },
     profile: { firstName, lastName, mobilePhone, secondEmail, login, email, ...user.profile },
     credentials: { ...credentialsBody(user.credentials), emails: emails(user) },
-    _links: links(user.status, self, base),
+    _links: links(user, self, base),
   };
 }
 
@@ -79,8 +79,8 @@ export function userText(user: ShownUser, base: string): string {
     `{"id":"${id}","status":"${status}","created":${dateText(user.created)},"activated":${dateText(user.activated)},` +
     `"statusChanged":${dateText(user.status_changed)},"lastLogin":${dateText(user.last_login)},` +
     `"lastUpdated":${dateText(user.updated)},"passwordChanged":${dateText(user.password_changed)},` +
-    `"type":{"id":"${user_type_id}"},"profile":${profileText(user)},` +
-    `"credentials":${credentials},"emails":[${emails}]},"_links":${linkText(status, id, base)}}`
+    `"type":{"id":"${user.type_id ?? user_type_id}"},"profile":${profileText(user)},` +
+    `"credentials":${credentials},"emails":[${emails}]},"_links":${linkText(user, base)}}`
   );
 }
 
@@ -107,20 +107,20 @@ function emailText(value: string | null, type: string): string {
   return value === null || value === "null" ? "" : `{"value":${value},"status":"VERIFIED","type":"${type}"}`;
 }
 
-/** The links of each status and base as text, cut where the id stands. Bounded: the host is what a client says. */
+/** The links of each status, type and base as text, cut where the id stands. Bounded: the host is what a client says. */
 const link_texts = new Map<string, readonly string[]>();
 const link_texts_max = 100;
 const id_mark = "(id)";
 
-function linkText(status: UserStatus, id: string, base: string): string {
-  const key = `${status} ${base}`;
+function linkText(user: ShownUser, base: string): string {
+  const key = `${user.status} ${user.type_id} ${base}`;
   let parts = link_texts.get(key);
   if (parts === undefined) {
-    parts = JSON.stringify(links(status, `${base}/api/v1/users/${id_mark}`, base)).split(id_mark);
+    parts = JSON.stringify(links(user, `${base}/api/v1/users/${id_mark}`, base)).split(id_mark);
     if (link_texts.size >= link_texts_max) link_texts.clear();
     link_texts.set(key, parts);
   }
-  return parts.join(id);
+  return parts.join(user.id);
 }
 
 /** Which credentials there are; never what they are. */
@@ -142,11 +142,15 @@ function emails({ profile }: StoredUser) {
   return all.filter(({ value }) => value !== undefined && value !== null);
 }
 
-function links(status: UserStatus, self: string, base: string): Record<string, Link> {
+function links(
+  { status, type_id }: Pick<StoredUser, "status" | "type_id">,
+  self: string,
+  base: string,
+): Record<string, Link> {
   return {
     self: { href: self },
-    schema: { href: `${base}/api/v1/meta/schemas/user/${user_schema_id}` },
-    type: { href: `${base}/api/v1/meta/types/user/${user_type_id}` },
+    schema: { href: `${base}/api/v1/meta/schemas/user/${schemaIdOf(type_id)}` },
+    type: { href: `${base}/api/v1/meta/types/user/${type_id ?? user_type_id}` },
     ...actions(self, possible[status]),
     ...(status === "DEPROVISIONED" ? { delete: { href: self, method: "DELETE" } } : {}),
   };
