@@ -63,7 +63,7 @@ export async function createUsersEach(
   inputs: readonly NewUser[],
   options: CreationOptions = {},
 ): Promise<readonly (StoredUser | Refusal)[] | Refusal> {
-  const credentials = await Promise.all(inputs.map((input) => (isBare(input) ? {} : credentialsOf(input))));
+  const credentials = inputs.every(isBare) ? [] : await Promise.all(inputs.map(credentialsOf));
   return run(command, async (running) => {
     const schema = await userSchema(running.db);
     const refusedType = await refuseUnknownTypes(running.db, inputs);

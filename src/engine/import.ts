@@ -15,7 +15,7 @@ import { raiseTasks } from "../directory/tasks.ts";
 import { isRefusal, sql } from "../store/database.ts";
 import type { Actor, Sourcing } from "../store/tables.ts";
 import { findKept, type Kept, provesAbsence, tellKept } from "./importAbsence.ts";
-import { type ChangeCounts, compareStage } from "./importChanges.ts";
+import { type ChangeCounts, compareLines, finishComparing } from "./importChanges.ts";
 import { judgeImport } from "./importGuard.ts";
 import { loadNeeds } from "./importNeeds.ts";
 import { passChanges } from "./importPass.ts";
@@ -143,12 +143,14 @@ async function proceed(run: ImportRun, known: Known): Promise<ImportSummary> {
   if (unprepared !== undefined) return finish(run, known, "FAILED", unprepared.refused);
   await openStage(world.db, id, world.now());
   const needs = await loadNeeds(run);
-  const read = await fillStage(world.db, id, app, ctx, needs, (rows) => {
-    request.onProgress?.({ id, phase: "reading", done: rows, total: null });
+  const read = await fillStage(world.db, id, app, ctx, {
+    needs,
+    onPage: (rows) => request.onProgress?.({ id, phase: "reading", done: rows, total: null }),
+    onBlock: (after, to) => compareLines(world.db, id, app_id, after, to),
   });
   const staged = { ...read, complete: await provesAbsence(run, read) };
   known.staged = staged;
-  known.counts = await compareStage(world.db, id, app_id, request.mode === "full" && staged.complete);
+  known.counts = await finishComparing(world.db, id, app_id, request.mode === "full" && staged.complete);
   const kept = await findKept(run, staged);
   if (kept !== undefined) known.kept = kept;
   const verdict = await judgeImport(run);

@@ -1,6 +1,6 @@
 /**
  * What differs: the rows of the stage that are new or not as the source's accounts remember them, and the people it no
- * longer lists. One statement compares everything; a row that is as it was costs only that.
+ * longer lists. They are compared block by block while the source is still read; a row that is as it was costs only that.
  *
  * The result is a narrow table (line, whose row it is) that the rest of the import walks along, some thousand lines at a
  * time.
@@ -32,28 +32,38 @@ export type LeavingRow = Readonly<{
 export type ChangeCounts = Readonly<{ arriving: number; leaving: number; vanished: number }>;
 
 /**
- * Compares the stage with the source's accounts. `vanished`: whoever is not in the stage has left, as only a list that is
- * complete can say. Gives how many rows are to be looked at.
+ * Compares the lines behind one and up to another with the source's accounts. Each row is looked up in an index, whatever
+ * the planner thinks of a table that is just being filled (`limit` keeps it from choosing otherwise).
  */
-export async function compareStage(
+export async function compareLines(
+  db: Database,
+  import_id: string,
+  app_id: string,
+  after: number,
+  to: number,
+): Promise<void> {
+  await sql`
+    insert into ${changesOf(import_id)} (line, user_id, enabled)
+    select s.line, a.user_id, s.enabled from ${stageOf(import_id)} s
+    left join lateral (
+      select a.user_id, a.have from accounts a where a.app_id = ${app_id} and a.external_id = s.external_id limit 1) a on true
+    where s.line > ${after} and s.line <= ${to} and (a.user_id is null or a.have is distinct from ${haveOf})`.execute(
+    db,
+  );
+}
+
+/**
+ * When all lines are compared: how many rows are to be looked at. `vanished`: whoever is not in the stage has left, as
+ * only a list that is complete can say.
+ */
+export async function finishComparing(
   db: Database,
   import_id: string,
   app_id: string,
   vanished: boolean,
 ): Promise<ChangeCounts> {
-  const [stage, changes] = [stageOf(import_id), changesOf(import_id)];
-  await sql`create unique index on ${stage} (line)`.execute(db);
-  // Without its figures the planner may join a million rows row by row.
-  await sql`analyze ${stage} (line, external_id)`.execute(db);
-  // `create table as` takes no parameters, and runs on several processors.
-  await sql`
-    create unlogged table ${changes} with (autovacuum_enabled = false) as
-    select s.line, a.user_id, s.enabled from ${stage} s
-    left join accounts a on a.app_id = ${sql.lit(app_id)} and a.external_id = s.external_id
-    where a.id is null
-       or a.have is distinct from ${haveOf}`.execute(db);
   if (vanished) await addVanished(db, import_id, app_id);
-  await sql`create unique index on ${changes} (line)`.execute(db);
+  const changes = changesOf(import_id);
   await sql`analyze ${changes}`.execute(db);
   const { rows } = await sql<ChangeCounts>`
     select count(*) filter (where ${isArriving})::int as arriving, count(*) filter (where not (${isArriving}))::int as leaving,
