@@ -16,6 +16,7 @@ import { isRefusal, sql } from "../store/database.ts";
 import type { Actor, Sourcing } from "../store/tables.ts";
 import { findKept, type Kept, provesAbsence, tellKept } from "./importAbsence.ts";
 import { type ChangeCounts, compareLines, finishComparing } from "./importChanges.ts";
+import { endEarlier, voidHolds } from "./importEnds.ts";
 import { judgeImport } from "./importGuard.ts";
 import { loadNeeds } from "./importNeeds.ts";
 import { passChanges } from "./importPass.ts";
@@ -127,10 +128,9 @@ async function begin(world: World, app_id: string, request: ImportRequest): Prom
     detail: { import: id, mode: request.mode, dry_run: request.dry_run ?? false },
   });
   await sql`update imports set cause = ${cause} where id = ${id}`.execute(world.db);
-  await sql`
-    update imports set status = 'FAILED', finished_at = ${world.now()}::timestamptz, detail = detail || '{"reason": "the node that ran it stopped; what it had applied stays"}'
-    where app_id = ${app_id} and status = 'RUNNING' and id <> ${id}`.execute(world.db);
-  return { world, command: { ...base, cause }, id, app_id, label: app.label, sourcing: app.sourcing, request };
+  const run = { world, command: { ...base, cause }, id, app_id, label: app.label, sourcing: app.sourcing, request };
+  await endEarlier(run);
+  return run;
 }
 
 async function proceed(run: ImportRun, known: Known): Promise<ImportSummary> {
@@ -156,6 +156,7 @@ async function proceed(run: ImportRun, known: Known): Promise<ImportSummary> {
   const verdict = await judgeImport(run);
   const held = verdict !== undefined && !request.released && !request.dry_run;
   await passChanges(run, known.counts, held || request.dry_run === true, signal);
+  if (!request.dry_run) await voidHolds(run, held);
   if (!held) {
     await tellKept(run, kept);
     const told = [request.dry_run ? verdict : undefined, kept?.why].filter((one) => one !== undefined);
@@ -177,7 +178,9 @@ async function finish(run: ImportRun, known: Known, status: ImportStatus, reason
   const { world, id } = run;
   const counts = await countRows(run, known);
   const complete = (status === "DONE" || status === "HELD") && known.staged?.complete === true;
-  const detail = { complete, node: world.node, ...(reason === undefined ? {} : { reason }) };
+  // Whoever lets it pass reads the same file.
+  const file = status === "HELD" && run.request.file !== undefined ? { file: run.request.file } : {};
+  const detail = { complete, node: world.node, ...(reason === undefined ? {} : { reason }), ...file };
   await sql`
     update imports set status = ${status}, finished_at = ${world.now()}::timestamptz, counts = ${JSON.stringify(counts)}::jsonb,
       detail = ${JSON.stringify(detail)}::jsonb where id = ${id}`.execute(world.db);

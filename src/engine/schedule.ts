@@ -18,6 +18,7 @@ import { updateUsersEach } from "../directory/users.ts";
 import { isRefusal, sql } from "../store/database.ts";
 import { system } from "../store/log.ts";
 import { loadCompany } from "./company.ts";
+import { endForgotten } from "./importEnds.ts";
 import { reconcileApp } from "./reconcile.ts";
 import type { World } from "./world.ts";
 
@@ -29,6 +30,7 @@ const clock_ms = 3_600_000;
 export async function schedule(world: World): Promise<boolean> {
   const command: Command = { db: world.db, now: () => world.now(), actor: system };
   await beat(world);
+  await endForgotten(command);
   const done = [
     await startAndEnd(world, command),
     await applyScheduledChanges(world, command),

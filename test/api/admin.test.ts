@@ -218,7 +218,30 @@ describe("imports", () => {
       n: number;
     }>`select count(*)::int as n from users where status = 'DEPROVISIONED'`.execute(db);
     expect(gone[0]?.n).toBe(18);
-    expect((await api.call("POST", `/admin/v1/imports/${again.id}/release`)).status).toBe(409);
+    const cause = async (import_id: string, word: string) => {
+      const answer = await api.call("POST", `/admin/v1/imports/${import_id}/${word}`);
+      return [answer.status, answer.body.errorCauses[0].errorSummary];
+    };
+    const told = (words: string) => [409, expect.stringMatching(words)];
+    const into = `was released by a SUPER_ADMIN at .*, as import ${released.id}`;
+    expect(await cause(again.id, "release")).toEqual(told(into));
+    expect(await cause(again.id, "discard")).toEqual(told(into));
+    expect(await cause(held.id, "release")).toEqual(told("was discarded by a SUPER_ADMIN at 2"));
+    expect(await cause(released.id, "release")).toEqual(told("is DONE: it is not held"));
+    await expect.poll(() => readdirSync(path.join(folder, "uploads"))).toEqual([]);
+  });
+
+  test("one that is held and then overtaken by another is told so, and its file is gone", async () => {
+    const app = await source();
+    const all = Array.from({ length: 20 }, (_, n) => n + 1);
+    await ended((await upload(app, rows(all))).json().id);
+    const held = await ended((await upload(app, rows([1, 2]))).json().id);
+    const newer = await ended((await upload(app, rows([...all, 21]))).json().id);
+    expect(newer.status).toBe("DONE");
+    const answer = await api.call("POST", `/admin/v1/imports/${held.id}/release`);
+    expect(answer.status).toBe(409);
+    expect(answer.body.errorCauses[0].errorSummary).toContain(`was overtaken by import ${newer.id} at`);
+    expect((await api.call("GET", "/admin/v1/tasks?kind=import_held")).body).toEqual([]);
     await expect.poll(() => readdirSync(path.join(folder, "uploads"))).toEqual([]);
   });
 

@@ -5,7 +5,7 @@
  * Law: an upload is written below the import folder under a name of ours, never one of the client's, and bounded.
  */
 
-import { rename, rm, stat } from "node:fs/promises";
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { z } from "zod";
@@ -137,18 +137,16 @@ function endings(server: Server, api: Api, running: Map<string, Running>): void 
     "/admin/v1/imports/:import_id/release",
     about("imports", "Let a held import pass: it is read and applied anew, without the guard", { params }),
     async (request, reply) => {
-      const held = await heldImport(api, running, request.params.import_id);
-      const file = `uploads/${held.id}.csv`;
-      const uploaded =
-        (await stat(join(api.import_folder, file)).catch(() => undefined)) === undefined ? undefined : file;
       const command = commandOf(api, request);
-      const id = await begin(api, running, held.app_id, {
-        mode: held.mode,
-        actor: command.actor,
-        released: true,
-        ...given("file", uploaded),
+      const held = await endHeld(api, running, request.params.import_id, command, "released");
+      const wish = { mode: held.mode, actor: command.actor, released: true, ...given("file", fileOf(held)) };
+      const id = await begin(api, running, held.app_id, wish).catch(async (error: unknown) => {
+        await holdAgain(api, held.id);
+        throw error;
       });
-      await endHeld(api, held, command, "released");
+      await sql`update imports set detail = detail || jsonb_build_object('ended_as', ${id}::text)
+        where id = ${held.id}`.execute(api.db);
+      await closeTasksFor(command, { dedupe: [`import:${held.app_id}`], note: "the import was released" });
       return reply.code(202).send(await readImport(api, running, id));
     },
   );
@@ -157,27 +155,49 @@ function endings(server: Server, api: Api, running: Map<string, Running>): void 
     "/admin/v1/imports/:import_id/discard",
     about("imports", "Do not apply a held import", { params }),
     async (request) => {
-      const held = await heldImport(api, running, request.params.import_id);
-      await endHeld(api, held, commandOf(api, request), "discarded");
-      await rm(join(api.import_folder, "uploads", `${held.id}.csv`), { force: true });
+      const command = commandOf(api, request);
+      const held = await endHeld(api, running, request.params.import_id, command, "discarded");
+      await closeTasksFor(command, { dedupe: [`import:${held.app_id}`], note: "the import was discarded" });
+      const file = fileOf(held);
+      if (file !== undefined) await rm(join(api.import_folder, file), { force: true });
       return readImport(api, running, held.id);
     },
   );
 }
 
-async function heldImport(api: Api, running: Map<string, Running>, id: string): Promise<ImportRow> {
+/** Ends a hold, for whoever comes first. @throws ApiError saying what became of an import that is not held any more. */
+async function endHeld(
+  api: Api,
+  running: Map<string, Running>,
+  id: string,
+  command: ReturnType<typeof commandOf>,
+  word: "released" | "discarded",
+): Promise<ImportRow> {
+  const ended = { ended: word, ended_by: command.actor.name, ended_at: command.now().toISOString() };
+  const { rows } = await sql`
+    update imports set status = 'CANCELLED', detail = detail || ${JSON.stringify(ended)}::jsonb
+    where id = ${id} and status = 'HELD' returning id`.execute(api.db);
   const row = await readImport(api, running, id);
-  if (row.status === "HELD") return row;
-  throw new ApiError(409, "E0000001", "Api validation failed: import", [
-    `the import is ${row.status}, not HELD: there is nothing to decide`,
-  ]);
+  if (rows.length > 0) return row;
+  throw new ApiError(409, "E0000001", "Api validation failed: import", [`import ${id} ${fateOf(row)}`]);
 }
 
-async function endHeld(api: Api, held: ImportRow, command: ReturnType<typeof commandOf>, word: string): Promise<void> {
+async function holdAgain(api: Api, id: string): Promise<void> {
   await sql`
-    update imports set status = 'CANCELLED', detail = detail || jsonb_build_object('ended', ${word}::text)
-    where id = ${held.id} and status = 'HELD'`.execute(api.db);
-  await closeTasksFor(command, { dedupe: [`import:${held.app_id}`], note: `the import was ${word}` });
+    update imports set status = 'HELD', detail = detail - 'ended' - 'ended_by' - 'ended_at'
+    where id = ${id} and status = 'CANCELLED'`.execute(api.db);
+}
+
+/** The upload that a held import was read from; undefined: where the source is configured to look. */
+const fileOf = ({ detail: { file } }: ImportRow): string | undefined => (typeof file === "string" ? file : undefined);
+
+/** What became of an import that nobody can decide about any more. */
+function fateOf({ status, detail }: ImportRow): string {
+  const { ended, ended_by, ended_at, ended_as } = detail;
+  if (typeof ended !== "string") return `is ${status}: it is not held, so there is nothing to decide`;
+  if (ended === "overtaken")
+    return `was overtaken by import ${ended_by} at ${ended_at}: import the source again instead`;
+  return `was ${ended} by ${ended_by} at ${ended_at}${ended_as === undefined ? "" : `, as import ${ended_as}`}`;
 }
 
 /** Starts an import and gives its id as soon as it has one; what becomes of it is in its row. */
@@ -196,8 +216,9 @@ async function begin(api: Api, running: Map<string, Running>, app_id: string, wi
     async (outcome) => {
       if (isRefusal(outcome)) return;
       running.delete(outcome.id);
-      await settleUpload(api, wish.file, outcome);
       started.resolve(outcome.id);
+      // A file left behind is litter: it is cleared after the next import.
+      await settleUpload(api, wish.file, outcome).catch(() => {});
     },
     () => {},
   );
@@ -208,13 +229,16 @@ async function begin(api: Api, running: Map<string, Running>, app_id: string, wi
   return must(first).id;
 }
 
-/** A held import's file waits for the decision under the import's id; any other has served. */
+/** A held import's file waits for the decision; any other has served, as have those of holds that were overtaken. */
 async function settleUpload(api: Api, file: string | undefined, outcome: ImportSummary): Promise<void> {
-  if (file === undefined) return;
-  const from = join(api.import_folder, file);
-  if (outcome.status === "HELD")
-    await rename(from, join(api.import_folder, "uploads", `${outcome.id}.csv`)).catch(() => {});
-  else await rm(from, { force: true });
+  if (file !== undefined && outcome.status !== "HELD") await rm(join(api.import_folder, file), { force: true });
+  const { rows } = await sql<{ file: string }>`
+    select detail->>'file' as file from imports where detail->>'ended' = 'overtaken' and detail ? 'file'`.execute(
+    api.db,
+  );
+  for (const { file: overtaken } of rows) await rm(join(api.import_folder, overtaken), { force: true });
+  if (rows.length === 0) return;
+  await sql`update imports set detail = detail - 'file' where detail->>'ended' = 'overtaken'`.execute(api.db);
 }
 
 async function userAttributes(api: Api, app_id: string): Promise<number> {

@@ -1,0 +1,67 @@
+/**
+ * Ends that an import does not come to by itself: its node died while it ran, or it was held and a newer import of the
+ * same source has been carried out since. What it would do is then not what the source says any more.
+ *
+ * Called by import.ts and, for imports whose source is not read again, by schedule.ts.
+ */
+import { type Command, logAll } from "../directory/command.ts";
+import { closeTasksFor } from "../directory/tasks.ts";
+import { sql } from "../store/database.ts";
+import type { ImportRun } from "./import.ts";
+import { node_silence_ms, reading_ms } from "./importStage.ts";
+
+const stopped = "the node that ran it stopped; what it had applied stays";
+
+type Forgotten = Readonly<{ id: string; app_id: string; label: string; cause: string | null }>;
+
+/**
+ * Ends the imports that nobody runs any more, each with its event. A node that says nothing of itself (it has no engine)
+ * is given as long as a source may be read.
+ */
+export async function endForgotten(command: Command): Promise<void> {
+  const now = command.now();
+  const [silent, long_ago] = [new Date(now.getTime() - node_silence_ms), new Date(now.getTime() - reading_ms)];
+  const { rows } = await sql<Forgotten>`
+    update imports i set status = 'FAILED', finished_at = ${now}::timestamptz,
+      detail = i.detail || ${JSON.stringify({ reason: stopped })}::jsonb
+    from apps a, imports r left join nodes n on n.id = r.detail->>'node'
+    where r.id = i.id and i.status = 'RUNNING' and a.id = i.app_id
+      and coalesce(n.seen_at <= ${silent}::timestamptz, r.started_at <= ${long_ago}::timestamptz)
+    returning i.id, i.app_id, a.label, i.cause`.execute(command.db);
+  await logEnds(command, rows);
+}
+
+/** Ends what else is noted as running of a run's source: the run was let in because no living node runs it. */
+export async function endEarlier({ command, id, app_id }: ImportRun): Promise<void> {
+  const { rows } = await sql<Forgotten>`
+    update imports i set status = 'FAILED', finished_at = ${command.now()}::timestamptz,
+      detail = i.detail || ${JSON.stringify({ reason: stopped })}::jsonb
+    from apps a where i.app_id = ${app_id} and i.status = 'RUNNING' and i.id <> ${id} and a.id = i.app_id
+    returning i.id, i.app_id, a.label, i.cause`.execute(command.db);
+  await logEnds(command, rows);
+}
+
+async function logEnds(command: Command, ends: readonly Forgotten[]): Promise<void> {
+  await logAll(
+    command,
+    ends.map(({ id, app_id, label, cause }) => ({
+      type: "system.import.complete",
+      outcome: "FAILURE" as const,
+      reason: stopped,
+      app_id,
+      cause: cause === null ? null : Number(cause),
+      targets: [{ id: app_id, type: "AppInstance", name: label }],
+      detail: { import: id },
+    })),
+  );
+}
+
+/** Voids the holds of a source that a newer import has overtaken. `again`: it is held itself, and the task is its own. */
+export async function voidHolds({ command, id, app_id }: ImportRun, again: boolean): Promise<void> {
+  const ended = { ended: "overtaken", ended_by: id, ended_at: command.now().toISOString() };
+  const { rows } = await sql`
+    update imports set status = 'CANCELLED', detail = detail || ${JSON.stringify(ended)}::jsonb
+    where app_id = ${app_id} and status = 'HELD' and id < ${id} returning id`.execute(command.db);
+  if (rows.length === 0 || again) return;
+  await closeTasksFor(command, { dedupe: [`import:${app_id}`], note: `a newer import (${id}) was carried out` });
+}
