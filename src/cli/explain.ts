@@ -10,7 +10,14 @@ type Attribute = Readonly<{
   in_step: boolean;
   from: "assignment" | "mapping" | "kept" | "unmanaged";
   expression: string | null;
-  reads: readonly Readonly<{ attribute: string; value: unknown; source: string; external_id: string | null }>[];
+  reads: readonly Readonly<{
+    attribute: string;
+    value: unknown;
+    source: string;
+    external_id: string | null;
+    by: string | null;
+    at: string | null;
+  }>[];
 }>;
 
 /** What GET /admin/v1/explain gives. */
@@ -99,7 +106,8 @@ function printAttribute(one: Attribute): void {
   print(`  ${plain(one.attribute)}: ${state}   <- ${by}`);
   for (const origin of one.reads) {
     const row = origin.external_id === null ? "" : ` row ${plain(origin.external_id)}`;
-    print(`      user.${plain(origin.attribute)} = ${value(origin.value)}   <- ${plain(origin.source)}${row}`);
+    const who = origin.by === null ? "" : ` by ${plain(origin.by)} at ${origin.at}`;
+    print(`      user.${plain(origin.attribute)} = ${value(origin.value)}   <- ${plain(origin.source)}${row}${who}`);
   }
 }
 

@@ -10,7 +10,7 @@
 import { type Change, canonicalValue, diffProfiles } from "../core/diff.ts";
 import { mergeProfile, type ProfileRefusal } from "../core/schema.ts";
 import type { Profile, Refusal, Schema, Value } from "../core/types.ts";
-import { isRefusal, sql, violatedUnique } from "../store/database.ts";
+import { type Database, isRefusal, sql, violatedUnique } from "../store/database.ts";
 import type { Provenance } from "../store/tables.ts";
 import { type Command, logAll, priority, type Running, run } from "./command.ts";
 import { dependents } from "./dependents.ts";
@@ -19,6 +19,7 @@ import { type Mark, markDirtyEach } from "./marks.ts";
 import { allOrNone } from "./newUsers.ts";
 import { judgeProfile, schemaOfType, userSchema } from "./schemaQueries.ts";
 import { readSetting } from "./settings.ts";
+import { profileSources, sourcedRefusal } from "./sourced.ts";
 import { findTaken, refusalOfConstraint, uniqueAttributes } from "./uniqueness.ts";
 import type { StoredUser } from "./userQueries.ts";
 import { userTarget } from "./userState.ts";
@@ -46,6 +47,8 @@ export type ChangedUser = Readonly<{ user: StoredUser; changed: boolean; changes
 export type ChangeOptions = Readonly<{
   /** Also change people who are deactivated, as the source that is about to bring one back must. */
   deactivated?: boolean;
+  /** It is a source that says so: what comes from a source may change. */
+  sourced?: boolean;
   /** How soon the engine looks at them; by default as a person's own change. */
   urgency?: number;
 }>;
@@ -84,11 +87,13 @@ export function updateUsersEach(
       if (isRefusal(outcome)) refusals.set(n, outcome);
       else next.set(change.id, outcome);
     }
-    const moved = [...next.values()].filter((user) => isMoved(before.get(user.id), user));
+    const everyone = [...next.values()].filter((user) => isMoved(before.get(user.id), user));
+    const theirs = options.sourced === true ? new Map() : await sourcedRefusals(running.db, before, everyone);
+    const moved = everyone.filter((user) => !theirs.has(user.id));
     // Whose unique values stay as they were cannot be in anybody's way.
     const claiming = moved.filter((user) => claimsValue(schema, before.get(user.id), user));
     const taken = await findTaken(running.db, schema, claiming);
-    const refused = new Map([...taken].map(([n, refusal]) => [claiming[n]?.id, refusal]));
+    const refused = new Map([...theirs, ...[...taken].map(([n, refusal]) => [claiming[n]?.id, refusal] as const)]);
     const saved = await writeUsers(
       running,
       schema,
@@ -157,6 +162,28 @@ function profileAfter(
     partial: false,
   });
   return "ok" in whole ? whole : named(whole);
+}
+
+/** Who would change what comes from their source, with the reason. */
+async function sourcedRefusals(
+  db: Database,
+  before: ReadonlyMap<string, StoredUser>,
+  after: readonly StoredUser[],
+): Promise<ReadonlyMap<string, Refusal>> {
+  const changes = after.flatMap((user) => {
+    const changed = diffProfiles(before.get(user.id)?.profile ?? {}, user.profile).map(({ attribute }) => attribute);
+    return changed.length === 0 ? [] : [{ user, changed }];
+  });
+  const sources = await profileSources(
+    db,
+    changes.map(({ user }) => user.id),
+  );
+  return new Map(
+    changes.flatMap(({ user, changed }) => {
+      const refusal = sourcedRefusal(before.get(user.id)?.login ?? user.login, sources.get(user.id), changed);
+      return refusal === undefined ? [] : [[user.id, refusal] as const];
+    }),
+  );
 }
 
 const dated = (user: StoredUser) =>

@@ -11,16 +11,8 @@ import { loadMappings } from "../directory/mappings.ts";
 import { getUser, type StoredUser } from "../directory/userQueries.ts";
 import { type Database, sql } from "../store/database.ts";
 import type { Actor, Target } from "../store/tables.ts";
+import { type Origin, originsOf } from "./origins.ts";
 import { nameReasons, type Reason } from "./reasons.ts";
-
-/** Where a user's value came from: the source app's row, as it was last read. */
-export type Origin = Readonly<{
-  attribute: string;
-  value: Value;
-  source: string;
-  external_id: string | null;
-  row: Profile | null;
-}>;
 
 /** One attribute of the account. */
 export type ExplainedAttribute = Readonly<{
@@ -145,7 +137,8 @@ async function explainAttributes(
     select attributes from schemas where kind = 'app' and app_id = ${app_id}`.execute(db);
   const lines = (await loadMappings(db)).get(app_id)?.to_app ?? [];
   const given = await assignedValues(db, user.id, app_id, account.grants);
-  const origins = await sourceRows(db, user);
+  const read = [...new Set(lines.flatMap((line) => line.reads?.user ?? []))];
+  const origins = new Map((await originsOf(db, user, read)).map((origin) => [origin.attribute, origin]));
   const names = (schema.rows[0]?.attributes ?? []).filter((one) => only === undefined || one.name === only);
   return names.flatMap((attribute): ExplainedAttribute[] => {
     const { name } = attribute;
@@ -168,7 +161,7 @@ async function explainAttributes(
         in_step: !attribute.readable || want === null || sameValue(want, have, attribute),
         from,
         expression: line?.line.expression ?? null,
-        reads: (line?.reads?.user ?? []).map((read) => originOf(user, read, origins)),
+        reads: (line?.reads?.user ?? []).flatMap((name) => origins.get(name) ?? []),
       },
     ];
   });
@@ -186,27 +179,6 @@ async function assignedValues(
     select profile from group_assignments where app_id = ${app_id} and group_id = any(${groups}::text[])
     union all select profile from assignment_grants where app_id = ${app_id} and user_id = ${user_id}`.execute(db);
   return new Set(rows.flatMap((row) => Object.keys(row.profile).filter((name) => row.profile[name] !== null)));
-}
-
-type SourceRow = { app_id: string; label: string; external_id: string | null; profile: Profile | null };
-
-async function sourceRows(db: Database, user: StoredUser): Promise<ReadonlyMap<string, SourceRow>> {
-  const { rows } = await sql<SourceRow>`
-    select a.app_id, s.label, a.external_id, a.have->'profile' as profile from accounts a join apps s on s.id = a.app_id
-    where a.user_id = ${user.id} and s.sourcing is not null`.execute(db);
-  return new Map(rows.map((row) => [row.app_id, row]));
-}
-
-function originOf(user: StoredUser, attribute: string, sources: ReadonlyMap<string, SourceRow>): Origin {
-  const source = user.provenance[attribute]?.source ?? user.provenance["*"]?.source;
-  const row = source === undefined ? undefined : sources.get(source);
-  return {
-    attribute,
-    value: user.profile[attribute] ?? null,
-    source: row?.label ?? "entered by hand or over the API",
-    external_id: row?.external_id ?? null,
-    row: row?.profile ?? null,
-  };
 }
 
 async function lastOperations(db: Database, account_id: string): Promise<readonly ExplainedOperation[]> {

@@ -123,7 +123,7 @@ async function change(plan: ImportPlan, running: Running, rows: readonly Decided
     const dates = "ok" in one.dates ? one.dates.ok : {};
     return { id: personOf(one) ?? "", profile: one.profile, ...dates, provenance };
   });
-  const changed = await updateUsersEach(running, changes, { deactivated: true, urgency });
+  const changed = await updateUsersEach(running, changes, { deactivated: true, sourced: true, urgency });
   if (isRefusal(changed)) throw new Error(changed.refused);
   const back = rows.flatMap((one, n) => {
     const result = changed[n];

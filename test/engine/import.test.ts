@@ -1,11 +1,13 @@
 /** The import of people from a source: what each kind of row becomes, and what never happens. */
 import { beforeAll, beforeEach, describe, expect, test } from "vitest";
+import type { Profile } from "../../src/core/types.ts";
 import { listTasks } from "../../src/directory/tasks.ts";
 import { holdUser, transitionUser, unholdUser } from "../../src/directory/userLifecycle.ts";
 import { getUser } from "../../src/directory/userQueries.ts";
 import { createUsers, updateUsers } from "../../src/directory/users.ts";
 import { startImport } from "../../src/engine/import.ts";
 import { chunk_size } from "../../src/engine/importPass.ts";
+import { originsOf } from "../../src/engine/origins.ts";
 import { schedule } from "../../src/engine/schedule.ts";
 import { type Database, sql } from "../../src/store/database.ts";
 import { memoryDatabase, wipe } from "../support/memory.ts";
@@ -373,13 +375,61 @@ describe("two sources", () => {
     expect(await status("ada.byron")).toBe("DEPROVISIONED");
   });
 
-  test("a value that someone enters by hand stays until the source says something new of that person", async () => {
+  test("what a source gives is changed there and nowhere else; what it does not give is changed by hand, and stays", async () => {
     const hr = await hrSource(world);
     await hr.run([ada]);
     const user = (await getUser(db, "ada.byron@example.com"))!;
-    await must(updateUsers(world.command, [{ id: user.id, profile: { department: "Moon base", title: "Head" } }]));
-    expect(await hr.run()).toMatchObject({ counts: { unchanged: 1 } });
+    const change = (profile: Profile) => updateUsers(world.command, [{ id: user.id, profile }]);
+    expect(await change({ department: "Moon base", title: "Head" })).toMatchObject({
+      code: "forbidden",
+      place: "department",
+      refused: expect.stringMatching(/department of ada\.byron@example\.com comes from HR.*change it there/),
+    });
+    expect(await change({ department: "Mills", title: "Head" })).toMatchObject([{ changed: true }]);
     await hr.run([{ ...ada, manager: "bob.stone@example.com" }]);
     expect((await getUser(db, user.id))?.profile).toMatchObject({ department: "Mills", title: "Head" });
+  });
+
+  test("whom no source has any more is changed by hand again", async () => {
+    const hr = await hrSource(world);
+    await hr.run([ada]);
+    const user = (await getUser(db, "ada.byron@example.com"))!;
+    await sql`update apps set status = 'INACTIVE'`.execute(db);
+    expect(await updateUsers(world.command, [{ id: user.id, profile: { department: "Moon base" } }])).toMatchObject([
+      { changed: true },
+    ]);
+  });
+});
+
+describe("where a value comes from", () => {
+  test("is told attribute by attribute: a source only of what it gives, else who entered it and when", async () => {
+    const hr = await hrSource(world);
+    await hr.run([ada]);
+    const user = (await getUser(db, "ada.byron@example.com"))!;
+    const origins = () => originsOf(db, user, ["department", "title", "nickName", "login"]);
+    const at = expect.any(Date);
+    expect(await origins()).toMatchObject([
+      { attribute: "department", value: "Mills", source: "HR", external_id: "1", by: null },
+      { attribute: "title", value: null, by: null, source: "nobody has entered it" },
+      { attribute: "nickName" },
+      { attribute: "login", source: "HR", external_id: "1" },
+    ]);
+    await must(updateUsers(world.command, [{ id: user.id, profile: { title: "Engineer" } }]));
+    const told = await originsOf(db, (await getUser(db, user.id))!, ["title", "department"]);
+    expect(told).toMatchObject([
+      { value: "Engineer", source: "entered by hand or over the API", external_id: null, by: admin.name, at },
+      { source: "HR", external_id: "1" },
+    ]);
+    await sql`update apps set status = 'INACTIVE'`.execute(db);
+    expect(await origins()).toMatchObject([{ source: "imported from HR", by: admin.name, at }, {}, {}, {}]);
+  });
+
+  test("of someone who was made by hand is whoever made them", async () => {
+    const [user] = await must(
+      createUsers(world.command, [{ profile: profileOf("Ada", "Byron", { title: "Countess" }) }]),
+    );
+    expect(await originsOf(db, user!, ["title"])).toMatchObject([
+      { value: "Countess", source: "entered when the person was created", by: admin.name },
+    ]);
   });
 });
