@@ -33,7 +33,10 @@ export async function serveCommand(args: readonly string[]): Promise<number> {
   }
   requireWords(usage, given.words, 0);
   const log = (line: string) => void process.stderr.write(`${new Date().toISOString()} ${line}\n`);
-  const node = await startNode({ ...optionsOf(given), log });
+  const options = optionsOf(given);
+  const node = await startNode({ ...options, log }).catch((error: NodeJS.ErrnoException) => {
+    throw new CliError(exit_codes.failed, whyNotStarted(error, options));
+  });
   const ended = untilStopped(node, log);
   if (node.url !== undefined && !given.flag("quiet"))
     process.stdout.write(`Tenure listens on ${node.url} (API: /api/v1, /admin/v1; docs: /docs)\n`);
@@ -72,9 +75,39 @@ function optionsOf(given: Given): ServeOptions {
     throwaway: given.flag("throwaway"),
     ...(host === undefined ? {} : { host }),
     ...(base_url === undefined ? {} : { base_url: base_url.replace(/\/+$/, "") }),
-    ...(database_url === undefined || database_url === "" ? {} : { database_url }),
+    ...(database_url === undefined || database_url === "" ? {} : { database_url: requireDatabaseUrl(database_url) }),
     ...optional("rate_limit", numberOf(given, "rate-limit", 0, 1_000_000_000)),
   };
+}
+
+/** One line that says what to do. */
+function whyNotStarted(error: NodeJS.ErrnoException, { port, host, data_folder }: ServeOptions): string {
+  switch (error.code) {
+    case "EADDRINUSE":
+      return `port ${port} is in use: stop what listens there, or choose another with --port (0: any free one)`;
+    case "EADDRNOTAVAIL":
+    case "ENOTFOUND":
+    case "EAI_AGAIN":
+      return `--host ${host} is no address of this machine: use one it has, 0.0.0.0 for all, or leave it out`;
+    case "EACCES":
+    case "EPERM":
+    case "EROFS":
+      return error.syscall === "listen"
+        ? `port ${port} may not be used by this user: choose one above 1023 with --port`
+        : `${error.path ?? data_folder} cannot be used (${error.code}): choose another data folder with --data`;
+    default:
+      return error.message;
+  }
+}
+
+/** @throws CliError for what cannot be the address of a PostgreSQL; waiting for it would never end. */
+function requireDatabaseUrl(text: string): string {
+  const url = URL.parse(text);
+  if (url !== null && /^(postgres|postgresql|socket):$/.test(url.protocol)) return text;
+  throw new CliError(
+    exit_codes.failed,
+    "DATABASE_URL is no PostgreSQL address: give one such as postgres://user:password@host:5432/tenure, or unset it for the built-in database",
+  );
 }
 
 const optional = (name: string, value: number | undefined) => (value === undefined ? {} : { [name]: value });

@@ -5,7 +5,7 @@
  *
  * Called by `tenure serve`, by the demo, and by tests.
  */
-import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Command } from "../directory/command.ts";
@@ -19,7 +19,7 @@ import { type Embedded, startEmbedded } from "../store/embedded.ts";
 import { listenForWork } from "../store/listen.ts";
 import { system } from "../store/log.ts";
 import { migrate } from "../store/migrations/migrations.ts";
-import { openKey } from "../store/secrets.ts";
+import { judgeKey, type Key, openKey } from "../store/secrets.ts";
 import { checkConfig, connectorForms } from "./appTools.ts";
 import { configTester } from "./testConfig.ts";
 import { type RealWorld, realWorld } from "./world.ts";
@@ -87,6 +87,7 @@ export async function startNode(options: ServeOptions): Promise<Node> {
     data_folder,
     url,
     db,
+    key,
     world,
     embedded,
     stopping: new AbortController(),
@@ -114,8 +115,7 @@ export async function startNode(options: ServeOptions): Promise<Node> {
     throw error;
   }
   const address = addressOf(parts.server);
-  if (address !== undefined)
-    writeFileSync(join(data_folder, address_file), `${JSON.stringify({ url: address, pid: process.pid })}\n`);
+  if (address !== undefined) tellAddress(data_folder, address);
   let stopped: Promise<void> | undefined;
   return {
     url: address,
@@ -134,6 +134,7 @@ type Parts = {
   readonly data_folder: string;
   readonly url: string;
   readonly db: Database;
+  readonly key: Key;
   readonly world: RealWorld;
   readonly embedded: Embedded | undefined;
   readonly stopping: AbortController;
@@ -148,10 +149,38 @@ function addressOf(server: Server | undefined): string | undefined {
   return `http://${host === "0.0.0.0" || host === "[::]" ? "127.0.0.1" : host}:${address.port}`;
 }
 
+/** Tells the command line on this machine where we are, unless another living node has told it before. */
+function tellAddress(data_folder: string, url: string): void {
+  const owner = addressOwner(data_folder);
+  if (owner !== undefined && owner !== process.pid && isAlive(owner)) return;
+  writeFileSync(join(data_folder, address_file), `${JSON.stringify({ url, pid: process.pid })}\n`);
+}
+
+/** The process whose address the file tells; undefined: nobody's. */
+function addressOwner(data_folder: string): number | undefined {
+  try {
+    const { pid } = JSON.parse(readFileSync(join(data_folder, address_file), "utf8")) as { pid?: unknown };
+    return typeof pid === "number" && Number.isInteger(pid) && pid > 0 ? pid : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    // It lives, and is somebody else's.
+    return (error as NodeJS.ErrnoException).code === "EPERM";
+  }
+}
+
 /** Waits for the database, shapes it, makes the first token, starts the engine. */
 async function prepare(parts: Parts): Promise<Readonly<{ token?: string }>> {
   await untilThere(parts);
-  const { db, world, options, log } = parts;
+  const { db, key, world, options, log } = parts;
+  const foreign = await judgeKey(db, key);
+  if (foreign !== undefined) throw new Error(foreign.refused);
   await world.readClock();
   const command: Command = { db, now: world.now, actor: system };
   await ensureGround(command);
@@ -234,7 +263,9 @@ async function stopAll(parts: Parts): Promise<void> {
     sleep(stop_ms, undefined, { signal: patience.signal, ref: false }).catch(() => {}),
   ]);
   patience.abort();
-  if (server !== undefined) rmSync(join(data_folder, address_file), { force: true });
+  if (server !== undefined && addressOwner(data_folder) === process.pid) {
+    rmSync(join(data_folder, address_file), { force: true });
+  }
   await world.close();
   await db.destroy();
   await embedded?.stop();

@@ -139,7 +139,10 @@ function answerError(
   const error = thrown instanceof ApiError ? thrown : translate(thrown);
   const body = errorBody(error);
   if (error.status === 500)
-    api.onError?.(`${request.method} ${request.url.split("?", 1)[0]} failed (${body.errorId})`, thrown);
+    api.onError?.(
+      `${request.method} ${request.url.split("?", 1)[0]} failed (request ${request.id}, error ${body.errorId})`,
+      thrown,
+    );
   if (error.status === 503) reply.header("retry-after", "5");
   return reply.code(error.status).header("content-type", "application/json").send(body);
 }

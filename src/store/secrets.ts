@@ -6,6 +6,7 @@
 import { createCipheriv, createDecipheriv, createHash, randomBytes } from "node:crypto";
 import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import type { Refusal } from "../core/types.ts";
 import { type Database, sql } from "./database.ts";
 
 /** Where a secret lives; part of what is authenticated. */
@@ -92,6 +93,28 @@ export async function getSecret(db: Database, key: Key, place: SecretPlace, now:
     );
   }
   return unseal(key, place, row.sealed);
+}
+
+const check: SecretPlace = { table: "secrets", row: "key", column: "check" };
+
+/**
+ * Is this the key that the database's secrets were sealed with? The first node to start seals a value with it. Gives why
+ * not, or undefined: with another key every call to every app would fail, one by one.
+ */
+export async function judgeKey(db: Database, key: Key): Promise<Refusal | undefined> {
+  await sql`
+    insert into secrets (table_name, row_id, column_name, key_id, sealed)
+    select ${check.table}, ${check.row}, ${check.column}, ${key.id}, ${seal(key, check, "tenure")}
+    where not exists (select from secrets) on conflict do nothing`.execute(db);
+  const { rows } = await sql<{ key_id: string }>`
+    select key_id from secrets where key_id <> ${key.id} limit 1`.execute(db);
+  const [other] = rows;
+  if (other === undefined) return undefined;
+  return {
+    refused: `the database's secrets were sealed with key ${other.key_id}, and this node has ${key.id}: start it with the same TENURE_KEY or secret.key as before`,
+    code: "invalid",
+    place: "TENURE_KEY",
+  };
 }
 
 /** Forgets a place's secret; none there is fine. */

@@ -136,6 +136,7 @@ describe("what is not understood is refused in Okta's form", () => {
     try {
       const answer = await failing.call("GET", "/api/v1/groups");
       expect([answer.status, answer.body.errorCode, answer.body.errorCauses]).toEqual([500, "E0000009", []]);
+      expect(told.at(-1)).toContain(`request ${answer.headers["x-okta-request-id"]}, error ${answer.body.errorId}`);
       expect(JSON.stringify(answer.body)).not.toContain("groups_gone");
       expect(told[0]).toContain(answer.body.errorId);
     } finally {

@@ -22,7 +22,17 @@ export type TestNode = Readonly<{
 
 /** Starts a node with the embedded PostgreSQL and waits until it is ready. */
 export async function startTestNode(...more: string[]): Promise<TestNode> {
-  const folder = mkdtempSync(path.join(tmpdir(), "tenure-node-"));
+  const node = await startNodeIn(mkdtempSync(path.join(tmpdir(), "tenure-node-")), ...more);
+  const stop = async () => {
+    const code = await node.stop();
+    rmSync(node.folder, { recursive: true, force: true });
+    return code;
+  };
+  return { ...node, stop };
+}
+
+/** Starts a node in a data folder that is kept when it stops. */
+export async function startNodeIn(folder: string, ...more: string[]): Promise<TestNode> {
   const env = { ...process.env, DATABASE_URL: "", TENURE_URL: "", TENURE_TOKEN: "", NO_COLOR: "1" };
   const args = [main, "serve", "--data", folder, "--port", "0", "--throwaway", ...more];
   const child = spawn(process.execPath, args, { env, stdio: ["ignore", "pipe", "pipe"] });
@@ -46,9 +56,7 @@ export async function startTestNode(...more: string[]): Promise<TestNode> {
     cli: (...words) => run([main, ...words, "--data", folder], folder),
     stop: async () => {
       child.kill("SIGTERM");
-      const code = await ended;
-      rmSync(folder, { recursive: true, force: true });
-      return code;
+      return ended;
     },
   };
 }
