@@ -17,15 +17,19 @@ const remembered = new WeakMap<Database, Readonly<{ print: string; company: Comp
 /** Gives the company as `db`, a transaction of the world's database, sees it. */
 export async function companyNow(world: World, db: Database): Promise<CompanyNow> {
   const now = world.now();
-  const { print, pushes } = await readPrint(db, now);
   const known = remembered.get(world.db);
+  const { print, pushes } = await readPrint(db, now, known?.company.everyone.id ?? "");
   if (known?.print === print) return { company: known.company, pushes };
   const company = await loadCompany(db, now);
   remembered.set(world.db, { print, company });
   return { company, pushes };
 }
 
-async function readPrint(db: Database, now: Date): Promise<Readonly<{ print: string; pushes: boolean }>> {
+async function readPrint(
+  db: Database,
+  now: Date,
+  everyone: string,
+): Promise<Readonly<{ print: string; pushes: boolean }>> {
   const { rows } = await sql<{ print: string; pushes: boolean }>`
     select md5(concat_ws('|',
       (select string_agg(concat_ws(' ', id, xmin, licence_expires_at <= ${now}::timestamptz), ',' order by id) from apps),
@@ -33,8 +37,8 @@ async function readPrint(db: Database, now: Date): Promise<Readonly<{ print: str
       (select string_agg(concat_ws(' ', id, xmin), ',' order by id) from mappings),
       (select string_agg(concat_ws(' ', id, xmin, expires_at <= ${now}::timestamptz), ',' order by id) from group_assignments),
       (select xmin from settings where name = 'org'),
-      -- Groups change with their members, which is no matter here.
-      (select concat_ws(' ', id, profile) from groups where type = 'BUILT_IN' order by id limit 1),
+      -- A group's row changes with its members, which is no matter here.
+      (select concat_ws(' ', id, profile) from groups where id = ${everyone}),
       (select string_agg(concat_ws(' ', id, xmin), ',' order by id) from rules where status = 'ACTIVE'),
       (select string_agg(concat_ws(' ', id, type, profile), ',' order by id) from groups
        where id in (select unnest(group_ids) from rules where status = 'ACTIVE')))) as print,

@@ -5,7 +5,7 @@
  * Law: a connector is made again as soon as its app or schema changed, so no restart is ever needed; the old one is
  * closed only when no call of it can still be under way.
  */
-import { randomBytes, randomInt } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
 import { type Connector, ConnectorFault, secret } from "../connectors/connector.ts";
 import { type ConnectorOptions, createConnector } from "../connectors/registry.ts";
@@ -50,15 +50,22 @@ export function realWorld(
 }
 
 /**
- * Signals by their instant, shared while it is the newest asked for: all calls of one claim end at one time, and a timer
- * for each of 1,500 a second would hold 90,000 of them.
+ * Signals by their instant: all calls of one claim end at one time, and a timer for each of 1,500 a second would hold
+ * 90,000 of them. The claims of several apps are worked on side by side, so more than the newest is kept.
  */
 function sharedDeadlines(now: () => Date): (at: Date) => AbortSignal {
-  let last: { at_ms: number; signal: AbortSignal } | undefined;
+  const known = new Map<number, AbortSignal>();
   return (at) => {
-    if (last?.at_ms === at.getTime() && !last.signal.aborted) return last.signal;
-    const signal = AbortSignal.timeout(Math.max(0, at.getTime() - now().getTime()));
-    last = { at_ms: at.getTime(), signal };
+    const at_ms = at.getTime();
+    const there = known.get(at_ms);
+    if (there !== undefined && !there.aborted) return there;
+    const now_ms = now().getTime();
+    for (const [past_ms] of known) {
+      if (past_ms > now_ms) break;
+      known.delete(past_ms);
+    }
+    const signal = AbortSignal.timeout(Math.max(0, at_ms - now_ms));
+    known.set(at_ms, signal);
     return signal;
   };
 }
@@ -79,19 +86,36 @@ function realClock(db: Database) {
 
 const alphabets = ["abcdefghijkmnpqrstuvwxyz", "ABCDEFGHJKLMNPQRSTUVWXYZ", "23456789", "-_.!*+#%"] as const;
 
-/** 24 characters, each kind at least twice: what the usual policies ask for, and nobody needs to type it. */
+/**
+ * 24 characters, each kind at least twice: what the usual policies ask for, and nobody needs to type it. All chance from
+ * one draw: 48 draws were a twentieth of what a new account costs this process.
+ */
 export function randomPassword(): string {
+  const next = drawer();
   const all = alphabets.join("");
-  const pick = (from: string) => from.charAt(randomInt(from.length));
+  const pick = (from: string) => from.charAt(next(from.length));
   const letters = [
     ...alphabets.flatMap((kind) => [pick(kind), pick(kind)]),
     ...Array.from({ length: 16 }, () => pick(all)),
   ];
   for (let n = letters.length - 1; n > 0; n--) {
-    const other = randomInt(n + 1);
+    const other = next(n + 1);
     [letters[n], letters[other]] = [letters[other] ?? "", letters[n] ?? ""];
   }
   return letters.join("");
+}
+
+/** Whole numbers below a bound (at most 256), each as likely as the others: bytes beyond its last multiple are passed over. */
+function drawer(): (bound: number) => number {
+  let bytes = randomBytes(96);
+  let at = 0;
+  return (bound) => {
+    for (;;) {
+      if (at === bytes.length) [bytes, at] = [randomBytes(96), 0];
+      const byte = bytes[at++] ?? 0;
+      if (byte < 256 - (256 % bound)) return byte % bound;
+    }
+  };
 }
 
 type AppFacts = Readonly<{

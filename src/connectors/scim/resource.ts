@@ -49,13 +49,17 @@ export function resourceId(resource: unknown): string | undefined {
   return typeof id === "string" && id !== "" ? id : undefined;
 }
 
+const foldedNames = (resource: ScimObject) => new Set(Object.keys(resource).map((name) => name.toLowerCase()));
+
 /** What an app's resource says, in our words; null if it has no id. */
 export function fromResource(resource: unknown, schema: PlacedSchema): RemoteAccount | null {
   const id = resourceId(resource);
   if (id === undefined || !isObject(resource)) return null;
   const profile = new Map<string, Value>();
-  for (const { attribute, path } of schema.values()) {
-    if (!attribute.readable) continue;
+  // Most attributes of a schema are not there: their names are folded once for a resource, not once for each.
+  const names = foldedNames(resource);
+  for (const { attribute, path, root } of schema.values()) {
+    if (!attribute.readable || !names.has(root)) continue;
     const value = canonical(attribute, readPath(resource, path, attribute.array));
     if (value !== undefined) profile.set(attribute.name, value);
   }
@@ -94,11 +98,10 @@ export function layOver(resource: ScimObject, set: Profile, schema: PlacedSchema
   }
 }
 
-/** A new resource. `base`: what the profile sends with every account. Empty values are left out. */
+/** A new resource upon `base`, in place: what the profile sends with every account. Empty values are left out. */
 export function toResource(profile: Profile, enabled: boolean, schema: PlacedSchema, base: ScimObject): ScimObject {
-  const resource: ScimObject = structuredClone(base);
   const present = Object.entries(profile).filter(([, value]) => value !== null && value !== "");
-  layOver(resource, Object.fromEntries(present), schema);
-  resource["active"] = enabled;
-  return withSchemas(resource);
+  layOver(base, Object.fromEntries(present), schema);
+  base["active"] = enabled;
+  return withSchemas(base);
 }

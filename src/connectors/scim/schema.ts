@@ -10,8 +10,8 @@ import { ConnectorFault } from "../connector.ts";
 import { core_user_urn, enterprise_urn, field, isObject, parsePath, type ScimObject, type ScimPath } from "./path.ts";
 import type { ScimProfile } from "./profile.ts";
 
-/** An attribute with its path parsed. */
-export type Placed = Readonly<{ attribute: Attribute; path: ScimPath }>;
+/** An attribute with its path parsed. `root`: the resource's own property in which it is, in lower case. */
+export type Placed = Readonly<{ attribute: Attribute; path: ScimPath; root: string }>;
 export type PlacedSchema = ReadonlyMap<string, Placed>;
 
 type Line = readonly [name: string, path: string, title: string, more?: Partial<Attribute>];
@@ -96,7 +96,7 @@ export function placed(schema: Schema): PlacedSchema {
         attribute: attribute.name,
       });
     }
-    all.set(attribute.name, { attribute, path });
+    all.set(attribute.name, { attribute, path, root: (path.urn ?? path.attribute).toLowerCase() });
   }
   return all;
 }

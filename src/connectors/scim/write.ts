@@ -99,7 +99,8 @@ function newPassword(account: AccountWrite, profile: ScimProfile): string | unde
 }
 
 function newResource(account: AccountWrite, password: string | undefined, { schema, profile }: Parts): ScimObject {
-  const base: ScimObject = { ...structuredClone(profile.user.create.constants) };
+  const { constants } = profile.user.create;
+  const base: ScimObject = Object.keys(constants).length === 0 ? {} : structuredClone(constants);
   if (profile.user.external_id === "writable") base["externalId"] = account.key;
   if (profile.user.create.groups_empty) base["groups"] = [];
   const resource = toResource(account.profile, account.enabled, schema, base);
