@@ -6,36 +6,13 @@
  * Law: every route names its area; a route without one is public. Called by server.ts before every handler.
  */
 import type { FastifyRequest } from "fastify";
+import type { Area } from "../core/authority.ts";
 import { type Bearer, type Role, verifyToken } from "../directory/tokens.ts";
 import type { Actor } from "../store/tables.ts";
 import type { Api } from "./api.ts";
 import { ApiError } from "./errors.ts";
 
-/** What a route is about, for permissions. */
-export type Area =
-  | "users"
-  | "credentials"
-  | "groups"
-  | "members"
-  | "rules"
-  | "apps"
-  | "assignments"
-  | "mappings"
-  | "schemas"
-  | "imports"
-  | "tasks"
-  | "logs"
-  | "org"
-  | "tokens"
-  | "clock"
-  | "roles"
-  | "hooks"
-  | "sessions"
-  | "factors"
-  | "features"
-  | "secrets"
-  | "oauth"
-  | "sources";
+export type { Area };
 
 /** `area`: undefined makes a route public. `access`: by default read for GET, else write. */
 export type Need = Readonly<{ area?: Area; access?: "read" | "write" }>;
