@@ -14,6 +14,7 @@ import { type Database, isRefusal, json, violatedUnique } from "../store/databas
 import { dropSecret, getSecret, type Key, putSecret, type SecretPlace } from "../store/secrets.ts";
 import type { AppRow, Provisioning, Sourcing, Target } from "../store/tables.ts";
 import { retryAfterChange } from "./appHealth.ts";
+import { freeName, nameProblem } from "./appNames.ts";
 import { type Command, log, priority, type Running, run } from "./command.ts";
 import { defaultLines, plainAttributes } from "./defaultMapping.ts";
 import { markDirtyWhere } from "./marks.ts";
@@ -65,6 +66,8 @@ export type AppChange = Readonly<{
   provisioning?: Readonly<Partial<Provisioning>>;
   sourcing?: Readonly<Partial<Sourcing>> | null;
   source_priority?: number | null;
+  /** One of the app's keys (appKeys.ts): what sign-on signs with from now on. */
+  signing_kid?: string;
 }>;
 
 const place = (app_id: string): SecretPlace => ({ table: "apps", row: app_id, column: "credentials" });
@@ -149,6 +152,7 @@ export function updateApp(
           provisioning: json(next.provisioning),
           sourcing: next.sourcing && json(next.sourcing),
           source_priority: next.source_priority,
+          signing_kid: change.signing_kid ?? before.signing_kid,
           updated_at: running.now(),
         })
         .where("id", "=", app_id)
@@ -179,8 +183,10 @@ async function judgeChange(
   change: AppChange,
   tools: AppTools,
 ): Promise<NextApp | Refusal> {
-  const labelled = change.label === undefined ? undefined : labelProblem(change.label);
-  if (labelled) return labelled;
+  const refused =
+    (change.label === undefined ? undefined : labelProblem(change.label)) ??
+    (await keyProblem(running.db, before, change.signing_kid));
+  if (refused) return refused;
   const configured = await judgeConfig(running, before, change, tools);
   if (configured && "refused" in configured) return configured;
   const provisioning = changeProvisioning(before.provisioning, change.provisioning ?? {}, configured?.ok.can);
@@ -232,7 +238,7 @@ async function judgeConfig(
 }
 
 async function tellChange(running: Running, before: App, after: App, credentials: boolean): Promise<number> {
-  const fields = ["label", "config", "settings", "provisioning", "sourcing", "source_priority"] as const;
+  const fields = ["label", "config", "settings", "provisioning", "sourcing", "source_priority", "signing_kid"] as const;
   const changed = fields.filter((field) => JSON.stringify(before[field]) !== JSON.stringify(after[field]));
   return log(running, {
     type: "application.lifecycle.update",
@@ -436,27 +442,16 @@ function labelProblem(label: string): Refusal | undefined {
   return { refused: "an app needs a label of 1 to 100 characters", code: "invalid", place: "label" };
 }
 
-function nameProblem(name: string | undefined): Refusal | undefined {
-  if (name === undefined || /^[A-Za-z_][A-Za-z0-9_]{0,99}$/.test(name)) return undefined;
+/** What sign-on signs with must be a key of the app; the one it has is there, or is made when it is asked for. */
+async function keyProblem(db: Database, app: App, kid: string | undefined): Promise<Refusal | undefined> {
+  if (kid === undefined || kid === app.signing_kid) return undefined;
+  const { rows } = await sql`select 1 from app_keys where app_id = ${app.id} and kid = ${kid}`.execute(db);
+  if (rows.length > 0) return undefined;
   return {
-    refused: "an app's name has letters, digits and _ only, and begins with a letter: expressions use it",
+    refused: `${app.label} has no key ${kid.slice(0, 100)}: generate one, or clone it from another app, first`,
     code: "invalid",
-    place: "name",
+    place: "credentials.signing.kid",
   };
-}
-
-/** Okta's manner: the label squeezed to lower-case letters and digits, numbered where that is taken. */
-async function freeName(db: Database, label: string): Promise<string> {
-  const squeezed =
-    label
-      .toLowerCase()
-      .replaceAll(/[^a-z0-9]/g, "")
-      .slice(0, 60) || "app";
-  const stem = `tenure_${squeezed}_`;
-  const { rows } = await sql<{ n: number }>`
-    select coalesce(max(substr(name, ${stem.length + 1})::int), 0) + 1 as n from apps
-    where starts_with(name, ${stem}) and substr(name, ${stem.length + 1}) ~ '^[0-9]{1,6}$'`.execute(db);
-  return `${stem}${rows[0]?.n ?? 1}`;
 }
 
 async function nextSourcePriority(db: Database): Promise<number> {
@@ -471,7 +466,10 @@ async function unlessTaken<T>(label: string, work: () => Promise<T | Refusal>): 
   try {
     return await work();
   } catch (error) {
-    if (violatedUnique(error) !== "apps_label") throw error;
+    const violated = violatedUnique(error);
+    if (violated === "apps_client_id")
+      return { refused: "another app has this client_id: choose another", code: "duplicate", place: "client_id" };
+    if (violated !== "apps_label") throw error;
     return { refused: `there is an app "${label}" already: choose another label`, code: "duplicate", place: "label" };
   }
 }

@@ -10,7 +10,7 @@
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
 import type { Selectable } from "kysely";
 import type { Refusal, Value } from "../core/types.ts";
-import { type Database, sql } from "../store/database.ts";
+import { type Database, isRefusal, sql } from "../store/database.ts";
 import { getSecret, type Key, putSecret, type SecretPlace } from "../store/secrets.ts";
 import type { ClientGrantRow, ClientSecretRow, Target } from "../store/tables.ts";
 import type { App } from "./apps.ts";
@@ -177,8 +177,20 @@ export function setSecret(command: Command, key: Key, app: ClientApp, secret: st
       await logSecret(running, app, replaced, "delete");
     }
     const made = await addSecret(running, key, app, { secret });
-    return "refused" in made ? made : "set";
+    return isRefusal(made) ? made : "set";
   });
+}
+
+/** Makes a secret for a client that signs in with one and has none. */
+export async function keepASecret(
+  running: Running,
+  key: Key,
+  app: ClientApp,
+  auth_method: Value | undefined,
+): Promise<"kept" | Refusal> {
+  if (!needsSecret(auth_method) || (await lockSecrets(running, app.id)).length > 0) return "kept";
+  const made = await addSecret(running, key, app);
+  return isRefusal(made) ? made : "kept";
 }
 
 /** Switches a secret. The last active one stays: the client could not sign in any more. */

@@ -16,12 +16,17 @@ import { authenticate, authorise } from "./auth.ts";
 import { ApiError, errorBody, invalid } from "./errors.ts";
 import { newMemory } from "./memory.ts";
 import { metricsRoutes } from "./metrics.ts";
+import { readMultipart } from "./multipart.ts";
 import { oktaRoutes } from "./okta/routes.ts";
 import { documentation } from "./openapi.ts";
 import { type Allowance, rateLimit } from "./rate.ts";
 
 /** Bytes of a JSON body; uploads have a bound of their own. */
 const body_bytes_max = 10 * 1024 * 1024;
+/** Bytes of a form with a file: a megabyte, and the form around it. */
+const form_bytes_max = 1_100_000;
+const certificate_types = ["application/x-x509-ca-cert", "application/pkix-cert", "application/x-pem-file"];
+const certificate_bytes_max = 64 * 1024;
 const rate_limit_standard = 60_000;
 
 /** The server, ready to listen or to be injected requests. */
@@ -62,6 +67,20 @@ function acceptBodies(server: Server): void {
   // Uploads are read as they come; each route that takes one sets its own bound.
   server.addContentTypeParser(["text/csv", "application/octet-stream"], (_request, payload, done) =>
     done(null, payload),
+  );
+  server.addContentTypeParser(
+    "multipart/form-data",
+    { parseAs: "buffer", bodyLimit: form_bytes_max },
+    (request, body, done) => {
+      const parts = readMultipart(body as Buffer, request.headers["content-type"] ?? "");
+      if (parts === undefined) done(new ApiError(400, "E0000003", "The request body was not well-formed."), undefined);
+      else done(null, parts);
+    },
+  );
+  server.addContentTypeParser(
+    certificate_types,
+    { parseAs: "buffer", bodyLimit: certificate_bytes_max },
+    (_, body, done) => done(null, body),
   );
 }
 

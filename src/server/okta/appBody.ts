@@ -1,12 +1,13 @@
 /**
- * An app in Okta's form. What is ours (label, status, connector, switches) comes from the row; what only clients of Okta's
- * API know (sign-on mode, visibility, notes …) is kept as they sent it in `settings`, over Okta's defaults.
+ * An app in Okta's form. What is ours (label, status, connector, switches, signing key) comes from the row; what only
+ * clients of Okta's API know (sign-on mode, visibility, notes …) is kept as they sent it in `settings`, over Okta's
+ * defaults and those of the catalogue.
  */
 import type { Value } from "../../core/types.ts";
+import { isCustomName } from "../../directory/appNames.ts";
 import type { App } from "../../directory/apps.ts";
-import { date } from "./links.ts";
-
-type Tree = Readonly<Record<string, Value>>;
+import { appLinksOf, entryOf, type Tree } from "./catalogue.ts";
+import { date, hinted, org_id } from "./links.ts";
 
 /** What `settings` of an app's row holds: parts of the request, as they came, without secrets. */
 export type KeptSettings = Readonly<{
@@ -17,6 +18,14 @@ export type KeptSettings = Readonly<{
   settings?: Tree;
   profile?: Tree;
 }>;
+
+/** Stands for an address that has not been given yet. */
+export const unconfigured = "https://not-configured.invalid";
+
+/** An app that can be provisioned and does not know yet where it is. */
+export function isWaiting(app: Pick<App, "config">): boolean {
+  return app.config["base_url"] === unconfigured;
+}
 
 const notes = { admin: null, enduser: null };
 const notifications = { vpn: { network: { connection: "DISABLED" }, message: null, helpUrl: null } };
@@ -67,34 +76,14 @@ const modes: Readonly<Record<string, Readonly<{ credentials?: Tree; settings?: T
   OPENID_CONNECT: { settings: { oauthClient: oauth } },
 };
 
-const nothing = (...names: readonly string[]): Tree => Object.fromEntries(names.map((name) => [name, null]));
-
-/** What Okta shows of an app's own settings where a client left them out, by the template it was made from. */
-const templates: Readonly<Record<string, Tree>> = {
-  template_swa: nothing("loginUrlRegex", "redirectUrl", "checkbox"),
-  template_swa3field: nothing("loginUrlRegex", "redirectUrl"),
-  template_basic_auth: nothing("loginUrlRegex"),
-  template_sps: nothing(
-    ...[
-      "optionalField1",
-      "optionalField1Value",
-      "optionalField2",
-      "optionalField2Value",
-      "optionalField3",
-      "optionalField3Value",
-    ],
-  ),
-  pagerduty: nothing("adminUserId"),
-};
-
 /** An app as `GET /api/v1/apps/{id}` gives it. `kind` is ours: which connector it has. No self link, as in Okta. */
 export function appBody(app: App, base: string) {
   const kept = app.settings as KeptSettings;
   const mode = kept.signOnMode ?? null;
-  const defaults = modes[mode ?? ""] ?? {};
-  const given = kept.settings ?? {};
+  const visibility = visibilityOf(app);
   return {
     id: app.id,
+    orn: `orn:okta:idp:${org_id}:apps:${app.name}:${app.id}`,
     name: app.name,
     label: app.label,
     status: app.status,
@@ -102,59 +91,93 @@ export function appBody(app: App, base: string) {
     lastUpdated: date(app.updated_at),
     created: date(app.created_at),
     accessibility: overlay({ selfService: false, errorRedirectUrl: null, loginRedirectUrl: null }, kept.accessibility),
-    visibility: overlay(
-      { autoLaunch: false, autoSubmitToolbar: false, hide: { iOS: false, web: false }, appLinks: { login: true } },
-      kept.visibility,
-    ),
+    ...entryOf(app.name)?.extra,
+    visibility,
     features: features(app),
     signOnMode: mode,
-    credentials: overlay(
-      {
-        ...defaults.credentials,
-        userNameTemplate: { ...userNameTemplate, ...(isCustom(kept.credentials) ? { pushStatus: "DONT_PUSH" } : {}) },
-        signing: mode?.startsWith("SAML") || mode === "OPENID_CONNECT" ? { kid: `kid${app.id}` } : {},
-        ...(mode === "OPENID_CONNECT"
-          ? {
-              oauthClient: {
-                autoKeyRotation: true,
-                client_id: app.id,
-                token_endpoint_auth_method: "client_secret_basic",
-                pkce_required: false,
-              },
-            }
-          : {}),
-      },
-      kept.credentials,
-    ),
+    credentials: credentialsOf(app),
     ...(kept.profile === undefined ? {} : { profile: kept.profile }),
-    settings: {
-      ...overlay(
-        {
-          notifications,
-          manualProvisioning: app.kind === "manual",
-          implicitAssignment: false,
-          emOptInStatus: "NONE",
-          notes,
-          ...defaults.settings,
-        },
-        given,
-      ),
-      app:
-        app.kind === "none" ? overlay(templates[app.name] ?? {}, isTree(given["app"]) ? given["app"] : {}) : app.config,
-    },
-    _links: links(app, base),
+    settings: settingsOf(app, base),
+    _links: links(app, base, visibility["appLinks"]),
   };
 }
 
+function visibilityOf(app: App): Tree {
+  const { visibility } = app.settings as KeptSettings;
+  const defaults = { autoLaunch: false, autoSubmitToolbar: false, hide: { iOS: false, web: false } };
+  return overlay({ ...defaults, appLinks: appLinksOf(app.name, isCustomName(app.name)) }, visibility);
+}
+
+function credentialsOf(app: App): Tree {
+  const { signOnMode: mode, credentials } = app.settings as KeptSettings;
+  const signs = mode?.startsWith("SAML") || mode === "OPENID_CONNECT";
+  const client = {
+    ...{ autoKeyRotation: true, client_id: app.client_id, token_endpoint_auth_method: "client_secret_basic" },
+    pkce_required: false,
+  };
+  return overlay(
+    {
+      ...modes[mode ?? ""]?.credentials,
+      userNameTemplate: { ...userNameTemplate, ...(isCustomTemplate(credentials) ? { pushStatus: "DONT_PUSH" } : {}) },
+      signing: {},
+      ...(mode === "OPENID_CONNECT" ? { oauthClient: client } : {}),
+    },
+    { ...credentials, ...(signs ? { signing: { kid: app.signing_kid } } : { signing: {} }) },
+  );
+}
+
 /** A user name by an expression also says whether it is pushed. */
-function isCustom(credentials: Tree | undefined): boolean {
+function isCustomTemplate(credentials: Tree | undefined): boolean {
   const template = credentials?.["userNameTemplate"];
   return isTree(template) && template["type"] === "CUSTOM";
 }
 
+function settingsOf(app: App, base: string): Tree {
+  const { signOnMode: mode, settings: given = {} } = app.settings as KeptSettings;
+  const defaults = {
+    ...{ notifications, manualProvisioning: app.kind === "manual", implicitAssignment: false },
+    ...{ emOptInStatus: "NONE", notes },
+    ...modes[mode ?? ""]?.settings,
+  };
+  const merged = overlay(defaults, given);
+  const { signOn, oauthClient } = merged;
+  const own = isTree(given["app"]) ? given["app"] : {};
+  const entry = entryOf(app.name);
+  return {
+    ...merged,
+    ...(isTree(signOn) ? { signOn: withHookLinks(signOn, base) } : {}),
+    ...(isTree(oauthClient) ? { oauthClient: withRefresh(oauthClient) } : {}),
+    // A connector's configuration, save where the name is the catalogue's, which has settings of its own.
+    app: app.kind === "none" || entry?.provisioning ? overlay(entry?.app ?? {}, own) : app.config,
+  };
+}
+
+/** Inline hooks are named by id; Okta says where each one is. */
+function withHookLinks(signOn: Tree, base: string): Tree {
+  const { inlineHooks } = signOn;
+  if (!Array.isArray(inlineHooks)) return signOn;
+  const linked = inlineHooks.map((hook: Value) =>
+    isTree(hook) && typeof hook["id"] === "string"
+      ? { ...hook, _links: { self: hinted(`${base}/api/v1/inlineHooks/${hook["id"]}`, "GET", "PUT", "DELETE") } }
+      : hook,
+  );
+  return { ...signOn, inlineHooks: linked as Value };
+}
+
+/** A client that may refresh its tokens says whether a refresh token changes when it is used. */
+function withRefresh(client: Tree): Tree {
+  const { grant_types } = client;
+  if (!Array.isArray(grant_types) || !grant_types.includes("refresh_token")) return client;
+  const given = isTree(client["refresh_token"]) ? client["refresh_token"] : {};
+  const standard: Tree =
+    given["rotation_type"] === "ROTATE" ? { rotation_type: "ROTATE", leeway: 30 } : { rotation_type: "STATIC" };
+  return { ...client, refresh_token: overlay(standard, given) };
+}
+
 /** What Okta calls the switches that are on. */
-function features({ kind, provisioning, sourcing }: App): string[] {
-  if (kind === "none") return [];
+function features(app: App): string[] {
+  const { kind, provisioning, sourcing } = app;
+  if (kind === "none" || isWaiting(app)) return [];
   const on: Readonly<Record<string, boolean>> = {
     PUSH_NEW_USERS: provisioning.create,
     PUSH_PROFILE_UPDATES: provisioning.update,
@@ -169,15 +192,16 @@ function features({ kind, provisioning, sourcing }: App): string[] {
   return Object.keys(on).filter((name) => on[name]);
 }
 
-function links(app: App, base: string) {
+function links(app: App, base: string, app_links: Value | undefined) {
   const self = `${base}/api/v1/apps/${app.id}`;
   const turn = app.status === "ACTIVE" ? "deactivate" : "activate";
   const mode = (app.settings as KeptSettings).signOnMode;
+  const shown = isTree(app_links) ? Object.keys(app_links).filter((name) => app_links[name] === true) : [];
   return {
-    uploadLogo: { href: `${self}/logo`, hints: { allow: ["POST"] } },
-    appLinks: [{ name: "login", href: `${base}/home/${app.name}/${app.id}/1`, type: "text/html" }],
+    uploadLogo: hinted(`${self}/logo`, "POST"),
+    appLinks: shown.map((name) => ({ name, href: `${base}/home/${app.name}/${app.id}/${name}`, type: "text/html" })),
     groups: { href: `${self}/groups` },
-    logo: [{ name: "medium", href: `${base}/img/app-medium.png`, type: "image/png" }],
+    logo: [{ name: "medium", href: `${base}/img/apps/${app.id}`, type: "image/png" }],
     users: { href: `${self}/users` },
     [turn]: { href: `${self}/lifecycle/${turn}` },
     ...(mode?.startsWith("SAML")
@@ -187,11 +211,7 @@ function links(app: App, base: string) {
         }
       : {}),
     ...(mode === "OPENID_CONNECT"
-      ? {
-          clientCredentials: [
-            { name: "secrets", href: `${self}/credentials/secrets`, hints: { allow: ["GET", "POST"] } },
-          ],
-        }
+      ? { clientCredentials: [{ name: "secrets", ...hinted(`${self}/credentials/secrets`, "GET", "POST") }] }
       : {}),
   };
 }
@@ -206,6 +226,7 @@ export function overlay(defaults: Tree, given: Tree | undefined): Tree {
   return Object.fromEntries(merged);
 }
 
-function isTree(value: Value | undefined): value is Tree {
+/** Is it an object, not a list? */
+export function isTree(value: Value | undefined): value is Tree {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -15,10 +15,10 @@ import { isRefusal } from "../../store/database.ts";
 import { type Api, about, commandOf, type Server } from "../api.ts";
 import { found, invalid, must } from "../errors.ts";
 import { afterOf, limitOf, page } from "../paging.ts";
-import { app_params, oneApp } from "./apps.ts";
 import { groupBody } from "./groupBody.ts";
 import { oneGroup } from "./groups.ts";
 import { date } from "./links.ts";
+import { app_params, oneApp } from "./oneApp.ts";
 import { profile_input, profileOf } from "./userInput.ts";
 
 const params = app_params.extend({ group_id: z.string().min(1).max(100) });

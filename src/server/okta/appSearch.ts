@@ -11,7 +11,7 @@ const columns: Readonly<Record<string, Column>> = {
   status: { kind: "text", sql: "apps.status", case_exact: false },
   name: { kind: "text", sql: "apps.name", case_exact: false },
   label: { kind: "text", sql: "apps.label", case_exact: false },
-  "credentials.signing.kid": { kind: "text", sql: "('kid' || apps.id)" },
+  "credentials.signing.kid": { kind: "text", sql: "apps.signing_kid", case_exact: true },
   "settings.slo.enabled": { kind: "text", sql: "'false'" },
   "user.id": {
     kind: "text",

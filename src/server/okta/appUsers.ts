@@ -8,8 +8,8 @@ import { getUsers, type StoredUser } from "../../directory/userQueries.ts";
 import { type Api, about, commandOf, type Server } from "../api.ts";
 import { found, invalid, must } from "../errors.ts";
 import { afterOf, limitOf, page } from "../paging.ts";
-import { app_params, oneApp } from "./apps.ts";
 import { date } from "./links.ts";
+import { app_params, oneApp } from "./oneApp.ts";
 import { userBody } from "./userBody.ts";
 import { profile_input, profileOf } from "./userInput.ts";
 import { oneUser } from "./users.ts";
@@ -151,6 +151,12 @@ async function oneAppUser(api: Api, app: App, user: StoredUser, base: string, ex
   // What was taken away is no app user any more, save while somebody must still remove it.
   const shown = account?.assigned || account?.pending === "remove" ? account : undefined;
   return appUserBody(found(shown, user.id, "AppUser"), app, base, expanded ? user : undefined);
+}
+
+/** Somebody's account in an app as a client of Okta sees it; undefined: they do not have the app. */
+export async function appUserOf(api: Api, app: App, user_id: string, base: string) {
+  const account = await accountOf(api.db, app.id, user_id, api.world.now());
+  return account?.assigned ? appUserBody(account, app, base) : undefined;
 }
 
 function appUserBody(account: AccountView, app: App, base: string, user?: StoredUser) {

@@ -9,10 +9,8 @@ import { type App, type Config, updateApp } from "../../directory/apps.ts";
 import type { Provisioning, Sourcing } from "../../store/tables.ts";
 import { type Api, about, commandOf, type Server } from "../api.ts";
 import { ApiError, invalid, must, notFound } from "../errors.ts";
-import { app_params, oneApp } from "./apps.ts";
-
-/** Stands for an address that has not been given yet. */
-export const unconfigured = "https://not-configured.invalid";
+import { isWaiting, unconfigured } from "./appBody.ts";
+import { app_params, oneApp } from "./oneApp.ts";
 
 const connection_input = z.object({
   baseUrl: z.string().max(2_000).optional(),
@@ -39,9 +37,15 @@ export function connectionRoutes(server: Server, api: Api): void {
     }),
     async (request) => {
       const app = await oneApp(api, request.params.app_id);
-      requireConnector(app);
       const { baseUrl, profile } = request.body;
-      const { authScheme: _, ...secrets } = profile ?? {};
+      const { authScheme, ...secrets } = profile ?? {};
+      const asks = baseUrl !== undefined || Object.keys(secrets).length > 0;
+      // Saying that nothing is known of the connection is true of an app without one.
+      if (authScheme === "UNKNOWN" && !asks) return connectionBody(api, app, request.base_url);
+      requireConnector(app);
+      if (authScheme === "OAUTH2") {
+        throw invalid("authScheme", "authScheme: apps are called with TOKEN here; let the app make a token for Tenure");
+      }
       const config: Config = {
         ...app.config,
         ...(baseUrl === undefined ? {} : { base_url: baseUrl }),
@@ -49,7 +53,7 @@ export function connectionRoutes(server: Server, api: Api): void {
       };
       const command = commandOf(api, request);
       if (request.query.activate === "true") await tryConnection(api, app, config);
-      const first = app.config["base_url"] === unconfigured && baseUrl !== undefined;
+      const first = isWaiting(app) && baseUrl !== undefined;
       const switches = first ? { provisioning: { create: true, update: true, on_unassign: "disable" as const } } : {};
       const changed = must(await updateApp(command, app.id, { config, ...switches }, api.tools));
       if (request.query.activate === "true") must(await resumeApp(command, app.id));
@@ -62,6 +66,8 @@ export function connectionRoutes(server: Server, api: Api): void {
     about("apps", "Let an app be called again", { params: app_params }),
     async (request, reply) => {
       const app = await oneApp(api, request.params.app_id);
+      if (isWaiting(app))
+        throw invalid("credential", `Say first where ${app.label} is: POST baseUrl and profile.token`);
       // An app without connector is called by nobody: there is nothing to switch, and Okta says so by saying yes.
       if (app.kind !== "none") must(await resumeApp(commandOf(api, request), app.id));
       return reply.code(204).send();
@@ -96,7 +102,7 @@ async function connectionBody(api: Api, app: App, base: string) {
   const self = `${base}/api/v1/apps/${app.id}/connections/default`;
   const [health] = await appHealth(api.db, api.world.now(), [app.id]);
   const address = app.config["base_url"];
-  const off = address === unconfigured || (health?.state === "paused" && health.pause_fault === null);
+  const off = isWaiting(app) || (health?.state === "paused" && health.pause_fault === null);
   const turn = off ? "activate" : "deactivate";
   return {
     status: off ? "DISABLED" : "ENABLED",

@@ -6,7 +6,7 @@ import { date } from "./links.ts";
 /** A group as `GET /api/v1/groups/{id}` gives it. Okta gives groups no self link, and its clients cache by that link. */
 export function groupBody(group: StoredGroup, base: string) {
   const self = `${base}/api/v1/groups/${group.id}`;
-  const logo = (size: string) => ({ name: size, href: `${base}/img/group-${size}.png`, type: "image/png" });
+  const logo = (size: string) => ({ name: size, href: `${base}/img/groups/${size}`, type: "image/svg+xml" });
   return {
     id: group.id,
     created: date(group.created_at),

@@ -16,7 +16,7 @@ import { isRefusal } from "../../store/database.ts";
 import { type Api, about, commandOf, type Server } from "../api.ts";
 import { ApiError, found, invalid, must } from "../errors.ts";
 import { afterOf, limitOf, page } from "../paging.ts";
-import { app_params, oneApp } from "./apps.ts";
+import { app_params, oneApp } from "./oneApp.ts";
 
 const params = app_params.extend({ push_id: z.string().min(1).max(100) });
 const list_query = z.object({

@@ -96,15 +96,6 @@ function oneGroupRoutes(server: Server, api: Api): void {
     },
   );
 
-  server.get(
-    "/api/v1/groups/:group_id/owners",
-    about("groups", "Always empty: groups have no owners here", { params: group_params }),
-    async (request) => {
-      await oneGroup(api, request.params.group_id);
-      return [];
-    },
-  );
-
   memberRoutes(server, api);
 }
 

@@ -4,6 +4,9 @@ import { default_type_id } from "../../directory/schemaQueries.ts";
 /** A link as Okta gives it; `method` only on actions. */
 export type Link = Readonly<{ href: string; method?: string }>;
 
+/** There is one organisation. */
+export const org_id = "00o00000000000000001";
+
 /** The default type of users. Its id and its schema's are fixed, in Okta's form, so that scripts can read them. */
 export const user_type_id = default_type_id;
 export const user_schema_id = schemaIdOf(null);

@@ -18,8 +18,8 @@ import { getUserType, removeTypeAttributes, storedTypeId, type UserType } from "
 import { type Database, isRefusal } from "../../store/database.ts";
 import { type Api, about, commandOf, type Server } from "../api.ts";
 import { found, invalid, must } from "../errors.ts";
-import { app_params, oneApp } from "./apps.ts";
 import { schemaIdOf } from "./links.ts";
+import { app_params, oneApp } from "./oneApp.ts";
 import {
   attributeBody,
   definitionOf,
