@@ -99,7 +99,8 @@ export function pump(world: World, app_id: string, tools: PumpTools): Pump {
     step: () => step(state),
     release: () => {
       state.refused = false;
-      step(state);
+      // Whether the app may be called again, only a dispatch knows.
+      state.dry = true;
     },
     stop: () =>
       new Promise((resolve) => {

@@ -1,0 +1,245 @@
+/** The pump, the collector and confirm, on a real database in memory and apps whose calls end when the test says so. */
+import { beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { ConnectorFault } from "../../src/connectors/connector.ts";
+import { priority } from "../../src/directory/command.ts";
+import { createUsers } from "../../src/directory/users.ts";
+import { claim, runnable } from "../../src/engine/claim.ts";
+import { type Collector, collector } from "../../src/engine/collect.ts";
+import { confirm } from "../../src/engine/confirm.ts";
+import { desire } from "../../src/engine/desire.ts";
+import { operate, type Result } from "../../src/engine/provision.ts";
+import { claimer, type Leave, type Pump, pump } from "../../src/engine/pump.ts";
+import { type Database, openDatabase, sql } from "../../src/store/database.ts";
+import { memoryDatabase, wipe } from "../support/memory.ts";
+import { addFakeApp, must, profileOf, type TestWorld, testWorld } from "../support/world.ts";
+
+let db: Database;
+let world: TestWorld;
+beforeAll(async () => {
+  db = await memoryDatabase();
+});
+beforeEach(async () => {
+  await wipe(db);
+  world = await testWorld(db);
+});
+
+/** Someone who waits at the app's door: whom the call is about, and what lets it go on. */
+type Caller = Readonly<{ login: string; go: (fault?: ConnectorFault) => void }>;
+
+type Stage = Readonly<{
+  app_id: string;
+  calls: Caller[];
+  pump: Pump;
+  results: Result[];
+  collector: Collector;
+  errors: string[];
+  leave: (more?: Partial<Leave>) => Leave;
+}>;
+
+/** An app that `logins` are to get, whose searches wait for the test; and a pump for it. */
+async function stage(logins: readonly string[], options: { concurrency?: number; rate_per_s?: number } = {}) {
+  const { concurrency = 1, rate_per_s = null } = options;
+  const app_id = await addFakeApp(world, { provisioning: { concurrency, rate_per_s } });
+  const calls: Caller[] = [];
+  const { connector } = world.fakes.get(app_id)!;
+  world.connectors.set(app_id, {
+    ...connector,
+    find: (ctx, key) =>
+      new Promise((resolve, reject) => {
+        const go = (fault?: ConnectorFault) => (fault ? reject(fault) : resolve(connector.find(ctx, key)));
+        calls.push({ login: key.value, go });
+      }),
+  });
+  await hire(app_id, logins);
+  const errors: string[] = [];
+  const results: Result[] = [];
+  const gathered = collector(world, {
+    wait: () => Promise.resolve(),
+    confirmed: (batch) => {
+      for (const { fault } of batch) if (fault?.kind === "denied") one.release();
+      one.step();
+    },
+    onError: (error, what) => errors.push(`${what}: ${error}`),
+  });
+  const one = pump(world, app_id, {
+    done: (result) => {
+      results.push(result);
+      gathered.add(result);
+    },
+    full: gathered.full,
+    claims: claimer(world),
+    onError: (error, what) => errors.push(`${what}: ${error}`),
+  });
+  const leave = (more: Partial<Leave> = {}): Leave => ({ concurrency, version: "1", urgency: priority.wave, ...more });
+  return { app_id, calls, pump: one, results, collector: gathered, errors, leave } satisfies Stage;
+}
+
+async function hire(app_id: string, logins: readonly string[]): Promise<void> {
+  const users = await must(
+    createUsers(
+      world.command,
+      logins.map((name) => ({ profile: profileOf(name, "X") })),
+    ),
+  );
+  await sql`
+    insert into assignment_grants (user_id, app_id, kind, source_id)
+    select id, ${app_id}, 'person', 'test' from unnest(${users.map((user) => user.id)}::text[]) as id`.execute(db);
+  await sql`update dirty set priority = ${priority.wave}`.execute(db);
+  await desire(world, 1_000);
+}
+
+const login = (name: string) => `${name.toLowerCase()}.x@example.com`;
+
+async function until(what: string, check: () => boolean | Promise<boolean>): Promise<void> {
+  for (let turn = 0; turn < 500; turn++) {
+    if (await check()) return;
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+  throw new Error(`waited in vain until ${what}`);
+}
+
+const left = async () => (await sql<{ n: number }>`select count(*)::int as n from work`.execute(db)).rows[0]?.n ?? 0;
+
+describe("the pump of an app", () => {
+  test("works off all that is due, never with more calls at a time than it may", async () => {
+    const names = Array.from({ length: 40 }, (_, n) => `P${n}`);
+    const s = await stage(names, { concurrency: 4 });
+    let most = 0;
+    s.pump.kick(s.leave());
+    await until("everyone is there", async () => {
+      most = Math.max(most, s.calls.length);
+      for (const call of s.calls.splice(0)) call.go();
+      return (await left()) === 0;
+    });
+    expect(most).toBeLessThanOrEqual(4);
+    expect(world.fakes.get(s.app_id)?.accounts.size).toBe(40);
+    expect(s.errors).toEqual([]);
+    await s.pump.stop();
+  });
+
+  test("calls first for who is more urgent, before those it had already claimed", async () => {
+    const s = await stage(["A", "B", "C", "D"], { concurrency: 2 });
+    s.pump.kick(s.leave());
+    await until("two are asked about", () => s.calls.length === 2);
+    await hire(s.app_id, ["Leaver"]);
+    await sql`update work set priority = ${priority.leaver} where user_id = (select max(id) from users)`.execute(db);
+    s.pump.kick(s.leave({ urgency: priority.leaver }));
+    s.calls[0]?.go();
+    await until("the next is asked about", () => s.calls.length === 3);
+    expect(s.calls[2]?.login).toBe(login("Leaver"));
+    const stopped = s.pump.stop();
+    for (const call of s.calls) call.go();
+    await stopped;
+  });
+
+  test("gives back what it has not begun when it stops, and another node claims it at once", async () => {
+    const s = await stage(["A", "B", "C", "D", "E", "F"], { concurrency: 2 });
+    s.pump.kick(s.leave());
+    await until("two are asked about", () => s.calls.length === 2);
+    const stopped = s.pump.stop();
+    for (const call of s.calls) call.go();
+    await stopped;
+    await s.collector.flush();
+    expect(s.results.filter(({ ended }) => ended === "done")).toHaveLength(2);
+    const other = await claim({ ...world, node: "other" }, [{ app_id: s.app_id, n: 10 }]);
+    expect(other).toHaveLength(4);
+  });
+
+  test("calls no more for an app that refuses everyone, and looks again only when that is on record", async () => {
+    const s = await stage(["A", "B", "C", "D"]);
+    s.pump.kick(s.leave());
+    await until("the first is asked about", () => s.calls.length === 1);
+    s.calls[0]?.go(new ConnectorFault("denied", "the token has expired"));
+    await until("the refusal is on record", async () => {
+      const { rows } = await sql<{
+        paused: boolean;
+      }>`select paused_until is not null as paused from app_health`.execute(db);
+      return rows[0]?.paused === true;
+    });
+    await s.collector.flush();
+    expect(await runnable(world)).toEqual([]);
+    expect(s.calls).toHaveLength(1);
+    await s.pump.stop();
+  });
+
+  test("makes one claim for all apps that are kicked together", async () => {
+    let claims = 0;
+    const counted = claimer({
+      ...world,
+      get db() {
+        claims++;
+        return world.db;
+      },
+    });
+    const asked = await Promise.all(["a", "b", "c"].map((app_id) => counted.ask(app_id, 3)));
+    expect(asked).toEqual([[], [], []]);
+    expect(claims).toBe(1);
+  });
+
+  test("takes no more than the app's rate allows, and puts back what it did not need", async () => {
+    const s = await stage(["A", "B"], { concurrency: 10, rate_per_s: 5 });
+    await sql`update app_health set tokens = 5, refilled_at = ${world.now()}::timestamptz`.execute(db);
+    s.pump.kick(s.leave());
+    await until("both are asked about", () => s.calls.length === 2);
+    const { rows } = await sql<{ tokens: number }>`select tokens from app_health`.execute(db);
+    expect(rows[0]?.tokens).toBe(3);
+    for (const call of s.calls) call.go();
+    await s.pump.stop();
+  });
+});
+
+describe("a confirm", () => {
+  test("leaves an account's fault as it was when the claim lapsed before a write", async () => {
+    const s = await stage(["A"]);
+    await sql`
+      update work set fault = 'retry', fault_detail = 'the app was down', attempts = 3,
+        first_fault_at = ${world.now()}::timestamptz`.execute(db);
+    await sql`update accounts set error = 'the app was down'`.execute(db);
+    const [claimed] = await claim(world, [{ app_id: s.app_id, n: 1 }]);
+    const lapsed: Result = { claimed: claimed!, ended: "lapsed", external_id: null, have: null, operations: [] };
+    expect(await confirm(world, [lapsed])).toEqual({ refused: [], due: 1 });
+    const { rows } = await sql`
+      select fault, fault_detail, attempts, unsure, claimed_by, (select error from accounts) as error from work`.execute(
+      db,
+    );
+    expect(rows).toEqual([
+      {
+        fault: "retry",
+        fault_detail: "the app was down",
+        attempts: 3,
+        unsure: true,
+        claimed_by: null,
+        error: "the app was down",
+      },
+    ]);
+  });
+
+  test("says how many accounts are due again at once: refused ones, and those whose want has moved", async () => {
+    const s = await stage(["A", "B", "C"]);
+    const claimed = await claim(world, [{ app_id: s.app_id, n: 3 }]);
+    const [a, b, c] = claimed.map(
+      (one): Result => ({
+        claimed: one,
+        ended: "done",
+        external_id: `x-${one.login}`,
+        have: { enabled: true, profile: {} },
+        operations: [],
+      }),
+    );
+    await sql`update work set revision = revision + 1 where account_id = ${a?.claimed.account_id}`.execute(db);
+    await sql`update work set claimed_by = 'other' where account_id = ${b?.claimed.account_id}`.execute(db);
+    expect(await confirm(world, [a!, b!, c!])).toEqual({ refused: [b?.claimed.account_id], due: 2 });
+  });
+});
+
+test("that our own database was away while an account was looked up is no fault of the app's", async () => {
+  const s = await stage(["A"]);
+  world.fakes.get(s.app_id)?.put({ profile: { userName: login("A") }, enabled: true });
+  const [claimed] = await claim(world, [{ app_id: s.app_id, n: 1 }]);
+  const away = openDatabase("postgres://nobody@127.0.0.1:1/nothing");
+  const operated = operate({ ...world, db: away }, await world.app(s.app_id), claimed!);
+  await until("the app was asked", () => s.calls.length === 1);
+  s.calls[0]?.go();
+  expect(await operated).toMatchObject({ ended: "lapsed", operations: [] });
+  await away.destroy();
+});
