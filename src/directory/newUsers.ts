@@ -17,6 +17,7 @@ import { type Command, priority, type Running, run, wake } from "./command.ts";
 import { grantMemberships } from "./memberships.ts";
 import { hashPassword, judgePassword, type NewPassword } from "./password.ts";
 import { keepPasswords, type PasswordKeeping } from "./passwordKeeping.ts";
+import { passwordPolicy, refusePassword } from "./passwordRules.ts";
 import { judgeProfile, schemaOfType, userSchema } from "./schemaQueries.ts";
 import { findDoubles, findTaken } from "./uniqueness.ts";
 import type { StoredUser } from "./userQueries.ts";
@@ -27,6 +28,8 @@ export type NewUser = Readonly<{
   profile: Profile;
   activate?: boolean;
   password?: NewPassword;
+  /** The password is asked of an outside system when the person first signs in. */
+  password_hook?: boolean;
   /** The password serves once: PASSWORD_EXPIRED until changed. */
   must_change_password?: boolean;
   recovery?: Readonly<{ question: string; answer: string }>;
@@ -69,7 +72,12 @@ export async function createUsersEach(
     const refusedType = await refuseUnknownTypes(running.db, inputs);
     if (refusedType) return refusedType;
     const now = running.now();
-    const drafts = inputs.map((input, n) => draft(schema, input, n, credentials[n] ?? {}, now));
+    const clear = inputs.some(({ password }) => typeof password === "string");
+    const policy = clear ? await passwordPolicy(running.db) : undefined;
+    const drafts = inputs.map((input, n) => {
+      const refused = policy && refusePassword(policy, input.password, input.profile);
+      return draft(schema, input, n, refused ?? credentials[n] ?? {}, now);
+    });
     const results: (StoredUser | Refusal)[] = drafts.map(notCreated);
     const good = drafts.flatMap((one) => (isRefusal(one) ? [] : [one]));
     for (const [n, result] of await insertFree(running, schema, good, options.urgency ?? priority.change)) {
@@ -93,14 +101,15 @@ const notCreated = (drafted: Draft | Refusal): Refusal =>
   isRefusal(drafted) ? drafted : { refused: "not created", code: "unavailable" };
 
 /** Without any credentials: what a source sends. */
-const isBare = ({ password, provider, recovery }: NewUser): boolean =>
-  password === undefined && provider === undefined && recovery === undefined;
+const isBare = ({ password, provider, recovery, password_hook }: NewUser): boolean =>
+  password === undefined && provider === undefined && recovery === undefined && password_hook !== true;
 
 async function credentialsOf(input: NewUser): Promise<Credentials | Refusal> {
   const refused = input.password === undefined ? undefined : judgePassword(input.password);
   if (refused) return refused;
   return {
     ...(input.password === undefined ? {} : { password_hash: await hashPassword(input.password) }),
+    ...(input.password_hook === true ? { password_hook: true as const } : {}),
     ...(input.provider === undefined ? {} : { provider: input.provider }),
     ...(input.recovery === undefined
       ? {}
@@ -134,7 +143,7 @@ function draft(
     {
       kind: "create",
       activate: input.activate ?? true,
-      has_password: credentials.password_hash !== undefined,
+      has_password: credentials.password_hash !== undefined || credentials.password_hook === true,
       change_password: input.must_change_password ?? false,
       signs_in_elsewhere: isElsewhere(input.provider),
       starts_at,

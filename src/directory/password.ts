@@ -43,13 +43,11 @@ const hmacs = { SHA256_HMAC: "sha256", SHA512_HMAC: "sha512" } as const;
 
 const cost = (log2: number): ScryptCost => ({ N: 2 ** log2, r: 8, p: 1, maxmem: 2 ** log2 * 8 * 256 });
 
-/** Is this a password we would store? Gives the refusal, or undefined. The shortest allowed is 8 characters. */
+/** Is this a password we would store? Gives the refusal, or undefined. What the policy asks for is passwordRules.ts. */
 export function judgePassword(password: NewPassword): Refusal | undefined {
   const place = "credentials.password";
   if (typeof password === "string") {
-    if (password.length < 8) {
-      return { refused: "a password needs at least 8 characters; choose a longer one", code: "invalid", place };
-    }
+    if (password === "") return { refused: "a password cannot be empty; choose one", code: "invalid", place };
     if (Buffer.byteLength(password) > bytes_max) {
       return { refused: `a password holds at most ${bytes_max} bytes; choose a shorter one`, code: "invalid", place };
     }

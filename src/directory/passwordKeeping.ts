@@ -39,8 +39,9 @@ export async function keepPasswords(
       set key_id = excluded.key_id, sealed = excluded.sealed, expires_at = excluded.expires_at`.execute(running.db);
 }
 
-/** Forgets passwords that wait for delivery: the person left, or was deleted. */
+/** Forgets passwords that wait for delivery, and those that were before: the person left, or was deleted. */
 export async function forgetPasswords(running: Running, user_ids: readonly string[]): Promise<void> {
+  await sql`delete from password_history where user_id = any(${[...user_ids]}::text[])`.execute(running.db);
   await sql`
     delete from secrets where table_name = 'users' and column_name = 'password'
       and row_id = any(${[...user_ids]}::text[])`.execute(running.db);

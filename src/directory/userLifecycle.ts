@@ -26,6 +26,8 @@ import { type Mark, markDirtyEach } from "./marks.ts";
 import { markPushesDue } from "./memberships.ts";
 import { hashPassword, judgePassword, type NewPassword, oneTimeToken } from "./password.ts";
 import { forgetPasswords, keepPasswords, type PasswordKeeping } from "./passwordKeeping.ts";
+import { keepOldPasswords, passwordPolicy, refusePassword } from "./passwordRules.ts";
+import { endSessions } from "./sessions.ts";
 import type { StoredUser } from "./userQueries.ts";
 import { stateOf, userTarget } from "./userState.ts";
 
@@ -44,7 +46,11 @@ export type TransitionOptions = PasswordKeeping &
 export type TransitionResult = Readonly<{ user: StoredUser; changed: boolean; token?: string }>;
 
 /** A transition that is allowed, with everything it needs. */
-type Move = Readonly<{ before: StoredUser; transition: Transition; token?: { token: string; hash: string } }>;
+type Move = Readonly<{
+  before: StoredUser;
+  transition: Transition;
+  token?: { token: string; hash: string; expires_at: string };
+}>;
 
 /** One person's event. Gives the person, or why the state machine or the password rules refuse. */
 export async function transitionUser(
@@ -77,8 +83,10 @@ export async function transitionUsers(
       const user = before.get(id);
       const outcome = transition(user === undefined ? null : stateOf(user), event, running.now());
       if (!("ok" in outcome)) outcomes.set(id, named(outcome, user));
-      else if (user !== undefined) outcomes.set(id, withToken(user, outcome.ok));
+      else if (user !== undefined) outcomes.set(id, withToken(user, outcome.ok, running.now()));
     }
+    const unfit = await judgeNew(running, event, options, [...before.values()]);
+    if (unfit) return unfit;
     const moves = [...outcomes.values()].filter(isMove).filter((move) => move.transition.changed);
     const saved = await writeMoves(running, event, moves, hash);
     await followMoves(running, event, moves, options);
@@ -103,6 +111,22 @@ function judgeOptions(event: UserEvent, { password }: TransitionOptions): Refusa
   return { refused: `${event.kind} takes no password; set it with set_password`, code: "invalid", place };
 }
 
+/** Does the policy let these people have this password? One that serves once is ours, and need not. */
+async function judgeNew(
+  running: Running,
+  event: UserEvent,
+  { password }: TransitionOptions,
+  users: readonly StoredUser[],
+): Promise<Refusal | undefined> {
+  if (password === undefined || event.kind === "expire_password") return undefined;
+  const policy = await passwordPolicy(running.db);
+  for (const user of users) {
+    const refused = refusePassword(policy, password, user.profile);
+    if (refused) return refused;
+  }
+  return undefined;
+}
+
 function named(refusal: LifecycleRefusal, user: StoredUser | undefined): LifecycleRefusal {
   return user === undefined ? refusal : { ...refusal, refused: `${user.login}: ${refusal.refused}`, place: user.id };
 }
@@ -114,9 +138,14 @@ function noSuchUser(id: string): LifecycleRefusal {
 
 const has = (move: Move, effect: LifecycleEffect) => move.transition.effects.includes(effect);
 
-function withToken(before: StoredUser, transition: Transition): Move {
-  const issues = transition.effects.some((effect) => effect === "issue_activation" || effect === "issue_reset");
-  return issues ? { before, transition, token: oneTimeToken() } : { before, transition };
+/** How long a one-time token serves: a new colleague may read their mail on Monday; who forgot a password is waiting. */
+const token_ms = { issue_activation: 7 * 86_400_000, issue_reset: 86_400_000 } as const;
+
+function withToken(before: StoredUser, transition: Transition, now: Date): Move {
+  const issued = transition.effects.find((effect) => effect === "issue_activation" || effect === "issue_reset");
+  if (issued === undefined) return { before, transition };
+  const expires_at = new Date(now.getTime() + token_ms[issued]).toISOString();
+  return { before, transition, token: { ...oneTimeToken(), expires_at } };
 }
 
 /** The credentials after the move: erased, or with the new password or token. */
@@ -124,12 +153,14 @@ function credentialsAfter(move: Move, hash: string | undefined): Credentials {
   const { provider, ...own } = move.before.credentials;
   const kept = provider === undefined ? {} : { provider };
   if (has(move, "erase_password")) return kept;
-  const { one_time_hash: _, ...rest } = own;
+  const { one_time_hash: _hash, one_time_expires_at: _until, password_hook, ...rest } = own;
+  const hook = hash === undefined && password_hook === true ? { password_hook } : {};
   return {
-    ...(move.token ? own : rest),
+    ...rest,
+    ...hook,
     ...kept,
     ...(hash === undefined ? {} : { password_hash: hash }),
-    ...(move.token ? { one_time_hash: move.token.hash } : {}),
+    ...(move.token ? { one_time_hash: move.token.hash, one_time_expires_at: move.token.expires_at } : {}),
   };
 }
 
@@ -141,6 +172,13 @@ async function writeMoves(
 ): Promise<ReadonlyMap<string, StoredUser>> {
   if (moves.length === 0) return new Map();
   const now = running.now();
+  if (hash !== undefined) {
+    await keepOldPasswords(
+      running.db,
+      moves.map((move) => move.before.id),
+      now,
+    );
+  }
   const lines = moves.map((move) => {
     const { before, transition: after } = move;
     const turned = before.status !== after.status;
@@ -202,6 +240,7 @@ async function followMoves(
   const leavers = moves.filter((move) => has(move, "end_assignments"));
   await takeDepartures(running, ids(leavers));
   if (leavers.length > 0) await forgetPasswords(running, ids(leavers));
+  await endWhatWasOpen(running, event, moves, options);
   const seqs = await logAll(
     running,
     moves.map((move) => ({
@@ -223,6 +262,25 @@ async function followMoves(
     running,
     options,
     moves.map((move) => ({ user_id: move.before.id, clear })),
+  );
+}
+
+/** Sessions end with a status that has none and with the old password; wrong passwords are forgotten with it. */
+async function endWhatWasOpen(
+  running: Running,
+  event: UserEvent,
+  moves: readonly Move[],
+  { password }: TransitionOptions,
+): Promise<void> {
+  const closed = moves.filter(
+    (move) => password !== undefined || has(move, "end_sessions") || has(move, "issue_reset"),
+  );
+  const ids = closed.map((move) => move.before.id);
+  if (ids.length > 0) await endSessions(running, ids);
+  if (password === undefined && event.kind !== "unlock" && event.kind !== "reset_password") return;
+  await sql`
+    delete from sign_in_failures where user_id = any(${moves.map((move) => move.before.id)}::text[])`.execute(
+    running.db,
   );
 }
 

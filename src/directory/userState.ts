@@ -12,7 +12,7 @@ export function stateOf(user: StoredUser): UserState {
   return {
     status: user.status,
     prior_status: user.prior_status,
-    has_password: user.credentials.password_hash !== undefined,
+    has_password: user.credentials.password_hash !== undefined || user.credentials.password_hook === true,
     signs_in_elsewhere: provider !== "OKTA" && provider !== "IMPORT",
     super_admin: user.super_admin,
     hold: hold === null ? null : { ...hold, until: hold.until === null ? null : new Date(hold.until) },

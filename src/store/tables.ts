@@ -54,6 +54,8 @@ export type Credentials = {
   one_time_hash?: string;
   /** ISO 8601; without it (made before it was kept) the token serves until it is used. */
   one_time_expires_at?: string;
+  /** The password is asked of an outside system at the first sign-in, and kept then. */
+  password_hook?: true;
 };
 
 /** Attribute → who gave the value and who would have. `*` stands for every attribute not named. */

@@ -3,6 +3,7 @@
  * only which event, and what Okta answers.
  */
 import { z } from "zod";
+import { removeFactors } from "../../directory/factors.ts";
 import {
   type TransitionOptions,
   type TransitionResult,
@@ -95,9 +96,10 @@ function expiry(server: Server, api: Api): void {
   }
   server.post(
     "/api/v1/users/:user_id/lifecycle/reset_factors",
-    about("credentials", "Nothing to do: no factors are kept here", { params: user_params }),
+    about("credentials", "Remove a person's factors", { params: user_params }),
     async (request) => {
-      await oneUser(api, request.params.user_id);
+      const { id } = await oneUser(api, request.params.user_id);
+      must(await removeFactors(commandOf(api, request), id, "all"));
       return {};
     },
   );

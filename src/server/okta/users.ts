@@ -24,7 +24,6 @@ import { ApiError, found, invalid, must } from "../errors.ts";
 import { sendJson, sendJsonList } from "../pageBytes.ts";
 import { afterOf, cursor, page, readCursor, setLinks } from "../paging.ts";
 import { groupBody } from "./groupBody.ts";
-import { date } from "./links.ts";
 import { ownerBody } from "./me.ts";
 import { filterUsers, searchUsers, sortUsers } from "./search.ts";
 import { shown_names, userBody, userText } from "./userBody.ts";
@@ -155,30 +154,6 @@ function oneUserRoutes(server: Server, api: Api): void {
       return (await groupsOf(api.db, id)).map((group) => groupBody(group, request.base_url));
     },
   );
-
-  server.get(
-    "/api/v1/users/:user_id/roles",
-    about("users", "The administrator roles of a person", { params: user_params }),
-    async (request) => {
-      const user = await oneUser(api, request.params.user_id);
-      return user.super_admin ? [superAdministrator(user, request.base_url)] : [];
-    },
-  );
-
-  emptyLists(server, api);
-}
-
-function superAdministrator(user: StoredUser, base: string) {
-  return {
-    id: `ra1${user.id.slice(3)}`,
-    label: "Super Administrator",
-    type: "SUPER_ADMIN",
-    status: "ACTIVE",
-    created: date(user.created_at),
-    lastUpdated: date(user.created_at),
-    assignmentType: "USER",
-    _links: { assignee: { href: `${base}/api/v1/users/${user.id}` } },
-  };
 }
 
 /** A person is forgotten once their accounts are off, which takes the engine a moment: clients of Okta do not try again. */
@@ -257,37 +232,5 @@ async function changeUser(
       return isRefusal(outcome) ? outcome : outcome.user;
     }),
     "profile",
-  );
-}
-
-/** Things Okta's sign-on side keeps, which nobody has here: clients read them on the way and expect empty lists. */
-function emptyLists(server: Server, api: Api): void {
-  for (const what of ["appLinks", "clients", "grants", "idps", "factors"]) {
-    server.get(
-      `/api/v1/users/:user_id/${what}`,
-      about("users", `Always empty: sign-on keeps ${what}`, { params: user_params }),
-      async (request, reply) => {
-        await oneUser(api, request.params.user_id);
-        setLinks(request, reply, undefined);
-        return [];
-      },
-    );
-  }
-  for (const what of ["sessions", "grants"]) {
-    server.delete(
-      `/api/v1/users/:user_id/${what}`,
-      about("credentials", `Nothing to end: sign-on keeps ${what}`, { params: user_params }),
-      async (request, reply) => {
-        await oneUser(api, request.params.user_id);
-        return reply.code(204).send();
-      },
-    );
-  }
-  server.get(
-    "/api/v1/users/:user_id/blocks",
-    about("users", "Not a feature of this organisation", { params: user_params }),
-    async () => {
-      throw new ApiError(401, "E0000015", "You do not have permission to access the feature you are requesting");
-    },
   );
 }
