@@ -51,7 +51,8 @@ export function editMapping(
   return run<Mapping>(command, async (running) => {
     const before = await lockMapping(running, mapping_id);
     if (before === undefined) return { refused: `there is no mapping ${mapping_id.slice(0, 100)}`, code: "not_found" };
-    return save(running, before, merge(before.lines, change));
+    const lines = merge(before.lines, change);
+    return (await judgeRemoval(running.db, before, lines)) ?? save(running, before, lines);
   });
 }
 
@@ -66,8 +67,24 @@ export function putMapping(
     const found = await mappingOf(running.db, app_id, direction);
     const before = found && (await lockMapping(running, found.id));
     if (before === undefined) return { refused: `there is no app ${app_id} with a mapping`, code: "not_found" };
-    return save(running, before, merge({}, lines));
+    const merged = merge({}, lines);
+    return (await judgeRemoval(running.db, before, merged)) ?? save(running, before, merged);
   });
+}
+
+/** A line may not be taken away without which no account could be made. What a person lacks, the import says. */
+async function judgeRemoval(db: Database, before: Mapping, lines: MappingLines): Promise<Refusal | undefined> {
+  const gone = Object.keys(before.lines).filter((name) => !Object.hasOwn(lines, name));
+  if (gone.length === 0 || before.direction === "to_user") return undefined;
+  const { targets } = await environmentFor(db, before.app_id, before.direction);
+  const missing = targets.find(({ name, required }) => required && gone.includes(name));
+  if (missing === undefined) return undefined;
+  const { rows } = await sql<{ label: string }>`select label from apps where id = ${before.app_id}`.execute(db);
+  return {
+    refused: `${rows[0]?.label} requires ${missing.name}: give its line another expression instead of taking it away`,
+    code: "invalid",
+    place: missing.name,
+  };
 }
 
 function merge(before: MappingLines, change: MappingChange): MappingLines {

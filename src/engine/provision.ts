@@ -79,6 +79,7 @@ export async function operate(world: World, app: EngineApp, claimed: Claimed): P
     if (step.kind === "none") return { claimed, ended: "done", ...seen, operations };
     if (step.kind === "unsupported")
       throw new ConnectorFault("unsupported", `${app.label} does not offer ${step.missing}`);
+    requireName(app, step);
     if (world.now() >= stop_at && !planted(world, "late_calls"))
       return { claimed, ended: "lapsed", ...seen, operations };
     const wrote = await write(world, app, ctx, claimed, seen, step);
@@ -186,6 +187,24 @@ async function unlinked(world: World, claimed: Claimed, found: readonly RemoteAc
     });
   const taken = new Set(rows.map((row) => row.external_id));
   return found.filter((account) => !taken.has(account.id));
+}
+
+/**
+ * @throws ConnectorFault for an account that would be without what it is found by: it could never be looked for again,
+ * and connectors may rely upon it. Who keeps accounts by hand looks for people, not for names.
+ */
+function requireName(app: EngineApp, step: Step): void {
+  const attribute = app.provisioning.match_attribute;
+  const will = step.kind === "create" ? step.profile : step.kind === "update" ? step.set : undefined;
+  if (will === undefined || app.connector.kind === "manual") return;
+  if (step.kind === "update" && !Object.hasOwn(will, attribute)) return;
+  const name = will[attribute];
+  if (name !== undefined && name !== null && name !== "") return;
+  throw new ConnectorFault(
+    "invalid",
+    `${app.label} tells accounts apart by ${attribute}, and for this person it is empty: mend its line (tenure apps map), or what the line reads`,
+    { attribute },
+  );
 }
 
 /** The one write of a step. Updates `seen` to what the app holds now; gives "pending" when it will hold it later. */

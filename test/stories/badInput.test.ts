@@ -192,3 +192,26 @@ test("an expression that would grow without end stops at its limit, and the acco
   expect(await s.there(app, ada)).toMatchObject({ enabled: true, profile: { department: "x" } });
   expect(await s.tasks()).toMatchObject([{ kind: "mapping_error", detail: { attribute: "department" } }]);
 });
+
+test("a line of an attribute that the app requires is not taken away, and an empty one is a task that names it", async () => {
+  const app = await s.app({ label: "Chat" });
+  const { userName, ...others } = usual_lines;
+  expect(await putMapping(s.command(), app, "to_app", others)).toMatchObject({
+    refused: expect.stringMatching(/Chat requires userName/),
+    place: "userName",
+  });
+  const ada = await s.hire("Ada", "Byron");
+  const nick = { expression: "user.nickName" };
+  await must(putMapping(s.command(), app, "to_app", { ...others, userName: nick }));
+  await s.assign(app, ada);
+  await s.settle();
+  const task = { kind: "provisioning_fault", detail: { fault: "invalid", attribute: "userName" } };
+  expect(await s.tasks()).toMatchObject([task]);
+  expect((await s.tasks())[0]?.detail["message"]).toMatch(/userName.*is empty.*map/);
+  await must(putMapping(s.command(), app, "to_app", { ...others, userName: userName ?? nick }));
+  await s.settle();
+  await must(putMapping(s.command(), app, "to_app", { ...others, userName: nick }));
+  await s.settle();
+  expect(await s.there(app, ada)).toMatchObject({ profile: { userName: "ada.byron@example.com" } });
+  expect(await s.tasks()).toMatchObject([task]);
+});
