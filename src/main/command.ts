@@ -2,6 +2,7 @@
 import { type Given, helpOf, readArgs, requireWords, type Usage } from "../cli/args.ts";
 import { dataFolder } from "../cli/client.ts";
 import { CliError, exit_codes } from "../cli/errors.ts";
+import { standard_login } from "./firstAdmin.ts";
 import { type Node, type ServeOptions, startNode, token_file } from "./serve.ts";
 
 const usage: Usage = {
@@ -19,6 +20,10 @@ TENURE_KEY (32 bytes, seals credentials; else a file in the data folder), TENURE
     "allow-private": { help: "Let connectors reach private and loopback addresses" },
     "allow-clock": { help: "Let the clock be moved over the API (demo only)" },
     "rate-limit": { value: "N", help: "Requests per token and minute (60000; 0: no limit)" },
+    "admin-login": {
+      value: "LOGIN",
+      help: `Login of the first administrator of a new installation (${standard_login})`,
+    },
     throwaway: { help: "Do not wait for the disk: a crash of the machine loses data (tests, demos)" },
     quiet: { help: "Print nothing but errors", short: "q" },
   },
@@ -60,6 +65,7 @@ export async function serveCommand(args: readonly string[]): Promise<number> {
 
 function optionsOf(given: Given): ServeOptions {
   const host = given.text("host");
+  const admin_login = given.text("admin-login");
   const base_url = given.text("base-url") ?? process.env["TENURE_BASE_URL"];
   const database_url = process.env["DATABASE_URL"];
   if (base_url !== undefined && !/^https?:\/\/[^/]+/.test(base_url)) {
@@ -74,6 +80,7 @@ function optionsOf(given: Given): ServeOptions {
     allow_clock: given.flag("allow-clock"),
     throwaway: given.flag("throwaway"),
     ...(host === undefined ? {} : { host }),
+    ...(admin_login === undefined ? {} : { admin_login }),
     ...(base_url === undefined ? {} : { base_url: base_url.replace(/\/+$/, "") }),
     ...(database_url === undefined || database_url === "" ? {} : { database_url: requireDatabaseUrl(database_url) }),
     ...optional("rate_limit", numberOf(given, "rate-limit", 0, 1_000_000_000)),

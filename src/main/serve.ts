@@ -10,17 +10,17 @@ import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Command } from "../directory/command.ts";
 import { ensureGround } from "../directory/schemas.ts";
-import { createToken } from "../directory/tokens.ts";
 import { type Engine, startEngine } from "../engine/loop.ts";
 import type { Server } from "../server/api.ts";
 import { buildServer } from "../server/server.ts";
-import { type Database, isAway, isRefusal, openDatabase, requireVersion, sql, transact } from "../store/database.ts";
+import { type Database, isAway, openDatabase, requireVersion } from "../store/database.ts";
 import { type Embedded, startEmbedded } from "../store/embedded.ts";
 import { listenForWork } from "../store/listen.ts";
 import { system } from "../store/log.ts";
 import { migrate } from "../store/migrations/migrations.ts";
 import { judgeKey, type Key, openKey } from "../store/secrets.ts";
 import { checkConfig, connectorForms } from "./appTools.ts";
+import { firstToken, standard_login } from "./firstAdmin.ts";
 import { configTester } from "./testConfig.ts";
 import { type RealWorld, realWorld } from "./world.ts";
 
@@ -39,6 +39,8 @@ export type ServeOptions = Readonly<{
   /** The clock may be moved over the API. */
   allow_clock?: boolean;
   rate_limit?: number;
+  /** Who the first administrator of a new installation is; null: the first token belongs to nobody. */
+  admin_login?: string | null;
   connections?: number;
   /** A database that loses its data in a crash of the machine: tests and demos. */
   throwaway?: boolean;
@@ -184,7 +186,7 @@ async function prepare(parts: Parts): Promise<Readonly<{ token?: string }>> {
   await world.readClock();
   const command: Command = { db, now: world.now, actor: system };
   await ensureGround(command);
-  const token = options.server === false ? undefined : await firstToken(parts, command);
+  const token = options.server === false ? undefined : await keepFirstToken(parts, command);
   if (options.engine !== false && !parts.stopping.signal.aborted) {
     parts.engine = await startEngine(world, {
       listen: (wake) => listenForWork(parts.url, wake),
@@ -211,21 +213,14 @@ async function untilThere({ db, log, stopping }: Parts): Promise<void> {
 }
 
 /** An installation without any token gets one: told once, and kept beside the data for this machine's CLI. */
-async function firstToken({ data_folder, log }: Parts, command: Command): Promise<string | undefined> {
-  const made = await transact(command.db, async (trx) => {
-    // Several nodes may start at once: one of them makes it.
-    await sql`select from clock for update`.execute(trx);
-    const { rows } = await sql`select from tokens where revoked_at is null limit 1`.execute(trx);
-    if (rows.length > 0) return undefined;
-    return createToken({ ...command, db: trx }, { name: "first administrator" });
-  });
-  if (made === undefined) return undefined;
-  if (isRefusal(made)) throw new Error(made.refused);
+async function keepFirstToken({ data_folder, options, log }: Parts, command: Command): Promise<string | undefined> {
+  const text = await firstToken(command, options.admin_login === undefined ? standard_login : options.admin_login);
+  if (text === undefined) return undefined;
   const file = join(data_folder, token_file);
   rmSync(file, { force: true });
-  writeFileSync(file, `${made.text}\n`, { mode: 0o600 });
+  writeFileSync(file, `${text}\n`, { mode: 0o600 });
   log(`made the first API token: ${file}`);
-  return made.text;
+  return text;
 }
 
 /** Tells of the first of a run of like errors and then every hundredth, so that an outage is not a flood. */

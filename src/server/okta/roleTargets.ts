@@ -17,6 +17,7 @@ import { isRefusal } from "../../store/database.ts";
 import { type Api, about, commandOf, type Server } from "../api.ts";
 import { must, notFound } from "../errors.ts";
 import { afterOf, limitOf, page } from "../paging.ts";
+import { entryOf, modeOf } from "./catalogue.ts";
 import { groupBody } from "./groupBody.ts";
 import { oneGroup } from "./groups.ts";
 import { date } from "./links.ts";
@@ -117,8 +118,8 @@ function targetBody(app: TargetApp, base: string) {
     category: oauth ? "OAUTH2" : "SSO",
     verificationStatus: "OKTA_VERIFIED",
     website: null,
-    signOnModes: [],
-    features: [],
+    signOnModes: [modeOf(app.name, undefined) ?? "BROWSER_PLUGIN"],
+    ...(entryOf(app.name)?.provisioning ? { features: ["PUSH_NEW_USERS"] } : {}),
     _links: {
       logo: [{ name: "medium", href: `${base}/img/app-medium.png`, type: "image/png" }],
       self: { href: `${base}/api/v1/catalog/apps/${app.name}` },
