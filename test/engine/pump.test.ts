@@ -118,12 +118,29 @@ describe("the pump of an app", () => {
   });
 
   test("calls first for who is more urgent, before those it had already claimed", async () => {
-    const s = await stage(["A", "B", "C", "D"], { concurrency: 2 });
+    const names = Array.from({ length: 150 }, (_, n) => `P${n}`);
+    const s = await stage(names, { concurrency: 2 });
+    const claimed = async () => {
+      const { rows } = await sql<{ n: number }>`
+        select count(*)::int as n from work where claimed_until is not null`.execute(db);
+      return rows[0]?.n ?? 0;
+    };
     s.pump.kick(s.leave());
-    await until("two are asked about", () => s.calls.length === 2);
+    // At one account a millisecond, a tenth of a second is a hundred accounts.
+    await until("as many are claimed ahead as the app gets through", async () => {
+      world.clock.advance(s.calls.length);
+      for (const call of s.calls.splice(0)) call.go();
+      return (await claimed()) > 80;
+    });
+    await until("the app is asked again", () => s.calls.length === 2);
     await hire(s.app_id, ["Leaver"]);
     await sql`update work set priority = ${priority.leaver} where user_id = (select max(id) from users)`.execute(db);
     s.pump.kick(s.leave({ urgency: priority.leaver }));
+    await until("the leaver is claimed", async () => {
+      const { rows } = await sql<{ held: boolean }>`
+        select claimed_until is not null as held from work where priority = ${priority.leaver}`.execute(db);
+      return rows[0]?.held === true;
+    });
     s.calls[0]?.go();
     await until("the next is asked about", () => s.calls.length === 3);
     expect(s.calls[2]?.login).toBe(login("Leaver"));
