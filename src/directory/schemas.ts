@@ -17,11 +17,11 @@ import type { Target } from "../store/tables.ts";
 import { type Command, log, priority, type Running, run } from "./command.ts";
 import { markDirtyWhere } from "./marks.ts";
 import { recheckRules } from "./ruleChecks.ts";
-import { loadSchema, type SchemaKind, type StoredSchema } from "./schemaQueries.ts";
+import { default_type_id, loadSchema, type SchemaKind, type StoredSchema } from "./schemaQueries.ts";
 import { uniqueIndexName } from "./uniqueness.ts";
 
 /**
- * Makes what every installation has: the schemas of users and groups, and the group Everyone. Nothing happens where they
+ * Makes what every installation has: the schemas of users and groups, the default type of users, and the group Everyone. Nothing happens where they
  * are; several nodes may do it at once.
  *
  * @returns the id of Everyone.
@@ -32,6 +32,11 @@ export async function ensureGround(command: Command): Promise<string> {
     insert into schemas (kind, app_id, attributes, created_at, updated_at)
     values ('user', null, ${json(baseUserSchema.attributes)}, ${now}::timestamptz, ${now}::timestamptz),
            ('group', null, ${json(baseGroupSchema.attributes)}, ${now}::timestamptz, ${now}::timestamptz)
+    on conflict do nothing`.execute(command.db);
+  await sql`
+    insert into user_types (id, name, display_name, description, created_by, updated_by, created_at, updated_at)
+    values (${default_type_id}, 'user', 'User', 'Okta user profile template with default permission settings', 'system',
+            'system', ${now}::timestamptz, ${now}::timestamptz)
     on conflict do nothing`.execute(command.db);
   const everyone = { name: "Everyone", description: "All users in your organization" };
   await sql`

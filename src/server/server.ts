@@ -19,9 +19,11 @@ import { metricsRoutes } from "./metrics.ts";
 import { readMultipart } from "./multipart.ts";
 import { oktaRoutes } from "./okta/routes.ts";
 import { documentation } from "./openapi.ts";
+import { peoplePages } from "./pages/people.ts";
 import { type Allowance, rateLimit } from "./rate.ts";
 
 /** Bytes of a JSON body; uploads have a bound of their own. */
+const urlencoded_bytes_max = 64 * 1024;
 const body_bytes_max = 10 * 1024 * 1024;
 /** Bytes of a form with a file: a megabyte, and the form around it. */
 const form_bytes_max = 1_100_000;
@@ -54,6 +56,7 @@ export async function buildServer(options: ApiOptions): Promise<Server> {
   oktaRoutes(server, api);
   adminRoutes(server, api);
   metricsRoutes(server, api);
+  peoplePages(server, api);
   return server;
 }
 
@@ -76,6 +79,12 @@ function acceptBodies(server: Server): void {
       if (parts === undefined) done(new ApiError(400, "E0000003", "The request body was not well-formed."), undefined);
       else done(null, parts);
     },
+  );
+  // Forms of pages, and what OAuth clients send: names and their values, of each name the last.
+  server.addContentTypeParser(
+    "application/x-www-form-urlencoded",
+    { parseAs: "string", bodyLimit: urlencoded_bytes_max },
+    (_request, body, done) => done(null, Object.fromEntries(new URLSearchParams(body as string))),
   );
   server.addContentTypeParser(
     certificate_types,

@@ -1,9 +1,12 @@
 /** /api/v1/users/{id}/credentials/*: passwords and recovery questions, changed by the person who knows the old ones. */
+import type { FastifyRequest } from "fastify";
 import { z } from "zod";
 import { verifyPassword } from "../../directory/password.ts";
+import { passwordPolicy, refuseReused } from "../../directory/passwordRules.ts";
 import { answersRecovery, changeRecovery } from "../../directory/recovery.ts";
 import { transitionUser } from "../../directory/userLifecycle.ts";
 import type { StoredUser } from "../../directory/userQueries.ts";
+import { isRefusal } from "../../store/database.ts";
 import { type Api, about, commandOf, type Server } from "../api.ts";
 import { ApiError, must } from "../errors.ts";
 import { credentialsBody } from "./userBody.ts";
@@ -23,18 +26,34 @@ async function requirePassword(user: StoredUser, clear: string): Promise<void> {
   throw refusedCredentials("Old Password is not correct");
 }
 
+/** A password that the policy refuses is Okta's E0000014. */
+async function setPassword(api: Api, request: FastifyRequest, user: StoredUser, password: string) {
+  const options = { password, key: api.tools.key };
+  const outcome = await transitionUser(commandOf(api, request), user.id, { kind: "set_password" }, options);
+  if (isRefusal(outcome) && outcome.place === "password") throw refusedCredentials(outcome.refused);
+  return credentialsBody(must(outcome).user.credentials);
+}
+
 /** Registers the routes. */
 export function credentialRoutes(server: Server, api: Api): void {
   const passwords = z.object({ oldPassword: secret, newPassword: secret });
+  const strict = z.object({ strict: z.enum(["true", "false"]).optional() });
   server.post(
     "/api/v1/users/:user_id/credentials/change_password",
-    about("credentials", "Change a password, knowing the old one", { params: user_params, body: passwords }),
+    about("credentials", "Change a password, knowing the old one", {
+      params: user_params,
+      querystring: strict,
+      body: passwords,
+    }),
     async (request) => {
       const user = await oneUser(api, request.params.user_id);
       await requirePassword(user, request.body.oldPassword.value);
-      const options = { password: request.body.newPassword.value, key: api.tools.key };
-      const result = must(await transitionUser(commandOf(api, request), user.id, { kind: "set_password" }, options));
-      return credentialsBody(result.user.credentials);
+      const password = request.body.newPassword.value;
+      if (request.query.strict === "true") {
+        const reused = await refuseReused(api.db, user, password, await passwordPolicy(api.db));
+        if (reused) throw refusedCredentials(reused.refused);
+      }
+      return setPassword(api, request, user, password);
     },
   );
 
@@ -76,9 +95,7 @@ export function credentialRoutes(server: Server, api: Api): void {
       if (!(await answersRecovery(user, request.body.recovery_question.answer))) {
         throw refusedCredentials("The credentials provided were incorrect.");
       }
-      const options = { password: request.body.password.value, key: api.tools.key };
-      const result = must(await transitionUser(commandOf(api, request), user.id, { kind: "set_password" }, options));
-      return credentialsBody(result.user.credentials);
+      return setPassword(api, request, user, request.body.password.value);
     },
   );
 }

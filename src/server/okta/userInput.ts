@@ -5,6 +5,7 @@
 import { z } from "zod";
 import type { Profile } from "../../core/types.ts";
 import type { ImportedHash, NewPassword } from "../../directory/password.ts";
+import { storedTypeId } from "../../directory/userTypes.ts";
 
 const text = (max: number) => z.string().min(1).max(max);
 
@@ -19,7 +20,12 @@ const hash = z.object({
   digestAlgorithm: z.enum(["SHA256_HMAC", "SHA512_HMAC"]).optional(),
 });
 
-export const password_input = z.object({ value: z.string().max(1024).optional(), hash: hash.optional() });
+export const password_input = z.object({
+  value: z.string().max(1024).optional(),
+  hash: hash.optional(),
+  /** The password is asked of the password import hook when the person first signs in. */
+  hook: z.object({ type: z.literal("default") }).optional(),
+});
 
 export const recovery_input = z.object({ question: text(100), answer: text(100) });
 
@@ -29,6 +35,8 @@ const credentials = z.object({
   provider: z.object({ type: text(50), name: text(100) }).nullish(),
 });
 
+const user_type = z.object({ id: z.string().max(100).optional() }).nullish();
+
 /** The profile is judged by the schema of users, not here. */
 export const profile_input = z.record(z.string(), z.json());
 
@@ -36,9 +44,19 @@ export const new_user = z.object({
   profile: profile_input,
   credentials: credentials.nullish(),
   groupIds: z.array(z.string().max(100)).max(20).nullish(),
+  type: user_type,
 });
 
-export const user_change = z.object({ profile: profile_input.nullish(), credentials: credentials.nullish() });
+export const user_change = z.object({
+  profile: profile_input.nullish(),
+  credentials: credentials.nullish(),
+  type: user_type,
+});
+
+/** The column's value of the type that was sent; undefined: none was. */
+export function typeOf(type: z.infer<typeof user_type>): string | null | undefined {
+  return type?.id === undefined ? undefined : storedTypeId(type.id);
+}
 
 export type CredentialsInput = z.infer<typeof credentials>;
 

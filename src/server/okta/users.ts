@@ -27,7 +27,7 @@ import { groupBody } from "./groupBody.ts";
 import { ownerBody } from "./me.ts";
 import { filterUsers, searchUsers, sortUsers } from "./search.ts";
 import { shown_names, userBody, userText } from "./userBody.ts";
-import { type CredentialsInput, new_user, passwordOf, profileOf, user_change } from "./userInput.ts";
+import { type CredentialsInput, new_user, passwordOf, profileOf, typeOf, user_change } from "./userInput.ts";
 
 const deletion_tries = 20;
 const deletion_wait_ms = 250;
@@ -73,9 +73,10 @@ export function userRoutes(server: Server, api: Api): void {
     about("users", "Create a person", { querystring: create_query, body: new_user }),
     async (request) => {
       const { profile, credentials, groupIds } = request.body;
+      const type_id = typeOf(request.body.type);
       const password = passwordOf(credentials);
       const recovery = credentials?.recovery_question;
-      const [user] = must(
+      const [user] = mustBeFree(
         await createUsers(
           commandOf(api, request),
           [
@@ -84,6 +85,8 @@ export function userRoutes(server: Server, api: Api): void {
               activate: request.query.activate,
               must_change_password: request.query.nextLogin === "changePassword",
               group_ids: groupIds ?? [],
+              ...(type_id === undefined ? {} : { type_id }),
+              ...(credentials?.password?.hook === undefined ? {} : { password_hook: true }),
               ...(password === undefined ? {} : { password }),
               ...(recovery?.answer === undefined
                 ? {}
@@ -129,7 +132,12 @@ function oneUserRoutes(server: Server, api: Api): void {
         const { profile, credentials } = request.body;
         if (replace && !profile)
           throw invalid("profile", "profile: a replacement needs the whole profile; use POST to change a part");
-        const change: UserChange = { id, ...(profile ? { profile: profileOf(profile), replace } : {}) };
+        const type_id = typeOf(request.body.type);
+        const change: UserChange = {
+          id,
+          ...(profile ? { profile: profileOf(profile), replace } : {}),
+          ...(type_id === undefined ? {} : { type_id }),
+        };
         return userBody(await changeUser(api, commandOf(api, request), change, credentials), request.base_url);
       },
     });
@@ -200,6 +208,17 @@ export async function oneUser(api: Api, id_or_login: string): Promise<StoredUser
   return found(await getUser(api.db, id_or_login), id_or_login, "User");
 }
 
+/** As `must`; what somebody else has, and a password that the policy refuses, are said in Okta's words. */
+function mustBeFree<T>(outcome: T | Refusal, object: string): Exclude<T, Refusal> {
+  if (isRefusal(outcome) && outcome.place !== undefined) {
+    const { code, place, refused } = outcome;
+    const taken = `${place}: An object with this field already exists in the current organization`;
+    if (code === "duplicate") throw invalid(place, taken, refused);
+    if (place === "password" || place === "type.id") throw invalid(place, refused);
+  }
+  return must(outcome, object);
+}
+
 /** Profile and credentials in one transaction. */
 async function changeUser(
   api: Api,
@@ -209,7 +228,7 @@ async function changeUser(
 ): Promise<StoredUser> {
   const password = passwordOf(credentials);
   const recovery = credentials?.recovery_question;
-  return must(
+  return mustBeFree(
     await run<StoredUser>(command, async (running) => {
       const changed = await updateUsers(running, [change]);
       if (isRefusal(changed)) return changed;
