@@ -3,8 +3,8 @@
  * by import; Everyone (BUILT_IN) stays as it is. Members are memberships.ts.
  *
  * Laws: every profile passes the group schema; the names of our groups are unique; a group that goes takes its grants
- * along, its members are computed again, and a rule that needed it becomes INVALID with the reason; push rules judge
- * every group that is made or changed.
+ * along (a trigger ends them), its members are computed again, and a rule that needed it becomes INVALID with the reason;
+ * push rules judge every group that is made or changed.
  *
  * Called by the API and console, and by imports.
  */
@@ -151,6 +151,12 @@ export function updateGroups(
   });
 }
 
+async function readGroups(running: Running, ids: readonly string[]): Promise<ReadonlyMap<string, StoredGroup>> {
+  const { rows } = await sql<StoredGroup>`
+    select * from groups where id = any(${[...new Set(ids)]}::text[]) order by id`.execute(running.db);
+  return new Map(rows.map((row) => [row.id, row]));
+}
+
 async function lockGroups(running: Running, ids: readonly string[]): Promise<ReadonlyMap<string, StoredGroup>> {
   const { rows } = await sql<StoredGroup>`
     select * from groups where id = any(${[...new Set(ids)]}::text[]) order by id for update`.execute(running.db);
@@ -213,7 +219,7 @@ const told = ({ attribute, before, after }: Change) => [attribute, { before, aft
 /** Deletes groups of ours, all or none. Gives the rows that were, or a refusal. */
 export function deleteGroups(command: Command, ids: readonly string[]): Promise<readonly StoredGroup[] | Refusal> {
   return run(command, async (running) => {
-    const before = await lockGroups(running, ids);
+    const before = await readGroups(running, ids);
     for (const id of ids) {
       const refused = judgeOurs(before.get(id), id, "deleted");
       if (refused) return refused;
@@ -229,7 +235,7 @@ export function deleteAppGroups(
   ids: readonly string[],
 ): Promise<readonly StoredGroup[] | Refusal> {
   return run(command, async (running) => {
-    const before = await lockGroups(running, ids);
+    const before = await readGroups(running, ids);
     return eraseGroups(
       running,
       [...before.values()].filter((group) => group.type === "APP_GROUP" && group.source_app_id === app_id),
@@ -237,6 +243,10 @@ export function deleteAppGroups(
   });
 }
 
+/**
+ * The members are marked, and with that the gate is closed, before the groups are locked: the engine touches groups while
+ * it is in the gate. A group that somebody else deleted meanwhile is gone either way.
+ */
 async function eraseGroups(running: Running, groups: readonly StoredGroup[]): Promise<readonly StoredGroup[]> {
   if (groups.length === 0) return [];
   const ids = groups.map((group) => group.id);
@@ -258,6 +268,7 @@ async function eraseGroups(running: Running, groups: readonly StoredGroup[]): Pr
     })),
   );
   await markMembersDirty(running, ids, priority.change, seqs.at(-1) ?? null);
+  await lockGroups(running, ids);
   await sql`delete from groups where id = any(${ids}::text[])`.execute(running.db);
   await recheckRules(running, `${groups.map(nameOf).slice(0, 5).join(", ")} was deleted`);
   return groups;

@@ -127,13 +127,18 @@ export type SqlRules = Readonly<{
   conditions: ReadonlyMap<string, RawBuilder<unknown>>;
   columns: ReadonlyMap<string, RawBuilder<unknown>>;
   now: Date;
+  /** Anybody is excepted from any of them. */
+  excepts: boolean;
 }>;
 
 /**
- * The rules as SQL; without those that only closures can judge. An attribute is taken out of the profile once for all
+ * The rules as SQL; without those that only closures can judge. `excepting`: rules that anybody is excepted from. An attribute is taken out of the profile once for all
  * conditions.
  */
-export function sqlRules(rules: readonly CheckedRule[], surroundings: Surroundings): SqlRules {
+export function sqlRules(
+  rules: readonly CheckedRule[],
+  surroundings: Surroundings & Readonly<{ excepting: ReadonlySet<string> }>,
+): SqlRules {
   const columns = new Map<string, RawBuilder<unknown>>();
   const column = (name: string, type: SqlType) => {
     const label = `${type}_${name}`;
@@ -149,11 +154,12 @@ export function sqlRules(rules: readonly CheckedRule[], surroundings: Surroundin
     if (condition !== undefined) conditions.set(row.id, condition);
   }
   const judged = rules.filter(({ row }) => conditions.has(row.id));
-  return { pairs: pairsOf(judged), conditions, columns, now: surroundings.now };
+  const excepts = judged.some(({ row }) => surroundings.excepting.has(row.id));
+  return { pairs: pairsOf(judged), conditions, columns, now: surroundings.now, excepts };
 }
 
 /** What these people should have: `(user_id, pairs text[])`, for everyone who is judged, keys in order. */
-function wantedSql({ pairs, conditions, columns, now }: SqlRules, whom: Whom): RawBuilder<unknown> {
+function wantedSql({ pairs, conditions, columns, now, excepts }: SqlRules, whom: Whom): RawBuilder<unknown> {
   const filled = pairs.filter((pair) => pair.filled);
   const answers = new Map([...conditions.keys()].map((id, n) => [id, `b${n}`]));
   // A condition is computed once, however many groups its rule fills.
@@ -163,19 +169,20 @@ function wantedSql({ pairs, conditions, columns, now }: SqlRules, whom: Whom): R
   const answer = ({ rule_id }: Pair) =>
     (times.get(rule_id)?.length ?? 0) > 1 ? sql.raw(answers.get(rule_id) ?? "") : conditions.get(rule_id);
   const chosen = filled.map((pair) => sql`case when ${answer(pair)} then ${sql.lit(pair.key)} end`);
-  const excepted = sql`array(select e from unnest(w.pairs) with ordinality as a(e, i) where e <> all(x.pairs) order by i)`;
   // "offset 0" keeps a value that was computed once from being pasted where it is used.
-  return sql`
-    select w.id as user_id, case when x.pairs is null then w.pairs else ${excepted} end as pairs
+  const wanted = sql`
+    select u.id as user_id, array_remove(array[${sql.join(chosen)}]::text[], null) as pairs
     from (
-      select u.id, array_remove(array[${sql.join(chosen)}]::text[], null) as pairs
+      select ${sql.join([sql`u.*`, ...named])}
       from (
-        select ${sql.join([sql`u.*`, ...named])}
-        from (
-          select ${sql.join([sql`u.id, u.status, u.profile`, ...columns.values()])} from users u
-          where ${among(sql`u.id`, whom)} and u.status <> 'DEPROVISIONED' offset 0) as u
-        offset 0) as u) as w
-    left join (${exceptedSql(pairs, now, whom)}) as x on x.user_id = w.id`;
+        select ${sql.join([sql`u.id, u.status, u.profile`, ...columns.values()])} from users u
+        where ${among(sql`u.id`, whom)} and u.status <> 'DEPROVISIONED' offset 0) as u
+      offset 0) as u`;
+  if (!excepts) return wanted;
+  return sql`
+    select w.user_id, case when x.pairs is null then w.pairs else
+      array(select e from unnest(w.pairs) with ordinality as a(e, i) where e <> all(x.pairs) order by i) end as pairs
+    from (${wanted}) as w left join (${exceptedSql(pairs, now, whom)}) as x on x.user_id = w.user_id`;
 }
 
 /** Ids of the people of a range who differ from what the rules give, in order. Takes no locks. */
@@ -187,8 +194,10 @@ export async function findDiffering(db: Database, rules: SqlRules, range: Range)
   return rows.map((row) => row.user_id);
 }
 
-/** How these people differ, as a relation `(user_id, group_id, rule_id, adds)`. */
-export function differencesSql(rules: SqlRules, user_ids: readonly string[]): RawBuilder<unknown> {
+/** How these people differ, as a relation `(user_id, group_id, rule_id, adds)`. The people are locked. */
+export function differencesSql(given: SqlRules, user_ids: readonly string[]): RawBuilder<unknown> {
+  // Who was excepted since the rules were read is found under the person's lock.
+  const rules = { ...given, excepts: true };
   const { pairs } = rules;
   return sql`
     select coalesce(w.user_id, h.user_id) as user_id, coalesce(w.group_id, h.group_id) as group_id,

@@ -36,13 +36,20 @@ import type { World } from "./world.ts";
 /** What an evaluation did. `rules`: how many were due. */
 export type RuleEvaluation = Written & Readonly<{ rules: number }>;
 
-/** People of a search, people of a transaction, how many of these go on beside each other, and whether to leave off. */
-export type EvaluationOptions = Readonly<{ range: number; slice: number; lanes: number; stopping: () => boolean }>;
+/**
+ * `range`, `slice`: people of a search and of a transaction. `lanes`: how many go on beside each other. `each_max`: moves
+ * of one evaluation that are told one by one. `stopping`: whether to leave off.
+ */
+export type EvaluationOptions = Readonly<{
+  range: number;
+  slice: number;
+  lanes: number;
+  each_max: number;
+  stopping: () => boolean;
+}>;
 
-const usual: EvaluationOptions = { range: 20_000, slice: 2_500, lanes: 2, stopping: () => false };
+const usual: EvaluationOptions = { range: 50_000, slice: 2_500, lanes: 2, each_max: 10_000, stopping: () => false };
 
-/** Moves of one evaluation that are told one by one. */
-const each_max = 10_000;
 /** Rules judged in one statement. */
 const rules_max = 300;
 /** From so many moves on, the planner is told what the table now holds. */
@@ -101,7 +108,7 @@ export async function evaluateRules(
     const people = await countPeople(world);
     const state: State = {
       ...{ world, command, options, people, after: Promise.resolve(""), plan, planning: null, claimed_until },
-      ...{ each_left: each_max, added: 0, removed: 0, dense: new Set<string>() },
+      ...{ each_left: options.each_max, added: 0, removed: 0, dense: new Set<string>() },
     };
     await Promise.all(Array.from({ length: options.lanes }, () => evaluateRanges(state)));
     if (!options.stopping()) asked = state.plan.asks;
@@ -164,17 +171,29 @@ async function makePlan(world: EvaluationWorld, claimed: readonly ClaimedRule[])
     const levels = levelsOf(chosen).map((level) => level.flatMap((rule) => checked.get(rule.id) ?? []));
     return {
       revision,
-      steps: stepsOf(company, levels, world.now()),
+      steps: stepsOf(company, levels, await exceptingRules(trx), world.now()),
       causes: new Map(chosen.map(({ id, name }) => [id, { name, cause: causeOf(id) }])),
       asks: claimed.filter(({ id, revision: at }) => checked.get(id)?.row.revision === at),
     };
   });
 }
 
+/** Rules that anybody is excepted from. */
+async function exceptingRules(trx: Transaction): Promise<ReadonlySet<string>> {
+  const { rows } = await sql<{ id: string }>`
+    select r.id from rules r where exists (select from rule_exceptions x where x.rule_id = r.id)`.execute(trx);
+  return new Set(rows.map((row) => row.id));
+}
+
 /** The judges of each level in order. */
-function stepsOf(company: Company, levels: readonly (readonly CheckedRule[])[], now: Date): readonly Step[] {
+function stepsOf(
+  company: Company,
+  levels: readonly (readonly CheckedRule[])[],
+  excepting: ReadonlySet<string>,
+  now: Date,
+): readonly Step[] {
   const stale = pairsOf(levels.flat()).filter((pair) => !pair.filled);
-  const surroundings = { now, org: company.org, stale };
+  const surroundings = { now, org: company.org, stale, excepting };
   const isRead = readElsewhere(company);
   return levels.flatMap((level) => {
     const written = batches(level).map((some) => sqlRules(some, surroundings));
@@ -247,7 +266,7 @@ async function evaluateRange(state: State, plan: Plan, step: Step, key: string, 
     return dense ? idsOf(trx, range) : step.judge.find(trx, range);
   });
   // As many in every range would be too many to tell one by one.
-  if (ids.length * (state.people / state.options.range) > each_max) state.each_left = 0;
+  if (ids.length * (state.people / state.options.range) > state.options.each_max) state.each_left = 0;
   let moved = 0;
   for (let from = 0; from < ids.length; from += state.options.slice) {
     moved += await writeSlice(state, plan, step, ids.slice(from, from + state.options.slice));
