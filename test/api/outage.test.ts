@@ -20,7 +20,8 @@ beforeAll(async () => {
   proxy = await databaseProxy(database.url);
   await proxy.away();
   // Started while its database is not there: it must wait, say so, and go on by itself.
-  node = await startNode({ data_folder: folder, database_url: proxy.url, port: 0, log: (line) => told.push(line) });
+  const options = { data_folder: folder, database_url: proxy.url, port: 0, admin_login: null };
+  node = await startNode({ ...options, log: (line) => told.push(line) });
 });
 afterAll(async () => {
   await node.stop();
