@@ -116,23 +116,27 @@ export async function fillStage(
 }
 
 /** Rows of a block: some tenths of a second of reading. */
-const block_rows = 40_000;
+const block_rows = 25_000;
+/** Blocks that are looked at at a time: one alone takes PostgreSQL longer than Node reads the next. */
+const looking_max = 2;
 
 /**
- * The way into the stage, block by block; while one is written, the one before it is looked at (`onBlock`). So comparing
- * a million rows, which takes PostgreSQL as long as reading them takes Node, adds a second to it instead of seven.
+ * The way into the stage, block by block; while one is written, those before it are looked at (`onBlock`). So comparing
+ * a million rows adds a second to reading them, instead of seven.
  */
 function openBlocks(db: Database, import_id: string, onBlock: Reading["onBlock"]): Rows {
   let block: Rows | undefined;
   let [after, to, held] = [0, 0, 0];
-  let looking: Promise<void> = Promise.resolve();
+  const looking: Promise<void>[] = [];
   const next = async () => {
     await block?.end();
     block = undefined;
-    await looking;
-    if (held > 0) looking = onBlock(after, to);
-    // Whoever waits for it next is told.
-    looking.catch(() => {});
+    if (held === 0) return;
+    if (looking.length >= looking_max) await looking.shift();
+    const look = onBlock(after, to);
+    // Whoever waits for it is told; until then nobody is.
+    look.catch(() => {});
+    looking.push(look);
     [after, held] = [to, 0];
   };
   return {
@@ -145,11 +149,11 @@ function openBlocks(db: Database, import_id: string, onBlock: Reading["onBlock"]
     },
     end: async () => {
       await next();
-      await looking;
+      await Promise.all(looking);
     },
     abandon: async () => {
       await block?.abandon();
-      await looking.catch(() => {});
+      await Promise.allSettled(looking);
     },
   };
 }
@@ -175,7 +179,10 @@ async function openRows(db: Database, import_id: string): Promise<Rows> {
   if (copy !== undefined) {
     return {
       ...copy,
-      write: (rows) => copy.write(rows.map((row) => copyLine(columns.map((name) => row[name]))).join("")),
+      write: (rows) =>
+        copy.write(
+          rows.map((row) => copyLine([row.line, row.external_id, row.profile, row.enabled, row.place])).join(""),
+        ),
     };
   }
   const write = async (rows: readonly StagedRow[]) => {

@@ -61,7 +61,8 @@ export async function openCopy(db: Database, table: string, columns: readonly st
 /** One row as COPY reads it: tab between values, backslash before what would end one. */
 export function copyLine(values: readonly (string | number | boolean | null)[]): string {
   let line = "";
-  for (const [n, value] of values.entries()) {
+  for (let n = 0; n < values.length; n++) {
+    const value = values[n] ?? null;
     if (n > 0) line += "\t";
     if (value === null) line += "\\N";
     else if (typeof value === "string") line += special.test(value) ? value.replace(specials, escaped) : value;
