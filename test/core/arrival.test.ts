@@ -1,0 +1,63 @@
+/** What a row of a source is to become. */
+import { describe, expect, test } from "vitest";
+import { type Arrival, type ArrivalVerdict, judgeArrival, matches_max } from "../../src/core/arrival.ts";
+
+const policy = { match_on: ["login"], auto_confirm: true };
+const stranger: Arrival = { enabled: true, user: null, problems: [], dates: { ok: {} }, matches: [] };
+const known: Arrival = { ...stranger, user: { status: "ACTIVE" } };
+const bad_day = { refused: "start: no day", code: "invalid" } as const;
+const match = (user_id: string, row: string | null = null) => ({ user_id, row });
+
+const cases: readonly (readonly [string, Arrival, Partial<ArrivalVerdict>])[] = [
+  ["someone new, whom nobody matches", stranger, { outcome: "create" }],
+  ["someone new, whom one user matches", { ...stranger, matches: [match("u1")] }, { outcome: "link", user_id: "u1" }],
+  [
+    "someone new, whose user comes from another row",
+    { ...stranger, matches: [match("u1", "7")] },
+    { outcome: "refused", reason: expect.stringContaining("another row (7) of this source") as unknown as string },
+  ],
+  [
+    "someone new, whom two users match",
+    { ...stranger, matches: [match("u1"), match("u2")] },
+    { outcome: "waiting", candidates: ["u1", "u2"] },
+  ],
+  [
+    "someone new, whose values fail",
+    { ...stranger, problems: ["title: no", "x: no"] },
+    { outcome: "refused", reason: "title: no" },
+  ],
+  [
+    "someone new, whose first day is none",
+    { ...stranger, dates: bad_day },
+    { outcome: "refused", reason: "start: no day" },
+  ],
+  ["someone inactive whom we do not know", { ...stranger, enabled: false }, { outcome: "skipped" }],
+  ["someone we know", known, { outcome: "update" }],
+  ["someone we know, whose first day is none", { ...known, dates: bad_day }, { outcome: "refused" }],
+  ["someone suspended", { ...known, user: { status: "SUSPENDED" } }, { outcome: "return" }],
+  ["someone who left", { ...known, user: { status: "DEPROVISIONED" } }, { outcome: "return" }],
+  ["someone inactive", { ...known, enabled: false }, { outcome: "leave" }],
+  [
+    "someone inactive whose row is wrong all over",
+    { ...known, enabled: false, problems: ["x: no"], dates: bad_day },
+    { outcome: "leave" },
+  ],
+];
+
+describe("a row of a source", () => {
+  test.each(cases)("of %s becomes what the rules say", (_name, arrival, verdict) => {
+    expect(judgeArrival(arrival, policy)).toMatchObject(verdict);
+  });
+
+  test("whose match is not to be confirmed by itself waits, and tells for whom", () => {
+    const verdict = judgeArrival({ ...stranger, matches: [match("u1")] }, { ...policy, auto_confirm: false });
+    expect(verdict).toEqual({ outcome: "waiting", reason: "waits to be confirmed", user_id: "u1" });
+  });
+
+  test("that very many match tells of some, and that they are more", () => {
+    const matches = Array.from({ length: matches_max + 1 }, (_, n) => match(`u${n}`));
+    const verdict = judgeArrival({ ...stranger, matches }, policy);
+    expect(verdict).toMatchObject({ outcome: "waiting", reason: expect.stringMatching(/^more than 10 users match/) });
+    expect("candidates" in verdict && verdict.candidates).toHaveLength(matches_max);
+  });
+});
