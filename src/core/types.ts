@@ -85,7 +85,8 @@ export type Attribute = Readonly<{
   base?: boolean;
 }>;
 
-export type Schema = Readonly<{ attributes: readonly Attribute[] }>;
+/** `links`: of users, the names by which an expression reaches a linked person. */
+export type Schema = Readonly<{ attributes: readonly Attribute[]; links?: readonly string[] }>;
 
 /** What an account should be. `create: false`: change it if it is there, never make it. `null`: it must not be there. */
 export type Want = Readonly<{ enabled: boolean; create: boolean; profile: Profile }>;

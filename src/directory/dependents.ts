@@ -17,7 +17,10 @@ export type Dependent = Readonly<{ user_id: string; reads: string }>;
 /** Names by which an expression reaches a person around the user. */
 const reaches = "getManager|getAssistant|getLinkedObject";
 
-/** The live people whose `managerId` is one of these people's id, login or employee number, if any expression asks. */
+/**
+ * The live people whose `managerId` is one of these people's id, login or employee number, if any expression asks; and
+ * those who are linked to one of them.
+ */
 export async function dependents(db: Database, changed: readonly ChangedPerson[]): Promise<readonly Dependent[]> {
   if (changed.length === 0) return [];
   const keys = changed.flatMap(({ id, profiles }) => {
@@ -26,11 +29,15 @@ export async function dependents(db: Database, changed: readonly ChangedPerson[]
     return [...new Set([id, ...own, ...lower])].filter((key) => typeof key === "string").map((key) => ({ id, key }));
   });
   const { rows } = await sql<Dependent>`
-    select distinct on (u.id) u.id as user_id, k.id as reads
-    from jsonb_to_recordset(${JSON.stringify(keys)}::jsonb) as k(id text, key text)
-    join users u on u.profile ? 'managerId' and u.profile->>'managerId' = k.key and u.status <> 'DEPROVISIONED'
-    where exists (select from mappings where lines::text ~ ${reaches})
-       or exists (select from rules where status = 'ACTIVE' and expression ~ ${reaches})
-    order by u.id`.execute(db);
+    select distinct on (user_id) user_id, reads from (
+      select u.id as user_id, k.id as reads
+      from jsonb_to_recordset(${JSON.stringify(keys)}::jsonb) as k(id text, key text)
+      join users u on u.profile ? 'managerId' and u.profile->>'managerId' = k.key and u.status <> 'DEPROVISIONED'
+      where exists (select from mappings where lines::text ~ ${reaches})
+         or exists (select from rules where status = 'ACTIVE' and expression ~ ${reaches})
+      union all
+      select associated_id, primary_id from linked_values
+      where primary_id = any(${changed.map(({ id }) => id)}::text[])) as found
+    order by user_id`.execute(db);
   return rows;
 }

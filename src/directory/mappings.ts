@@ -222,13 +222,18 @@ export async function environmentFor(db: Database, app_id: string, direction: Di
 }
 
 type AppSchema = Readonly<{ id: string; name: string; attributes: readonly Attribute[] }>;
-type Schemas = Readonly<{ user: readonly Attribute[]; apps: ReadonlyMap<string, AppSchema> }>;
+type Schemas = Readonly<{
+  user: readonly Attribute[];
+  links: readonly string[];
+  apps: ReadonlyMap<string, AppSchema>;
+}>;
 
 async function loadSchemas(db: Database): Promise<Schemas> {
   const { rows } = await sql<AppSchema>`
     select a.id, a.name, coalesce(s.attributes, '[]') as attributes
     from apps a left join schemas s on s.kind = 'app' and s.app_id = a.id order by a.id`.execute(db);
-  return { user: (await userSchema(db)).attributes, apps: new Map(rows.map((row) => [row.id, row])) };
+  const { attributes, links = [] } = await userSchema(db);
+  return { user: attributes, links, apps: new Map(rows.map((row) => [row.id, row])) };
 }
 
 const texts = (names: readonly string[]): Shape => names.map((name) => ({ name, type: "string", array: false }));
@@ -248,6 +253,7 @@ function surroundings(schemas: Schemas, app_id: string, direction: Direction): M
     app: app_properties,
     org: org_properties,
     accounts,
+    links: schemas.links,
     apps: Object.fromEntries(Object.keys(accounts).map((name) => [name, app_properties])),
   };
   return { environment, targets: direction === "to_app" ? own : schemas.user };
@@ -268,6 +274,7 @@ export async function loadMappings(db: Database): Promise<ReadonlyMap<string, Lo
     select md5(concat(
       (select string_agg(concat_ws(' ', id, app_id, direction, lines), ' ' order by id) from mappings), '|',
       (select string_agg(concat_ws(' ', id, kind, app_id, attributes), ' ' order by id) from schemas), '|',
+      (select string_agg(primary_name, ' ' order by primary_name) from linked_objects), '|',
       (select string_agg(concat_ws(' ', id, name), ' ' order by id) from apps))) as digest`.execute(db);
   const digest = rows[0]?.digest ?? "";
   if (last?.digest === digest) return last.mappings;

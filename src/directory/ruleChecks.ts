@@ -45,7 +45,8 @@ const versions = new WeakMap<Schema, string>();
 function versionOf(schema: Schema): string {
   const known = versions.get(schema);
   if (known !== undefined) return known;
-  const version = JSON.stringify(schema.attributes.map(({ name, type, array }) => [name, type, array]));
+  const attributes = schema.attributes.map(({ name, type, array }) => [name, type, array]);
+  const version = JSON.stringify([attributes, schema.links]);
   versions.set(schema, version);
   return version;
 }
@@ -59,7 +60,11 @@ export function checkRule(expression: string, schema: Schema): Checked | Refusal
   }
   const known = checks.by_text.get(expression);
   if (known !== undefined) return known;
-  const judged = checkExpression(expression, { context: "rule", user: schema.attributes });
+  const judged = checkExpression(expression, {
+    context: "rule",
+    user: schema.attributes,
+    links: schema.links ?? [],
+  });
   const result = "ok" in judged ? judged.ok : refusalOf(judged.problems);
   checks.by_text.set(expression, result);
   return result;

@@ -10,7 +10,7 @@ import { baseGroupSchema, baseUserSchema } from "../core/baseSchema.ts";
 import { compileRegex, type Regex } from "../core/expression/regex.ts";
 import { type ProfileRefusal, validateProfile } from "../core/schema.ts";
 import type { Attribute, Profile, Schema } from "../core/types.ts";
-import type { Database } from "../store/database.ts";
+import { type Database, sql } from "../store/database.ts";
 import type { Tables } from "../store/tables.ts";
 
 export type SchemaKind = "user" | "group" | "app";
@@ -32,9 +32,12 @@ export async function loadSchema(
     .executeTakeFirst();
 }
 
-/** The attributes of users, also before the first start has stored them. */
+/** The attributes of users of every type, and links between them; also before the first start has stored them. */
 export async function userSchema(db: Database): Promise<Schema> {
-  return (await loadSchema(db, "user")) ?? baseUserSchema;
+  const { rows } = await sql<StoredSchema & { links: readonly string[] }>`
+    select s.*, array(select primary_name from linked_objects order by primary_name) as links
+    from schemas s where s.kind = 'user' and s.app_id is null`.execute(db);
+  return rows[0] ?? baseUserSchema;
 }
 
 /** The attributes of groups, also before the first start has stored them. */

@@ -96,6 +96,7 @@ export async function loadPeople(
     user.status = supposed.status ?? user.status;
   }
   const around = company.reads_people ? await loadManagers(db, users.rows) : new Map<string, PersonFact>();
+  const linked = company.reads_people ? await loadLinked(db, ids) : new Map<string, Map<string, PersonFact>>();
   return new Map(
     users.rows.map((user) => [
       user.id,
@@ -105,6 +106,7 @@ export async function loadPeople(
         accounts: user.accounts ?? [],
         exceptions: user.exceptions ?? [],
         manager: managerOf(user, around),
+        linked: linked.get(user.id),
       }),
     ]),
   );
@@ -116,6 +118,7 @@ type Rows = {
   accounts: readonly AccountFacts[];
   exceptions: readonly string[];
   manager: PersonFact | null;
+  linked: ReadonlyMap<string, PersonFact> | undefined;
 };
 
 function recordOf(company: Company, now: Date, user: UserFacts, rows: Rows): PersonRecord {
@@ -148,6 +151,7 @@ function recordOf(company: Company, now: Date, user: UserFacts, rows: Rows): Per
         .filter((profile) => profile !== null),
     app_named: (name) => company.properties.get(company.by_name.get(name) ?? "") ?? null,
     manager: () => rows.manager,
+    linked: (name) => rows.linked?.get(name) ?? null,
     now,
     time_zone: user.time_zone ?? company.time_zone,
   };
@@ -232,6 +236,20 @@ async function loadManagers(db: Database, users: readonly UserFacts[]): Promise<
       join users u on u.profile ? 'employeeNumber' and u.profile->>'employeeNumber' = k.key) as found
     order by key, place, id`.execute(db);
   return new Map(rows.map((row) => [row.key, { id: row.id, profile: row.profile }]));
+}
+
+/** Who each of these people is linked to, by the link's primary name. */
+async function loadLinked(db: Database, ids: readonly string[]): Promise<Map<string, Map<string, PersonFact>>> {
+  const { rows } = await sql<{ user_id: string; link: string; id: string; profile: Profile }>`
+    select v.associated_id as user_id, v.link, u.id, u.profile
+    from linked_values v join users u on u.id = v.primary_id
+    where v.associated_id = any(${[...ids]}::text[])`.execute(db);
+  const linked = new Map<string, Map<string, PersonFact>>();
+  for (const { user_id, link, id, profile } of rows) {
+    const of_user = linked.get(user_id) ?? new Map<string, PersonFact>();
+    linked.set(user_id, of_user.set(link, { id, profile }));
+  }
+  return linked;
 }
 
 function managerKey(user: UserFacts): string | undefined {
