@@ -39,6 +39,12 @@ export function cursor(...parts: readonly (string | number | null)[]): string {
   return Buffer.from(JSON.stringify(parts)).toString("base64url");
 }
 
+/** A cursor that is the id of the last thing seen. @throws ApiError 400 E0000029 when it is none with this prefix. */
+export function idCursor(after: string | undefined, prefix: string): string | undefined {
+  if (after === undefined || (after.startsWith(prefix) && /^[0-9A-Za-z]{20}$/.test(after))) return after;
+  throw badCursor(after);
+}
+
 /** 400: this is no cursor of that list. */
 export function badCursor(after: string): ApiError {
   return new ApiError(400, "E0000029", "Invalid paging request", [

@@ -17,6 +17,9 @@ export type KeptSettings = Readonly<{
   credentials?: Tree;
   settings?: Tree;
   profile?: Tree;
+  /** Not part of the body that clients send: see appPolicies.ts. */
+  access_policy?: string;
+  id_token?: Tree;
 }>;
 
 /** Stands for an address that has not been given yet. */
@@ -195,7 +198,7 @@ function features(app: App): string[] {
 function links(app: App, base: string, app_links: Value | undefined) {
   const self = `${base}/api/v1/apps/${app.id}`;
   const turn = app.status === "ACTIVE" ? "deactivate" : "activate";
-  const mode = (app.settings as KeptSettings).signOnMode;
+  const { signOnMode: mode, access_policy } = app.settings as KeptSettings;
   const shown = isTree(app_links) ? Object.keys(app_links).filter((name) => app_links[name] === true) : [];
   return {
     uploadLogo: hinted(`${self}/logo`, "POST"),
@@ -204,6 +207,7 @@ function links(app: App, base: string, app_links: Value | undefined) {
     logo: [{ name: "medium", href: `${base}/img/apps/${app.id}`, type: "image/png" }],
     users: { href: `${self}/users` },
     [turn]: { href: `${self}/lifecycle/${turn}` },
+    ...(access_policy === undefined ? {} : { accessPolicy: { href: `${base}/api/v1/policies/${access_policy}` } }),
     ...(mode?.startsWith("SAML")
       ? {
           help: { href: `${self}/help`, type: "text/html" },

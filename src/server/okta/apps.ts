@@ -23,7 +23,7 @@ import { type Command, type Running, run } from "../../directory/command.ts";
 import { isRefusal } from "../../store/database.ts";
 import { type Api, about, commandOf, type Server } from "../api.ts";
 import { ApiError, invalid, must } from "../errors.ts";
-import { afterOf, limitOf, page } from "../paging.ts";
+import { afterOf, idCursor, limitOf, page } from "../paging.ts";
 import { appBody, isTree, isWaiting, type KeptSettings, unconfigured } from "./appBody.ts";
 import { findApps } from "./appSearch.ts";
 import { appUserOf } from "./appUsers.ts";
@@ -64,7 +64,7 @@ export function appRoutes(server: Server, api: Api): void {
     const apps = page(
       request,
       reply,
-      await findApps(api.db, { q, filter, after, limit: limit + 1 }),
+      await findApps(api.db, { q, filter, after: idCursor(after, "0oa"), limit: limit + 1 }),
       limit,
       ({ id }) => id,
     );
@@ -194,7 +194,12 @@ function replace(api: Api, command: Command, before: App, input: AppInput): Prom
     ]);
   }
   const kept = keptOf(input, { kind: before.kind, name: custom ? undefined : before.name });
-  const settings = withClientId(kept, before);
+  const { access_policy, id_token } = before.settings as KeptSettings;
+  const settings: KeptSettings = {
+    ...withClientId(kept, before),
+    ...(access_policy === undefined ? {} : { access_policy }),
+    ...(id_token === undefined ? {} : { id_token }),
+  };
   const configured = before.kind !== "none" && !entryOf(before.name)?.provisioning;
   const config = configured && input.settings?.["app"] !== undefined ? configOf(input.settings) : undefined;
   const signing = input.credentials?.["signing"];

@@ -135,7 +135,13 @@ function pushBody(push: Push, base: string) {
     _links: {
       app: { href: `${base}/api/v1/apps/${push.app_id}` },
       sourceGroup: { href: `${base}/api/v1/groups/${push.group_id}` },
-      targetGroup: { href: `${base}/api/v1/groups/${push.target_id ?? ""}` },
+      // Until the app has told the group's id, this says where it will be read.
+      targetGroup: {
+        href:
+          push.target_id === null
+            ? `${base}/api/v1/apps/${push.app_id}/group-push/mappings/${push.id}`
+            : `${base}/api/v1/groups/${encodeURIComponent(push.target_id)}`,
+      },
     },
   };
 }

@@ -21,7 +21,7 @@ import {
 import { type Database, isRefusal, sql } from "../../store/database.ts";
 import { type Api, about, commandOf, type Server } from "../api.ts";
 import { found, invalid, must } from "../errors.ts";
-import { afterOf, limitOf, page } from "../paging.ts";
+import { afterOf, idCursor, limitOf, page } from "../paging.ts";
 import { date } from "./links.ts";
 
 const rule_params = z.object({ rule_id: z.string().min(1).max(100) });
@@ -51,7 +51,7 @@ export function groupRuleRoutes(server: Server, api: Api): void {
       const { search, after, limit } = request.query;
       const rules = await listRules(api.db, {
         limit: limit + 1,
-        ...(after === undefined ? {} : { after }),
+        ...(after === undefined ? {} : { after: idCursor(after, "0pr") ?? after }),
         ...(search === undefined ? {} : { q: search }),
       });
       const items = page(request, reply, rules, limit, ({ id }) => id);

@@ -6,10 +6,10 @@ import { createGroups, deleteGroups, updateGroups } from "../../directory/groups
 import { grantMemberships, revokeMemberships } from "../../directory/memberships.ts";
 import { type Api, about, commandOf, type Server } from "../api.ts";
 import { found, must } from "../errors.ts";
-import { afterOf, cursor, limitOf, page, readCursor, setLinks } from "../paging.ts";
+import { afterOf, cursor, idCursor, limitOf, page, readCursor, setLinks } from "../paging.ts";
 import { appBody } from "./appBody.ts";
 import { groupBody } from "./groupBody.ts";
-import { groupApps, groupStats } from "./groupReads.ts";
+import { groupApps, groupStats, sourceApps } from "./groupReads.ts";
 import { filterGroups, searchGroups, sortGroups } from "./search.ts";
 import { userBody } from "./userBody.ts";
 import { profile_input, profileOf } from "./userInput.ts";
@@ -23,7 +23,7 @@ const list_query = z.object({
   search: z.string().max(10_000).optional().describe('As in profile.name sw "Sales"'),
   filter: z.string().max(10_000).optional().describe('As in type eq "OKTA_GROUP"'),
   q: z.string().max(200).optional().describe("Start of the name"),
-  expand: z.string().max(100).optional().describe("stats: how many people, apps and pushes each has"),
+  expand: z.string().max(100).optional().describe("stats: what each has; app: where an imported one comes from"),
   sortBy: z.string().max(200).optional(),
   sortOrder: z.string().optional(),
   after: afterOf,
@@ -39,16 +39,19 @@ export function groupRoutes(server: Server, api: Api): void {
       const { expand, limit } = request.query;
       const { groups, after } = await listOf(api, request.query);
       const items = page(request, reply, groups, limit, after);
-      const stats = expand?.split(",").includes("stats")
-        ? await groupStats(
-            api.db,
-            items.map(({ id }) => id),
-          )
-        : undefined;
-      return items.map((group) => ({
-        ...groupBody(group, request.base_url),
-        ...(stats ? { _embedded: { stats: stats.get(group.id) } } : {}),
-      }));
+      const wanted = expand?.split(",") ?? [];
+      const ids = items.map(({ id }) => id);
+      const stats = wanted.includes("stats") ? await groupStats(api.db, ids) : undefined;
+      const apps = wanted.includes("app") ? await sourceApps(api.db, ids) : undefined;
+      return items.map((group) => {
+        const app = apps?.get(group.source_app_id ?? "");
+        const embedded = {
+          ...(stats ? { stats: stats.get(group.id) } : {}),
+          ...(app ? { app: appBody(app, request.base_url) } : {}),
+        };
+        const body = groupBody(group, request.base_url);
+        return Object.keys(embedded).length === 0 ? body : { ...body, _embedded: embedded };
+      });
     },
   );
 
@@ -164,7 +167,8 @@ async function listOf(api: Api, query: ListQuery) {
       after: () => cursor(offset + limit),
     };
   }
-  const groups = await listGroups(api.db, choice, { limit: limit + 1, ...(after === undefined ? {} : { after }) });
+  const from = idCursor(after, "00g");
+  const groups = await listGroups(api.db, choice, { limit: limit + 1, ...(from === undefined ? {} : { after: from }) });
   return { groups, after: ({ id }: StoredGroup) => id };
 }
 

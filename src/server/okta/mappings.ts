@@ -15,7 +15,7 @@ import {
 import { type Database, sql } from "../../store/database.ts";
 import { type Api, about, commandOf, type Server } from "../api.ts";
 import { found, invalid, must } from "../errors.ts";
-import { afterOf, limitOf, page } from "../paging.ts";
+import { afterOf, idCursor, limitOf, page } from "../paging.ts";
 import { user_schema_id, user_type_id } from "./links.ts";
 
 const params = z.object({ mapping_id: z.string().min(1).max(100) });
@@ -42,11 +42,12 @@ export function mappingRoutes(server: Server, api: Api): void {
     about("mappings", "List mappings", { querystring: list_query }),
     async (request, reply) => {
       const { after, limit } = request.query;
+      const from = idCursor(after, "prm");
       const choice = choiceOf(request.query);
       const rows =
         choice === undefined
           ? []
-          : await listMappings(api.db, { ...choice, limit: limit + 1, ...(after === undefined ? {} : { after }) });
+          : await listMappings(api.db, { ...choice, limit: limit + 1, ...(from === undefined ? {} : { after: from }) });
       const items = page(request, reply, rows, limit, ({ id }) => id);
       const apps = await appsOf(api.db, items);
       return items.map((mapping) => headBody(mapping, apps.get(mapping.app_id), request.base_url));

@@ -4,6 +4,7 @@ import { appCsrRoutes } from "./appCsrs.ts";
 import { appGroupRoutes } from "./appGroups.ts";
 import { appKeyRoutes } from "./appKeys.ts";
 import { appLogoRoutes } from "./appLogo.ts";
+import { appPolicyRoutes } from "./appPolicies.ts";
 import { appRoutes } from "./apps.ts";
 import { appUserRoutes } from "./appUsers.ts";
 import { authnRoutes } from "./authn.ts";
@@ -60,6 +61,7 @@ export function oktaRoutes(server: Server, api: Api): void {
   appCsrRoutes(server, api);
   appKeyRoutes(server, api);
   appLogoRoutes(server, api);
+  appPolicyRoutes(server, api);
   clientGrantRoutes(server, api);
   clientKeyRoutes(server, api);
   clientSecretRoutes(server, api);
