@@ -6,7 +6,7 @@ import type { Client } from "./client.ts";
 import { CliError, exit_codes } from "./errors.ts";
 import { type App, findApp } from "./find.ts";
 import { plain, print, printFacts, printJson, printRows } from "./output.ts";
-import { commandOf, momentOf, type Part, pairsOf } from "./parts.ts";
+import { commandOf, didYouMean, momentOf, type Part, pairsOf, required, requireYes, yes_option } from "./parts.ts";
 
 type Made = Readonly<{ id: string; label: string; status: string }>;
 type Learnt = Readonly<{
@@ -103,9 +103,11 @@ const add: Part = {
     options: add_options,
   },
   least: 1,
-  run: async (client, given, [kind = ""]) => {
-    const label = given.text("label");
-    if (label === undefined) throw new CliError(exit_codes.usage, "tenure apps add: --label is missing");
+  run: async (client, given, [word = ""]) => {
+    const label = required(add.usage, given, "label");
+    const kind = await kindOf(client, word);
+    if (kind === "scim") required(add.usage, given, "base-url");
+    if (kind === "scim" && !given.flag("no-test")) required(add.usage, given, "token-file");
     const secret = tokenOf(given);
     const made = await client.send<Made>("POST", "/api/v1/apps", {
       name: kind,
@@ -141,6 +143,19 @@ const add: Part = {
     ]);
   },
 };
+
+/** A kind of connector, whatever the case of its letters. @throws CliError naming those there are. */
+async function kindOf(client: Client, word: string): Promise<string> {
+  const forms = await client.get<readonly Readonly<{ kind: string }>[]>("/admin/v1/connectors");
+  const known = [...forms.map(({ kind }) => kind), "bookmark"];
+  const kind = word.toLowerCase();
+  if (known.includes(kind)) return kind;
+  const hint = didYouMean(kind, known);
+  throw new CliError(
+    exit_codes.usage,
+    `tenure apps add: there is no kind "${word}"${hint || `: use ${known.join(", ")}`}`,
+  );
+}
 
 function configOf(kind: string, given: Given): Record<string, unknown> {
   const named: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
@@ -213,8 +228,8 @@ const change: Part = {
     name: "apps set",
     words: "APP SWITCH=VALUE...",
     summary: `Changes switches: create, update, on_unassign (disable, delete, keep), on_suspend, password, match_attribute,
-concurrency, rate_per_s, reconcile_hours; and of a source, as source.NAME: match_on, auto_confirm, auto_activate,
-on_inactive, guard_percent, guard_people.`,
+concurrency, rate_per_s, reconcile_hours; of a source, as source.NAME: match_on, auto_confirm, auto_activate,
+on_inactive, guard_percent, guard_people; and of its configuration, as config.NAME, such as config.enabled_column.`,
     options: {},
   },
   least: 2,
@@ -222,11 +237,13 @@ on_inactive, guard_percent, guard_people.`,
   run: async (client, given, [app = "", ...pairs]) => {
     const all = Object.entries(pairsOf(pairs));
     const sourcing = all.filter(([name]) => name.startsWith("source.")).map(([name, value]) => [name.slice(7), value]);
-    const provisioning = all.filter(([name]) => !name.startsWith("source."));
+    const config = all.filter(([name]) => name.startsWith("config.")).map(([name, value]) => [name.slice(7), value]);
+    const provisioning = all.filter(([name]) => !/^(source|config)\./.test(name));
     const { id } = await findApp(client, app);
     const changed = await client.send<App>("PATCH", `/admin/v1/apps/${id}`, {
       ...(provisioning.length > 0 ? { provisioning: Object.fromEntries(provisioning) } : {}),
       ...(sourcing.length > 0 ? { sourcing: Object.fromEntries(sourcing) } : {}),
+      ...(config.length > 0 ? { config: Object.fromEntries(config) } : {}),
     });
     printFacts(given, changed, facts(changed));
   },
@@ -276,6 +293,7 @@ const licence: Part = {
     options: {
       seats: { value: "N", help: "Seats (none: not counted)" },
       ends: { value: "WHEN", help: "When it ends: whoever has the app loses it then (never: for ever)" },
+      ...yes_option,
     },
   },
   least: 1,
@@ -286,10 +304,16 @@ const licence: Part = {
       printFacts(given, found.licence, Object.entries(found.licence));
       return;
     }
+    if (seats !== undefined && seats !== "none" && !/^\d{1,9}$/.test(seats))
+      throw new CliError(exit_codes.usage, `--seats takes a whole number or none, not "${seats}"`);
     const body = {
       seats: seats === undefined ? found.licence.seats : seats === "none" ? null : Number(seats),
       expires_at: ends === undefined ? found.licence.expires_at : ends === "never" ? null : momentOf(given, "ends"),
     };
+    if (ends !== undefined && body.expires_at != null && body.expires_at <= new Date().toISOString()) {
+      const { used } = found.licence;
+      requireYes(given, used, `this licence would be over at once, and ${used} people would lose ${found.label}`);
+    }
     const after = await client.send<Record<string, unknown>>("PUT", `/admin/v1/apps/${found.id}/licence`, body);
     printFacts(given, after, Object.entries(after));
   },

@@ -1,6 +1,8 @@
 /** The list of commands: `tenure COMMAND ARGS` finds its command here and loads only that one's file. */
+import { readFileSync } from "node:fs";
 import { CliError, exit_codes } from "./errors.ts";
 import { print } from "./output.ts";
+import { didYouMean } from "./parts.ts";
 
 /** A command's own file: gives the exit code. */
 export type CommandFile = Readonly<{ run(args: readonly string[]): Promise<number> }>;
@@ -29,12 +31,30 @@ export async function cli(name: string | undefined, args: readonly string[]): Pr
     print(help());
     return name === undefined ? exit_codes.usage : exit_codes.done;
   }
+  if (name === "--version" || name === "-V" || name === "version") {
+    print(`tenure ${version()}`);
+    return exit_codes.done;
+  }
   const found = Object.hasOwn(commands, name) ? commands[name] : undefined;
-  if (found?.load === undefined) throw new CliError(exit_codes.usage, `there is no command "${name}"\n\n${help()}`);
+  if (found?.load === undefined) {
+    const hint = didYouMean(name, Object.keys(commands));
+    throw new CliError(exit_codes.usage, `there is no command "${name}"${hint}\n\n${help()}`);
+  }
   return (await found.load()).run(args);
+}
+
+function version(): string {
+  const file = new URL("../../package.json", import.meta.url);
+  return (JSON.parse(readFileSync(file, "utf8")) as { version: string }).version;
 }
 
 function help(): string {
   const lines = Object.entries(commands).map(([name, { summary }]) => `  ${name.padEnd(10)} ${summary}`);
-  return ["Usage: tenure COMMAND [ARGS]", "", ...lines, "", "tenure COMMAND --help tells more."].join("\n");
+  return [
+    "Usage: tenure COMMAND [ARGS]",
+    "",
+    ...lines,
+    "",
+    "tenure COMMAND --help tells more; tenure --version tells which this is.",
+  ].join("\n");
 }

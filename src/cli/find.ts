@@ -62,6 +62,16 @@ export async function findGroup(client: Client, text: string): Promise<Group> {
   return only(groups, text, "group", (group) => group.profile.name);
 }
 
+/** A group as the list of groups gives it, with how many are in it. */
+export type CountedGroup = Group & { _embedded?: { stats?: { usersCount: number; appsCount: number } } };
+
+/** How many people are in a group, and how many apps it gives. */
+export async function countGroup(client: Client, { id }: Group): Promise<Readonly<{ people: number; apps: number }>> {
+  const [group] = await client.get<CountedGroup[]>("/api/v1/groups", { search: `id eq "${id}"`, expand: "stats" });
+  const stats = group?._embedded?.stats;
+  return { people: stats?.usersCount ?? 0, apps: stats?.appsCount ?? 0 };
+}
+
 /** A rule by id or by its whole name. */
 export async function findRule(client: Client, text: string): Promise<Rule> {
   if (/^0pr[0-9A-Za-z]{17}$/.test(text)) return client.get<Rule>(`/api/v1/groups/rules/${text}`);

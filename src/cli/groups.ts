@@ -1,11 +1,11 @@
 /** tenure groups: groups and who is in them. */
-import { findGroup, findUser, type Group, type User } from "./find.ts";
+import { type CountedGroup, countGroup, findGroup, findUser, type Group, type User } from "./find.ts";
 import { printFacts, printRows } from "./output.ts";
-import { commandOf, momentOf, type Part, pairsOf } from "./parts.ts";
+import { commandOf, momentOf, type Part, pairsOf, requireYes, yes_option } from "./parts.ts";
 
 type Grant = Readonly<{
   kind: string;
-  source_id: string;
+  name: string;
   reason: string | null;
   created_at: string;
   expires_at: string | null;
@@ -23,8 +23,7 @@ const list: Part = {
   },
   least: 0,
   run: async (client, given) => {
-    type Counted = Group & { _embedded?: { stats?: { usersCount: number; appsCount: number } } };
-    const groups = await client.all<Counted>("/api/v1/groups", {
+    const groups = await client.all<CountedGroup>("/api/v1/groups", {
       q: given.text("q"),
       search: given.text("search"),
       expand: "stats",
@@ -151,7 +150,7 @@ const why: Part = {
       grants,
       [
         ["BY", (g) => g.kind],
-        ["SOURCE", (g) => g.source_id],
+        ["WHO OR WHAT", (g) => g.name],
         ["SINCE", (g) => g.created_at],
         ["UNTIL", (g) => g.expires_at],
         ["REASON", (g) => g.reason],
@@ -162,10 +161,12 @@ const why: Part = {
 };
 
 const remove: Part = {
-  usage: { name: "groups delete", words: "GROUP", summary: "Deletes a group.", options: {} },
+  usage: { name: "groups delete", words: "GROUP", summary: "Deletes a group.", options: yes_option },
   least: 1,
   run: async (client, given, [group = ""]) => {
     const found = await findGroup(client, group);
+    const { people, apps } = await countGroup(client, found);
+    requireYes(given, people, `${people} people would leave ${found.profile.name}, which gives ${apps} apps`);
     await client.send("DELETE", `/api/v1/groups/${found.id}`);
     printFacts(given, { id: found.id, deleted: true }, [["deleted", found.profile.name]]);
   },

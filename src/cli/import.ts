@@ -40,6 +40,7 @@ refused; 4: held by the guard, see --release and --discard.`,
       incremental: { help: "Who is missing has not left" },
       watch: { help: "Import again whenever the file changes, until interrupted" },
       release: { value: "IMPORT", help: "Let a held import pass" },
+      cancel: { value: "IMPORT", help: "Stop a running import; what it has applied stays" },
       discard: { value: "IMPORT", help: "Do not apply a held import" },
       rows: { help: "Print every row that changes something" },
     },
@@ -49,15 +50,26 @@ refused; 4: held by the guard, see --release and --discard.`,
   run: async (client, given, [app, file]) => {
     const [release, discard] = [given.text("release"), given.text("discard")];
     if (release !== undefined)
-      return follow(client, given, await client.send<Import>("POST", `/admin/v1/imports/${release}/release`));
+      return follow(
+        client,
+        given,
+        await client.send<Import>("POST", `/admin/v1/imports/${encodeURIComponent(release)}/release`),
+      );
     if (discard !== undefined) {
-      const ended = await client.send<Import>("POST", `/admin/v1/imports/${discard}/discard`);
+      const ended = await client.send<Import>("POST", `/admin/v1/imports/${encodeURIComponent(discard)}/discard`);
       printFacts(given, ended, [
         ["import", ended.id],
         ["status", ended.status],
       ]);
       return exit_codes.done;
     }
+    const cancel = given.text("cancel");
+    if (cancel !== undefined)
+      return follow(
+        client,
+        given,
+        await client.send<Import>("POST", `/admin/v1/imports/${encodeURIComponent(cancel)}/cancel`),
+      );
     if (app === undefined) throw new CliError(exit_codes.usage, "tenure import: which app? See tenure import --help");
     const { id } = await findApp(client, app);
     if (!given.flag("watch")) return importOnce(client, given, id, file);

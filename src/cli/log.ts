@@ -4,7 +4,7 @@ import type { Given } from "./args.ts";
 import type { Client } from "./client.ts";
 import { findApp, findUser } from "./find.ts";
 import { plain, print } from "./output.ts";
-import { command, momentOf } from "./parts.ts";
+import { command, limitOf, momentOf } from "./parts.ts";
 
 type Party = Readonly<{ id: string; type: string; displayName: string }>;
 type Event = Readonly<{
@@ -39,7 +39,7 @@ export const { run } = command({
   least: 0,
   run: async (client, given) => {
     const query = { filter: await filterOf(client, given), q: given.text("q") };
-    const limit = Number(given.text("limit") ?? 100);
+    const limit = limitOf(given, 100);
     const since = momentOf(given, "since");
     if (given.flag("follow"))
       return follow(client, given, { ...query, since: since ?? new Date().toISOString(), limit: 1_000 });

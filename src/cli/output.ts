@@ -60,7 +60,8 @@ export function plain(value: unknown): string {
 
 const cut = (text: string) => {
   const line = text.replaceAll(/\s*\n\s*/g, " ");
-  return line.length > cell_max ? `${line.slice(0, cell_max - 1)}…` : line;
+  // Only a screen is narrow: whoever reads a pipe or a file wants all of it.
+  return line.length > cell_max && process.stdout.isTTY ? `${line.slice(0, cell_max - 1)}…` : line;
 };
 
 /** Columns on a terminal: wide letters of East Asia take two. */

@@ -2,6 +2,7 @@
  * Commands with parts (`tenure users add`): picks the part by its word, shows help for the whole or the part, and runs
  * it with a client. Every command file declares its parts with this.
  */
+import { nearest } from "../core/expression/suggest.ts";
 import { common, type Given, helpOf, readArgs, requireWords, type Usage } from "./args.ts";
 import type { CommandFile } from "./cli.ts";
 import { type Client, openClient } from "./client.ts";
@@ -33,14 +34,21 @@ export function commandOf(name: string, parts: Readonly<Record<string, Part>>, s
         return word === undefined ? exit_codes.usage : exit_codes.done;
       }
       if (part === undefined) {
+        const hint = didYouMean(word ?? "", Object.keys(parts));
         throw new CliError(
           exit_codes.usage,
-          `tenure ${name}: there is no "${word}"\n\n${overview(name, parts, standard)}`,
+          `tenure ${name}: there is no "${word}"${hint}\n\n${overview(name, parts, standard)}`,
         );
       }
       return runPart(part, asked === word ? rest : args);
     },
   };
+}
+
+/** ": did you mean X?", or nothing. */
+export function didYouMean(word: string, known: readonly string[]): string {
+  const near = nearest(word, known);
+  return near === null ? "" : `: did you mean ${near}?`;
 }
 
 async function runPart(part: Part, args: readonly string[]): Promise<number> {
@@ -55,7 +63,7 @@ async function runPart(part: Part, args: readonly string[]): Promise<number> {
 
 function overview(name: string, parts: Readonly<Record<string, Part>>, standard: string | undefined): string {
   const lines = Object.entries(parts).map(([word, { usage }]) => {
-    const [summary = ""] = usage.summary.split(/(?<=[.:])\s|\n/);
+    const summary = (usage.summary.split(/(?<=[.:])\s|\n/)[0] ?? "").replace(/[:,]$/, ".");
     return `  ${`${word} ${usage.words}`.trim().padEnd(38)} ${summary}${word === standard ? " (the default)" : ""}`;
   });
   return [
@@ -65,6 +73,33 @@ function overview(name: string, parts: Readonly<Record<string, Part>>, standard:
     "",
     `tenure ${name} PART --help tells more. Everywhere: --${Object.keys(common).join(", --")}.`,
   ].join("\n");
+}
+
+/** How many at most (`--limit`). @throws CliError for what is no whole number above 0. */
+export function limitOf(given: Given, standard: number): number {
+  const text = given.text("limit");
+  if (text === undefined) return standard;
+  if (/^[1-9]\d{0,8}$/.test(text)) return Number(text);
+  throw new CliError(exit_codes.usage, `--limit takes a whole number above 0, not "${text}"`);
+}
+
+/** An option without which the command makes no sense. @throws CliError naming it, with its help. */
+export function required({ name, options }: Usage, given: Given, option: string): string {
+  const text = given.text(option);
+  if (text !== undefined && text !== "") return text;
+  const { value, help } = options[option] ?? { value: "", help: "" };
+  throw new CliError(exit_codes.usage, `tenure ${name}: --${option} ${value} is missing: ${help}`);
+}
+
+/** The option by which a command that concerns many is told to go on. */
+export const yes_option = { yes: { help: "Do it, also when it concerns many" } };
+/** Up to so many nobody is asked. */
+const many = 10;
+
+/** @throws CliError telling what would happen, when it concerns many and nobody has said --yes. */
+export function requireYes(given: Given, concerned: number, what: string): void {
+  if (concerned <= many || given.flag("yes")) return;
+  throw new CliError(exit_codes.refused, `${what}. Nothing was done: say --yes if that is what you want`);
 }
 
 /** A moment given to an option: a day (its end), a date-time, or a length such as 90m, 8h, 30d, 2w. */

@@ -1,7 +1,7 @@
 /** tenure rules: conditions that fill groups. */
 import { findGroup, findRule, type Rule } from "./find.ts";
 import { printFacts, printRows } from "./output.ts";
-import { commandOf, type Part } from "./parts.ts";
+import { commandOf, type Part, required, requireYes, yes_option } from "./parts.ts";
 
 type Preview = Readonly<{
   matching: number;
@@ -45,6 +45,7 @@ const add: Part = {
   },
   least: 1,
   run: async (client, given, [name = ""]) => {
+    for (const option of ["if", "group"]) required(add.usage, given, option);
     const groupIds = await Promise.all(given.texts("group").map(async (group) => (await findGroup(client, group)).id));
     const rule = await client.send<Rule>("POST", "/api/v1/groups/rules", {
       type: "group_rule",
@@ -71,6 +72,7 @@ const preview: Part = {
   },
   least: 0,
   run: async (client, given) => {
+    required(preview.usage, given, "if");
     const rule = given.text("rule");
     const group_ids = await Promise.all(given.texts("group").map(async (group) => (await findGroup(client, group)).id));
     const rule_id = rule === undefined ? null : (await findRule(client, rule)).id;
@@ -110,11 +112,16 @@ const remove: Part = {
     name: "rules delete",
     words: "RULE",
     summary: "Deletes a rule.",
-    options: { "remove-users": { help: "Also end the memberships that it gave" } },
+    options: { "remove-users": { help: "Also end the memberships that it gave" }, ...yes_option },
   },
   least: 1,
   run: async (client, given, [text = ""]) => {
     const rule = await findRule(client, text);
+    if (given.flag("remove-users")) {
+      const preview = { rule_id: rule.id, expression: "false", group_ids: rule.actions.assignUserToGroups.groupIds };
+      const { leaving } = await client.send<Preview>("POST", "/admin/v1/rules/preview", preview);
+      requireYes(given, leaving, `${leaving} people would leave the groups that ${rule.name} put them in`);
+    }
     await client.send("DELETE", `/api/v1/groups/rules/${rule.id}`, undefined, {
       removeUsers: given.flag("remove-users"),
     });

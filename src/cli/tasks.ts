@@ -1,7 +1,7 @@
 /** tenure tasks: what a person must do or decide. */
 import { findApp } from "./find.ts";
 import { printFacts, printRows } from "./output.ts";
-import { commandOf, momentOf, type Part } from "./parts.ts";
+import { commandOf, limitOf, momentOf, type Part } from "./parts.ts";
 
 type Task = Readonly<{
   id: string;
@@ -61,7 +61,7 @@ const list: Part = {
   },
   least: 0,
   run: async (client, given) => {
-    const limit = Number(given.text("limit") ?? 100);
+    const limit = limitOf(given, 100);
     const status = given.flag("closed") ? "DONE" : "OPEN";
     const tasks = await client.all<Task>(
       "/admin/v1/tasks",

@@ -1,7 +1,7 @@
 /** tenure unassign: takes an app from people or from groups. */
-import { findApp, findGroup } from "./find.ts";
+import { countGroup, findApp, findGroup } from "./find.ts";
 import { printFacts } from "./output.ts";
-import { command } from "./parts.ts";
+import { command, requireYes, yes_option } from "./parts.ts";
 
 type Ended = Readonly<{
   ended: readonly string[];
@@ -16,15 +16,19 @@ export const { run } = command({
     options: {
       group: { value: "GROUP", many: true, help: "From a group, by name or id; may be given again" },
       reason: { value: "TEXT", help: "Why" },
+      ...yes_option,
     },
   },
   least: 1,
   most: 1_000,
   run: async (client, given, [app = "", ...users]) => {
     const { id, label } = await findApp(client, app);
-    for (const group of given.texts("group")) {
-      await client.send("DELETE", `/api/v1/apps/${id}/groups/${(await findGroup(client, group)).id}`);
-    }
+    const groups = await Promise.all(given.texts("group").map((group) => findGroup(client, group)));
+    const counts = await Promise.all(groups.map((group) => countGroup(client, group)));
+    const people = counts.reduce((sum, count) => sum + count.people, 0);
+    const names = groups.map(({ profile }) => profile.name).join(" and ");
+    requireYes(given, people, `${names} would give ${label} no more to ${people} people`);
+    for (const group of groups) await client.send("DELETE", `/api/v1/apps/${id}/groups/${group.id}`);
     const ended: Ended =
       users.length === 0
         ? { ended: [], by_group: [] }

@@ -1,11 +1,13 @@
 /** tenure users: people, and what happens to them. */
 import type { Options } from "./args.ts";
 import type { Client } from "./client.ts";
-import { findUser, type Group, type User } from "./find.ts";
+import { type App, findGroup, findUser, type Group, type User } from "./find.ts";
 import { print, printFacts, printJson, printRows } from "./output.ts";
-import { commandOf, momentOf, type Part, pairsOf } from "./parts.ts";
+import { commandOf, limitOf, momentOf, type Part, pairsOf } from "./parts.ts";
 
 type Account = Readonly<{
+  app_id: string;
+  have: Readonly<{ enabled: boolean }> | null;
   app_label: string;
   status: string;
   sync_state: string;
@@ -33,7 +35,7 @@ const list: Part = {
   },
   least: 0,
   run: async (client, given) => {
-    const limit = Number(given.text("limit") ?? 200);
+    const limit = limitOf(given, 200);
     const users = await client.all<User>(
       "/api/v1/users",
       { search: given.text("search"), q: given.text("q"), limit: Math.min(limit, 200) },
@@ -66,6 +68,10 @@ const show: Part = {
     const found = await findUser(client, user);
     const groups = await client.all<Group>(`/api/v1/users/${found.id}/groups`);
     const accounts = await client.all<Account>("/admin/v1/accounts", { user_id: found.id, which: "all" });
+    const apps = await client.all<App>("/admin/v1/apps");
+    const sources = new Set(apps.flatMap((app) => (app.sourcing === null ? [] : [app.id])));
+    // What a source says of somebody is no account that is kept in step.
+    const isSource = (account: Account) => sources.has(account.app_id) && account.scope === null;
     if (given.flag("json")) {
       printJson({ ...found, groups, accounts });
       return;
@@ -83,8 +89,8 @@ const show: Part = {
       accounts,
       [
         ["APP", (a) => a.app_label],
-        ["STATUS", (a) => a.status],
-        ["SYNC", (a) => a.sync_state],
+        ["STATUS", (a) => (isSource(a) ? "source" : a.status)],
+        ["SYNC", (a) => (isSource(a) ? (a.have?.enabled ? "works here" : "has left") : a.sync_state)],
         ["BY", (a) => a.scope?.toLowerCase()],
         ["ID IN THE APP", (a) => a.external_id],
         ["FAULT", (a) => a.fault_detail],
@@ -104,7 +110,7 @@ const add: Part = {
       last: { value: "NAME", help: "Last name" },
       email: { value: "ADDRESS", help: "E-mail address" },
       ...set,
-      group: { value: "ID", many: true, help: "A group to be in; may be given again" },
+      group: { value: "GROUP", many: true, help: "A group to be in, by name or id; may be given again" },
       staged: { help: "Do not activate yet" },
       start: { value: "WHEN", help: "First day: they stay staged until then" },
       end: { value: "WHEN", help: "Last day: they are deactivated then" },
@@ -121,10 +127,11 @@ const add: Part = {
     const starts_at = momentOf(given, "start");
     const ends_at = momentOf(given, "end");
     const waits = given.flag("staged") || (starts_at !== undefined && starts_at > new Date().toISOString());
+    const groupIds = await Promise.all(given.texts("group").map(async (group) => (await findGroup(client, group)).id));
     const user = await client.send<User>(
       "POST",
       "/api/v1/users",
-      { profile: { login, ...named, ...pairsOf(given.texts("set")) }, groupIds: given.texts("group") },
+      { profile: { login, ...named, ...pairsOf(given.texts("set")) }, groupIds },
       { activate: !waits },
     );
     if (starts_at !== undefined || ends_at !== undefined) {

@@ -9,6 +9,7 @@ import { sql, type Transaction } from "../store/database.ts";
 import { system } from "../store/log.ts";
 import type { PushResult } from "./groupPush.ts";
 import { deniedTask, recordAnswer, recordFault } from "./health.ts";
+import { appLabels } from "./record.ts";
 import type { World } from "./world.ts";
 
 /** Writes what one push found and did. */
@@ -84,6 +85,7 @@ async function insertOperation(world: World, trx: Transaction, result: PushResul
     trx,
   );
   const command: Command = { db: trx, now: () => world.now(), actor: system, cause: claimed.cause };
+  const labels = await appLabels(trx, new Set([claimed.app_id]));
   await log(command, {
     type: eventOf(result),
     outcome: fault ? "FAILURE" : "SUCCESS",
@@ -92,7 +94,7 @@ async function insertOperation(world: World, trx: Transaction, result: PushResul
     group_id: claimed.group_id,
     targets: [
       { id: claimed.group_id, type: "UserGroup", name: claimed.name },
-      { id: claimed.app_id, type: "AppInstance", name: claimed.app_id },
+      { id: claimed.app_id, type: "AppInstance", name: labels.get(claimed.app_id) ?? claimed.app_id },
     ],
     detail,
   });

@@ -28,7 +28,8 @@ export async function nameReasons(
     select id, profile->>'name' as name, null as expression from groups where id = ${list}
     union all select id, name, expression from rules where id = ${list}
     union all select id, label, null from apps where id = ${list}
-    union all select id, login, null from users where id = ${list}`.execute(db);
+    union all select id, login, null from users where id = ${list}
+    union all select id, name, null from tokens where id = ${list}`.execute(db);
   const named = new Map(rows.map((row) => [row.id, row]));
   const name = (id: string) => named.get(id)?.name ?? id;
   return (grant) => ({

@@ -43,6 +43,7 @@ export async function record(
   const command: Command = { db: trx, now: () => world.now(), actor: system };
   const calls = results.flatMap((result) => result.operations.map((operation) => ({ result, operation })));
   await insertOperations(world, trx, calls);
+  const labels = await appLabels(trx, new Set(calls.map(({ result }) => result.claimed.app_id)));
   const seqs = await logAll(
     command,
     calls.map(({ result: { claimed }, operation }) => ({
@@ -54,7 +55,7 @@ export async function record(
       cause: claimed.cause,
       targets: [
         { id: claimed.user_id, type: "User" as const, name: claimed.login },
-        { id: claimed.app_id, type: "AppInstance" as const, name: claimed.app_id },
+        { id: claimed.app_id, type: "AppInstance" as const, name: labels.get(claimed.app_id) ?? claimed.app_id },
       ],
       detail: {
         account: claimed.account_id,
@@ -68,6 +69,14 @@ export async function record(
   const held = results.filter((result) => accepted.has(result.claimed.account_id));
   await tellPeople(world, command, held, causes);
   await markWaitingPushes(world, trx, held);
+}
+
+/** What people call these apps, by id: the log is for them. */
+export async function appLabels(trx: Transaction, ids: ReadonlySet<string>): Promise<ReadonlyMap<string, string>> {
+  if (ids.size === 0) return new Map();
+  const { rows } = await sql<{ id: string; label: string }>`
+    select id, label from apps where id = any(${[...ids]}::text[])`.execute(trx);
+  return new Map(rows.map(({ id, label }) => [id, label]));
 }
 
 async function insertOperations(

@@ -43,11 +43,70 @@ describe("the command line", () => {
     ["a server that is not there", ["status", "--url", "http://127.0.0.1:9"], 5],
     ["a token nobody knows", ["status", "--token", "0123456789012345678901234567890123456789"], 6],
     ["help", ["users", "add", "--help"], 0],
+    ["its version", ["--version"], 0],
+    ["a limit that is no number", ["users", "list", "--limit", "abc"], 2],
+    ["a limit of nothing", ["tasks", "--limit", "0"], 2],
+    ["a limit that is negative", ["log", "--limit", "-1"], 2],
+    ["a kind of app that is none", ["apps", "add", "foo", "--label", "Foo"], 2],
+    ["an import to cancel that is not there", ["import", "--cancel", "imp0"], 3],
     ["all help", ["--help"], 0],
   ])("%s ends with its exit code", async (_name, words, code) => {
     const ran = words.length === 0 ? await node.cli() : await node.cli(...words);
     expect(ran.code, ran.err).toBe(words.length === 0 ? 2 : code);
     if (code > 2) expect(ran.err.trim().length).toBeGreaterThan(10);
+  });
+
+  test.each([
+    [["apps", "add", "SCIMM", "--label", "Foo"], /no kind "SCIMM": did you mean scim\?/],
+    [["apps", "add", "foobar", "--label", "Foo"], /use scim, csv, manual, bookmark/],
+    [["apps", "add", "scim", "--label", "Foo"], /--base-url URL is missing/],
+    [["apps", "add", "scim", "--label", "Foo", "--base-url", "http://127.0.0.1:9"], /--token-file FILE is missing/],
+    [["rules", "add", "R", "--if", "true"], /--group GROUP is missing/],
+    [["rules", "preview"], /--if EXPRESSION is missing/],
+    [["user", "list"], /no command "user": did you mean users\?/],
+    [["users", "lst"], /no "lst": did you mean list\?/],
+  ])("what is missing or misspelt is named: %j", async (words, message) => {
+    const ran = await node.cli(...words);
+    expect([ran.code, ran.out, ran.err]).toEqual([2, "", expect.stringMatching(message)]);
+  });
+
+  test("no line of help ends in the middle of a sentence", async () => {
+    for (const command of ["apps", "users", "groups", "rules", "tasks", "token"]) {
+      const { out } = await node.cli(command, "--help");
+      const lines = out.split("\n").filter((line) => line.startsWith("  "));
+      expect(lines.length).toBeGreaterThan(2);
+      for (const line of lines) expect(line).toMatch(/(\.|\(the default\))$/);
+    }
+  });
+
+  test("what concerns many is told before it is done, and done with --yes", async () => {
+    await node.cli("groups", "add", "Crowd");
+    await node.cli("groups", "add", "Others");
+    await node.cli("apps", "add", "Bookmark", "--label", "Badges");
+    for (let n = 0; n < 11; n++) {
+      const one = ["--first", `F${n}`, "--last", "Crowd", "--group", "Crowd", "--set", "department=Crowd"];
+      const added = await node.cli("users", "add", `crowd${n}@example.com`, ...one);
+      expect(added.code, added.err).toBe(0);
+    }
+    await node.cli("rules", "add", "Crowd rule", "--if", 'user.department == "Crowd"', "--group", "Others");
+    await node.cli("assign", "Badges", "--group", "Crowd");
+    const why = await node.cli("groups", "why", "Others", "crowd0@example.com");
+    expect(why.out, why.err).toMatch(/rule +Crowd rule/i);
+    const used = async () => JSON.parse((await node.cli("apps", "show", "Badges", "--json")).out).licence.used;
+    await expect.poll(used, { timeout: 20_000 }).toBe(11);
+    for (const [words, told] of [
+      [["apps", "licence", "Badges", "--ends", "2020-01-01"], "11 people would lose Badges"],
+      [["unassign", "Badges", "--group", "Crowd"], "to 11 people"],
+      [["rules", "delete", "Crowd rule", "--remove-users"], "11 people would leave"],
+      [["groups", "delete", "Crowd"], "11 people would leave Crowd, which gives 1 apps"],
+    ] as const) {
+      const asked = await node.cli(...words);
+      expect([asked.code, asked.err], words.join(" ")).toEqual([4, expect.stringContaining(told)]);
+      if (words[0] === "apps" || words[0] === "unassign") continue;
+      if (words[0] === "rules") await node.cli("rules", "deactivate", "Crowd rule");
+      const done = await node.cli(...words, "--yes");
+      expect(done.code, done.err).toBe(0);
+    }
   });
 
   test("a source is connected, mapped, tried, imported; refused rows are told with line and reason", async () => {
@@ -140,6 +199,11 @@ describe("the command line", () => {
     expect(plan.login).toBe("carl@x.co");
     const logged = await node.cli("log", "--user", "carl@x.co");
     expect(logged.out).toContain("user.lifecycle.create");
+    // Names, not ids; and what is long is whole where no screen is narrow.
+    expect(logged.out).not.toMatch(/ {2}0oa\w{17}/);
+    expect((await node.cli("import", "HR", path.join(node.folder, "people.csv"))).out).not.toContain("…");
+    const shown = await node.cli("users", "show", "carl@x.co");
+    expect(shown.out).toMatch(/HR +source +/);
   });
 
   test("JSON is JSON, and a table is aligned and has no colours", async () => {

@@ -6,6 +6,7 @@ import { membershipGrants } from "../../directory/groupQueries.ts";
 import { grantMemberships, revokeMemberships } from "../../directory/memberships.ts";
 import { holdUser, unholdUser } from "../../directory/userLifecycle.ts";
 import { updateUsers } from "../../directory/users.ts";
+import { nameReasons } from "../../engine/reasons.ts";
 import { type Api, about, commandOf, type Server } from "../api.ts";
 import { invalid, must } from "../errors.ts";
 import { oneGroup } from "../okta/groups.ts";
@@ -74,7 +75,10 @@ function membershipRoutes(server: Server, api: Api): void {
     async (request) => {
       const group = await oneGroup(api, request.query.group_id);
       const user = await oneUser(api, request.query.user);
-      return membershipGrants(api.db, group.id, user.id);
+      const membership = await membershipGrants(api.db, group.id, user.id);
+      const grant = { scope: "GROUP", kind: "group", source_id: group.id, membership } as const;
+      const named = (await nameReasons(api.db, [grant]))(grant).membership;
+      return membership.map((one, n) => ({ ...one, name: named[n]?.name ?? one.source_id }));
     },
   );
 }
