@@ -5,9 +5,11 @@
  * Called by server for every request (`verifyToken`), and by the administrator's token commands.
  */
 import { createHash, randomBytes } from "node:crypto";
+import type { Grant } from "../core/authority.ts";
 import type { Refusal } from "../core/types.ts";
 import { type Database, sql } from "../store/database.ts";
 import type { Target } from "../store/tables.ts";
+import { grantsOf } from "./adminRoles.ts";
 import { type Command, log, run } from "./command.ts";
 
 /** Okta's administrator roles; a source's token may only write its own app's people. */
@@ -36,12 +38,26 @@ export type Token = Readonly<{
   revoked_at: Date | null;
 }>;
 
-/** Who a valid token speaks for. */
-export type Bearer = Readonly<{ token_id: string; name: string; role: string; user_id: string | null }>;
+/**
+ * Who a valid token speaks for, and what bounds it: its role; `grants`, its person's roles (null: it belongs to nobody);
+ * `scopes`, a client's (null: it is no client's); `jkt`, the thumbprint of the key whose holder alone may use it.
+ */
+export type Bearer = Readonly<{
+  token_id: string;
+  name: string;
+  role: string;
+  user_id: string | null;
+  client_id: string | null;
+  jkt: string | null;
+  scopes: readonly string[] | null;
+  grants: readonly Grant[] | null;
+}>;
 
 const token_bytes = 30;
 /** `last_used_at` is for people: once a minute is enough, and a write for every request is not free. */
 const used_every_ms = 60_000;
+/** Where idle tokens end (a feature, off by default): after 30 days, as Okta's do. */
+const idle_ms = 30 * 86_400_000;
 
 const columns = ["id", "name", "user_id", "role", "created_at", "expires_at", "last_used_at", "revoked_at"] as const;
 const hashOf = (text: string) => createHash("sha256").update(text).digest("hex");
@@ -121,22 +137,85 @@ async function judge(
 }
 
 /**
- * Who a token's text speaks for, or undefined when it is unknown, revoked, expired, or its person may not sign in.
- * Notes the use, at most once a minute.
+ * Who a token's text speaks for, or undefined when it is unknown, revoked, expired, idle for too long where that counts,
+ * its person may not sign in, or its client is switched off. A client's scopes are those it is granted now. Notes the
+ * use, at most once a minute.
  */
 export async function verifyToken(db: Database, text: string, now: Date): Promise<Bearer | undefined> {
   if (text.length < 20 || text.length > 200) return undefined;
-  const { rows } = await sql<Bearer & { stale: boolean }>`
-    select t.id as token_id, t.name, t.role, t.user_id,
+  const { rows } = await sql<Omit<Bearer, "grants"> & { stale: boolean }>`
+    select t.id as token_id, t.name, t.role, t.user_id, t.client_id, t.jkt,
+           case when t.scopes is not null then array(
+             select g.scope from client_grants g where g.app_id = a.id and g.scope = any(t.scopes)) end as scopes,
            t.last_used_at is null or t.last_used_at <= ${new Date(now.getTime() - used_every_ms)}::timestamptz as stale
-    from tokens t left join users u on u.id = t.user_id
+    from tokens t left join users u on u.id = t.user_id left join apps a on a.client_id = t.client_id
     where t.hash = ${hashOf(text)} and t.revoked_at is null
       and (t.expires_at is null or t.expires_at > ${now}::timestamptz)
-      and (t.user_id is null or u.status not in ('STAGED', 'SUSPENDED', 'DEPROVISIONED'))`.execute(db);
+      and (t.user_id is null or u.status not in ('STAGED', 'SUSPENDED', 'DEPROVISIONED'))
+      and (t.client_id is null or a.status = 'ACTIVE')
+      and (coalesce(t.last_used_at, t.created_at) > ${new Date(now.getTime() - idle_ms)}::timestamptz
+           or not exists (select from settings where name = 'idle_tokens_expire' and value = 'true'))`.execute(db);
   const row = rows[0];
   if (row === undefined) return undefined;
   if (row.stale) await sql`update tokens set last_used_at = ${now}::timestamptz where id = ${row.token_id}`.execute(db);
-  return { token_id: row.token_id, name: row.name, role: row.role, user_id: row.user_id };
+  const { stale: _, ...bearer } = row;
+  return { ...bearer, grants: bearer.user_id === null ? null : await grantsOf(db, bearer.user_id) };
+}
+
+/**
+ * Makes an access token for an app that asked as a client; `text` is told once. It may do what its scopes say, and ends
+ * by itself: expired ones are forgotten here.
+ */
+export function createClientToken(
+  command: Command,
+  client: Readonly<{ app_id: string; client_id: string; label: string }>,
+  input: Readonly<{ scopes: readonly string[]; jkt: string | null; expires_at: Date }>,
+): Promise<Readonly<{ token: Token; text: string }> | Refusal> {
+  return run<Readonly<{ token: Token; text: string }>>(command, async (running) => {
+    await sql`delete from tokens where client_id is not null and expires_at <= ${running.now()}::timestamptz`.execute(
+      running.db,
+    );
+    const text = randomBytes(token_bytes).toString("base64url");
+    const { scopes, jkt, expires_at } = input;
+    const row = {
+      name: client.label.slice(0, 200),
+      role: "SUPER_ADMIN",
+      hash: hashOf(text),
+      created_at: running.now(),
+    };
+    const token: Token = await running.db
+      .insertInto("tokens")
+      .values({ ...row, expires_at, scopes: [...scopes], client_id: client.client_id, jkt })
+      .returning(columns)
+      .executeTakeFirstOrThrow();
+    const app: Target = { id: client.app_id, type: "AppInstance", name: client.label };
+    const detail = { scopes: [...scopes] };
+    await log(running, {
+      type: "app.oauth2.as.token.grant.access_token",
+      targets: [app],
+      app_id: client.app_id,
+      detail,
+    });
+    return { token, text };
+  });
+}
+
+/** The client's token with this text that is valid still, for introspection and revocation. */
+export async function clientToken(
+  db: Database,
+  client_id: string,
+  text: string,
+  now: Date,
+): Promise<(Token & Readonly<{ scopes: readonly string[]; jkt: string | null }>) | undefined> {
+  const row = await db
+    .selectFrom("tokens")
+    .select([...columns, "scopes", "jkt"])
+    .where("hash", "=", hashOf(text))
+    .where("client_id", "=", client_id)
+    .where("revoked_at", "is", null)
+    .where("expires_at", ">", now)
+    .executeTakeFirst();
+  return row === undefined ? undefined : { ...row, scopes: row.scopes ?? [] };
 }
 
 /** Ends a token for good. Revoking twice is no error and is logged once. */
@@ -157,7 +236,7 @@ export function revokeToken(command: Command, id: string): Promise<Token | Refus
   });
 }
 
-/** Tokens in the order they were made, revoked ones too; `after` is the last id of the page before. */
+/** Tokens in the order they were made, revoked ones too, but for those that clients got; `after` is the last id of the page before. */
 export function listTokens(
   db: Database,
   page: Readonly<{ after?: string; limit?: number; user_id?: string }> = {},
@@ -166,6 +245,7 @@ export function listTokens(
     .selectFrom("tokens")
     .select(columns)
     .where("id", ">", page.after ?? "")
+    .where("client_id", "is", null)
     .$if(page.user_id !== undefined, (query) => query.where("user_id", "=", page.user_id ?? ""))
     .orderBy("id")
     .limit(page.limit ?? 200)

@@ -1,92 +1,158 @@
 /**
- * Who asks, and may they: `Authorization: SSWS <token>` or `Bearer <token>` is looked up by its hash (directory/tokens),
- * and its role says which areas it may change. Reading is allowed to every role but a source's, which may only feed its
- * own app.
+ * Who asks, and may they: `Authorization: SSWS <token>`, `Bearer <token>` or `DPoP <token>` is looked up by its hash
+ * (directory/tokens.ts), and core/authority.ts judges its role, its person's roles and its scopes against what the
+ * route needs.
  *
- * Law: every route names its area; a route without one is public. Called by server.ts before every handler.
+ * Laws: every route names its area; a route without one is public. What a token may do is read with the token and
+ * remembered for a second (memory.ts), so that a request by one that may do everything asks the database nothing more.
+ * A handler whose body names people, groups or apps says so (`within`) and asks with `reach`.
+ *
+ * Called by server.ts before every handler.
  */
 import type { FastifyRequest } from "fastify";
-import type { Area } from "../core/authority.ts";
-import { type Bearer, type Role, verifyToken } from "../directory/tokens.ts";
+import { type Area, type Authority, judge, type Kind, type Need as Needed } from "../core/authority.ts";
+import { permissionsFor } from "../core/permissions.ts";
+import { scopesFor } from "../core/scopes.ts";
+import { type Bearer, verifyToken } from "../directory/tokens.ts";
 import type { Actor } from "../store/tables.ts";
 import type { Api } from "./api.ts";
+import { requireProof } from "./dpop.ts";
 import { ApiError } from "./errors.ts";
+import { type Named, thingsOf } from "./things.ts";
 
 export type { Area };
 
-/** `area`: undefined makes a route public. `access`: by default read for GET, else write. */
-export type Need = Readonly<{ area?: Area; access?: "read" | "write" }>;
+/**
+ * What a route says of itself. `area`: undefined makes it public. `access`: by default read for GET, else write.
+ * `within`: it asks by itself (`reach`) about what its body names. `own`: it is about the token itself, which needs no
+ * permission.
+ */
+export type Need = Readonly<{ area?: Area; access?: "read" | "write"; within?: boolean; own?: boolean }>;
 
-/** The areas each role may change; super administrators change everything. */
-const writes: Readonly<Record<Exclude<Role, `SOURCE:${string}` | "SUPER_ADMIN">, readonly Area[]>> = {
-  ORG_ADMIN: [
-    "users",
-    "credentials",
-    "groups",
-    "members",
-    "rules",
-    "apps",
-    "assignments",
-    "mappings",
-    "schemas",
-    "imports",
-    "tasks",
-    "org",
-    "hooks",
-    "sessions",
-    "factors",
-    "features",
-    "secrets",
-    "sources",
-  ],
-  APP_ADMIN: ["apps", "assignments", "mappings", "schemas", "imports", "tasks", "secrets", "sources"],
-  USER_ADMIN: ["users", "credentials", "groups", "members", "tasks", "sessions", "factors"],
-  GROUP_MEMBERSHIP_ADMIN: ["members"],
-  HELP_DESK_ADMIN: ["credentials", "sessions", "factors"],
-  READ_ONLY_ADMIN: [],
-};
+/** Who asks a route, as far as permission goes. */
+type Asking = Readonly<{ bearer: Bearer; need: Needed }>;
 
 /**
- * The bearer of the request's token, by the database's word of the last second (memory.ts). A token's life is measured
- * by our clock, which the demo may have moved.
+ * The bearer of the request's token, by the database's word of the last second. A token's life is measured by our
+ * clock, which the demo may have moved.
  *
- * @throws ApiError 401 E0000011 without a valid token.
+ * @throws ApiError 401 E0000011 without a valid token, or without the proof that a token bound to a key needs.
  */
 export async function authenticate(
-  { db, memory, world }: Pick<Api, "db" | "memory" | "world">,
+  api: Pick<Api, "db" | "memory" | "world">,
   request: FastifyRequest,
 ): Promise<Bearer> {
   const [scheme = "", text = "", ...rest] = (request.headers.authorization ?? "").split(" ");
   const bearer =
-    rest.length === 0 && /^(SSWS|Bearer)$/i.test(scheme)
-      ? await memory.recall(`token ${text}`, () => verifyToken(db, text, world.now()))
+    rest.length === 0 && /^(SSWS|Bearer|DPoP)$/i.test(scheme)
+      ? await api.memory.recall(`token ${text}`, () => verifyToken(api.db, text, api.world.now()))
       : undefined;
-  if (bearer === undefined) throw new ApiError(401, "E0000011", "Invalid token provided");
+  if (bearer === undefined || (bearer.jkt === null) === /^DPoP$/i.test(scheme)) {
+    throw new ApiError(401, "E0000011", "Invalid token provided");
+  }
+  if (bearer.jkt !== null) await requireProof(api, request, { jkt: bearer.jkt, token: text });
   return bearer;
 }
 
-/** May this bearer do it? @throws ApiError 403 E0000006 saying which role it has and what the route needs. */
-export function authorise(bearer: Bearer, need: Need, method: string, params: unknown): void {
-  const access = need.access ?? (method === "GET" || method === "HEAD" ? "read" : "write");
-  if (allowed(bearer.role, need.area ?? "org", access, params)) return;
-  throw new ApiError(403, "E0000006", "You do not have permission to perform the requested action", [
-    `The token "${bearer.name}" has the role ${bearer.role}, which may not ${access === "read" ? "read" : "change"} ${need.area}; use a token with another role`,
+/** The kinds of thing that paths name, by the name of their parameter. */
+const kinds: readonly (readonly [param: string, kind: Kind])[] = [
+  ["user_id", "user"],
+  ["group_id", "group"],
+  ["app_id", "app"],
+];
+
+const needs = new Map<string, Needed>();
+
+/** What a route needs, worked out once from its method, its path and what it says of itself. */
+export function needOf(method: string, pattern: string, { area = "org", access, within }: Need): Needed {
+  const key = `${method} ${pattern}`;
+  const known = needs.get(key);
+  if (known !== undefined) return known;
+  const means = access ?? (method === "GET" || method === "HEAD" ? "read" : "write");
+  const need: Needed = {
+    area,
+    access: means,
+    names: kinds.filter(([param]) => pattern.includes(`:${param}`)).map(([, kind]) => kind),
+    within: within ?? false,
+    permissions: permissionsFor({ area, access: means, method, pattern }),
+    scopes: scopesFor(area, means, pattern),
+  };
+  needs.set(key, need);
+  return need;
+}
+
+/** May this bearer do it? @throws ApiError 403 E0000006 saying why not. */
+export async function authorise(api: Pick<Api, "db">, request: FastifyRequest): Promise<void> {
+  const { bearer } = request;
+  const { config, url = "" } = request.routeOptions;
+  if (bearer === null || config.area === undefined) return;
+  const need = needOf(request.method, url, config);
+  const params = (request.params ?? {}) as Readonly<Record<string, string>>;
+  if (bearer.role.startsWith("SOURCE:")) return requireSource({ bearer, need }, params["app_id"]);
+  const named: Record<string, string> = {};
+  for (const [param, kind] of kinds) if (params[param] !== undefined) named[kind] = params[param];
+  if (bearer.scopes === null && (config.own || isSelf(bearer, need, named))) return;
+  if (named["user"] === "me" && bearer.user_id !== null) named["user"] = bearer.user_id;
+  await decide(api, { bearer, need }, named);
+}
+
+/** Whoever has a token may read whose it is. */
+const isSelf = (bearer: Bearer, need: Needed, { user }: Named) =>
+  need.access === "read" && need.area === "users" && (user === "me" || (user !== undefined && user === bearer.user_id));
+
+/** A source may feed its own app and nothing else. */
+function requireSource({ bearer, need }: Asking, app_id: string | undefined): void {
+  const own = bearer.role.slice("SOURCE:".length);
+  if (["imports", "sources"].includes(need.area) && app_id === own) return;
+  throw refused({ bearer, need }, `it is the token of the source ${own}, which feeds its own app`);
+}
+
+async function decide(api: Pick<Api, "db">, asking: Asking, named: Named): Promise<void> {
+  const { bearer, need } = asking;
+  const authority: Authority = bearer;
+  let verdict = judge(authority, need, undefined);
+  if (verdict === "look") verdict = judge(authority, need, await thingsOf(api.db, named));
+  if (verdict === "yes") return;
+  throw refused(asking, verdict === "look" ? "it names nothing that could be judged" : verdict.no);
+}
+
+function refused({ bearer, need }: Asking, why: string): ApiError {
+  return new ApiError(403, "E0000006", "You do not have permission to perform the requested action", [
+    `The token "${bearer.name}" may not ${need.access === "read" ? "read" : "change"} ${need.area}: ${why}`,
   ]);
 }
 
-function allowed(role: string, area: Area, access: "read" | "write", params: unknown): boolean {
-  if (role === "SUPER_ADMIN") return true;
-  if (role.startsWith("SOURCE:")) {
-    return area === "imports" && (params as { app_id?: unknown } | null)?.app_id === role.slice("SOURCE:".length);
+/**
+ * May this bearer change what the body names? For routes that say `within`, and for those whose path does not name all
+ * that they change. Naming nothing is asking for everything. `area`: what it does to them, where that is not what the
+ * route is about (a person who is created in a group becomes its member).
+ *
+ * @throws ApiError 403 E0000006 for the first that is out of reach.
+ */
+export async function reach(
+  api: Pick<Api, "db">,
+  request: FastifyRequest,
+  named: Readonly<Partial<Record<Kind, readonly string[]>>>,
+  area?: Area,
+): Promise<void> {
+  const { bearer } = request;
+  const { config, url = "" } = request.routeOptions;
+  if (bearer === null || config.area === undefined || bearer.role.startsWith("SOURCE:")) return;
+  const route = needOf(request.method, url, config);
+  const permissions = area && permissionsFor({ area, access: "write", method: request.method, pattern: url });
+  const need = { ...route, within: false, ...(area && permissions ? { area, permissions } : {}) };
+  // The scopes were those of the route, and hold for all of it.
+  const unscoped = { ...bearer, scopes: null };
+  const all = Object.entries(named).flatMap(([kind, ids]) => ids.map((id) => [kind as Kind, id] as const));
+  if (all.length === 0) await decide(api, { bearer: unscoped, need: { ...route, within: false } }, {});
+  for (const [kind, id] of all) {
+    await decide(api, { bearer: unscoped, need: { ...need, names: [kind] } }, { [kind]: id });
   }
-  if (!Object.hasOwn(writes, role)) return false;
-  if (access === "read") return area !== "tokens" || role === "ORG_ADMIN" || role === "READ_ONLY_ADMIN";
-  return writes[role as keyof typeof writes].includes(area);
 }
 
-/** The actor that the log names for this bearer: the token's person, else the token itself. */
+/** The actor that the log names for this bearer: the token's person, else the client or the token itself. */
 export function actorOf(bearer: Bearer): Actor {
-  return bearer.user_id === null
-    ? { id: bearer.token_id, type: "SystemPrincipal", name: bearer.name }
-    : { id: bearer.user_id, type: "User", name: bearer.name };
+  if (bearer.user_id !== null) return { id: bearer.user_id, type: "User", name: bearer.name };
+  if (bearer.client_id !== null) return { id: bearer.client_id, type: "App", name: bearer.name };
+  return { id: bearer.token_id, type: "SystemPrincipal", name: bearer.name };
 }

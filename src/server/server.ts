@@ -103,7 +103,7 @@ function guard(server: Server, api: Api): void {
     reply.header("x-okta-request-id", request.id);
     reply.header("cache-control", "no-store");
     request.base_url = api.base_url ?? `${request.protocol}://${request.host}`;
-    const { area, access, unlimited } = request.routeOptions.config;
+    const { area, unlimited } = request.routeOptions.config;
     const now = new Date();
     try {
       if (area !== undefined) request.bearer = await authenticate(api, request);
@@ -111,9 +111,7 @@ function guard(server: Server, api: Api): void {
       // Counted also when refused: guessing tokens is bounded by the address it comes from.
       if (count && !unlimited) allow(count(request.bearer?.token_id ?? request.ip, now.getTime()), reply);
     }
-    if (area !== undefined && request.bearer !== null) {
-      authorise(request.bearer, { area, ...(access ? { access } : {}) }, request.method, request.params);
-    }
+    await authorise(api, request);
   });
   server.addHook("onSend", (request, _reply, _payload, done) => {
     if (request.method !== "GET") api.memory.forget();

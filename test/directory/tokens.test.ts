@@ -20,6 +20,7 @@ describe("tokens", () => {
     expect(JSON.stringify(await listTokens(db))).not.toContain("hash");
     expect(JSON.stringify(await db.selectFrom("events").selectAll().execute())).not.toContain(text);
     expect(await verifyToken(db, text, noon)).toEqual({
+      ...{ client_id: null, jkt: null, scopes: null, grants: null },
       token_id: token.id,
       name: "CI",
       role: "SUPER_ADMIN",

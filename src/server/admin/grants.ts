@@ -8,6 +8,7 @@ import { holdUser, unholdUser } from "../../directory/userLifecycle.ts";
 import { updateUsers } from "../../directory/users.ts";
 import { nameReasons } from "../../engine/reasons.ts";
 import { type Api, about, commandOf, type Server } from "../api.ts";
+import { reach } from "../auth.ts";
 import { invalid, must } from "../errors.ts";
 import { oneGroup } from "../okta/groups.ts";
 import { profile_input, profileOf } from "../okta/userInput.ts";
@@ -33,9 +34,10 @@ function membershipRoutes(server: Server, api: Api): void {
   });
   server.post(
     "/admin/v1/memberships",
-    about("members", "Put people in a group, with a reason and an end", { body: membership }),
+    about("members", "Put people in a group, with a reason and an end", { body: membership }, { within: true }),
     async (request) => {
       const { group_id, users, reason: why, expires_at } = request.body;
+      await reach(api, request, { group: [group_id] });
       await oneGroup(api, group_id);
       const command = commandOf(api, request);
       const ids = await idsOf(api, users);
@@ -54,9 +56,15 @@ function membershipRoutes(server: Server, api: Api): void {
   const removal = z.object({ group_id: z.string().max(100), users: many, reason });
   server.post(
     "/admin/v1/memberships/end",
-    about("members", "Take people out of a group; rules leave them out from now on", { body: removal }),
+    about(
+      "members",
+      "Take people out of a group; rules leave them out from now on",
+      { body: removal },
+      { within: true },
+    ),
     async (request) => {
       const { group_id, users, reason: why } = request.body;
+      await reach(api, request, { group: [group_id] });
       await oneGroup(api, group_id);
       const ids = await idsOf(api, users);
       return must(
@@ -94,11 +102,17 @@ function assignmentRoutes(server: Server, api: Api): void {
   });
   server.post(
     "/admin/v1/assignments",
-    about("assignments", "Give an app to people or groups, with a reason and an end", { body: assignment }),
+    about(
+      "assignments",
+      "Give an app to people or groups, with a reason and an end",
+      { body: assignment },
+      { within: true },
+    ),
     async (request) => {
       const { users, group_ids, profile, reason: why, expires_at = null } = request.body;
       if ((users === undefined) === (group_ids === undefined))
         throw invalid("users", "say to whom: users or group_ids");
+      await reach(api, request, { app: [request.body.app] });
       const app = await anApp(api, request.body.app);
       const command = commandOf(api, request);
       const values = given("profile", profile === undefined ? undefined : profileOf(profile));
@@ -126,8 +140,14 @@ function assignmentRoutes(server: Server, api: Api): void {
   const removal = z.object({ app: z.string().min(1).max(200), users: many, reason: z.string().max(500).optional() });
   server.post(
     "/admin/v1/assignments/end",
-    about("assignments", "Take an app from people; says whom groups still give it", { body: removal }),
+    about(
+      "assignments",
+      "Take an app from people; says whom groups still give it",
+      { body: removal },
+      { within: true },
+    ),
     async (request) => {
+      await reach(api, request, { app: [request.body.app] });
       const app = await anApp(api, request.body.app);
       return must(
         await unassignUsers(

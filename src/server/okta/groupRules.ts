@@ -20,6 +20,7 @@ import {
 } from "../../directory/rules.ts";
 import { type Database, isRefusal, sql } from "../../store/database.ts";
 import { type Api, about, commandOf, type Server } from "../api.ts";
+import { reach } from "../auth.ts";
 import { found, invalid, must } from "../errors.ts";
 import { afterOf, idCursor, limitOf, page } from "../paging.ts";
 import { date } from "./links.ts";
@@ -64,6 +65,7 @@ export function groupRuleRoutes(server: Server, api: Api): void {
     about("rules", "Create a group rule; it begins inactive", { body: rule_input }),
     async (request) => {
       const { name, conditions, actions } = request.body;
+      await reach(api, request, { group: actions.assignUserToGroups.groupIds });
       const rule = must(
         await createRule(commandOf(api, request), {
           name,
@@ -97,6 +99,7 @@ function oneRuleRoutes(server: Server, api: Api): void {
     async (request) => {
       const { rule_id } = request.params;
       const excluded = excludedOf(request.body);
+      await reach(api, request, { group: request.body.actions.assignUserToGroups.groupIds });
       const rule = must(
         await run<StoredRule>(commandOf(api, request), (running) =>
           replaceRule(running, rule_id, request.body, excluded),
@@ -133,7 +136,10 @@ function oneRuleRoutes(server: Server, api: Api): void {
       `/api/v1/groups/rules/:rule_id/lifecycle/${path}`,
       about("rules", summary, { params: rule_params }),
       async (request, reply) => {
-        must(await command(commandOf(api, request), request.params.rule_id), "groupRule");
+        const { rule_id } = request.params;
+        const rule = found(await getRule(api.db, rule_id), rule_id, "GroupRule");
+        await reach(api, request, { group: rule.group_ids });
+        must(await command(commandOf(api, request), rule_id), "groupRule");
         return reply.code(204).send();
       },
     );

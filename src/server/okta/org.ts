@@ -109,7 +109,6 @@ function orgBody(request: FastifyRequest, org: Organisation) {
     expiresAt: null,
     ...Object.fromEntries(org_texts.map((name) => [name, org.texts[name] ?? empty[name] ?? null])),
     _links: {
-      self: { href: self },
       preferences: { href: `${self}/preferences` },
       uploadLogo: hinted(`${self}/logo`, "POST"),
       oktaCommunication: { href: `${self}/privacy/oktaCommunication` },

@@ -25,6 +25,7 @@ import { iamRoleRoutes } from "./iamRoles.ts";
 import { linkedObjectRoutes } from "./linkedObjects.ts";
 import { logRoutes } from "./logs.ts";
 import { mappingRoutes } from "./mappings.ts";
+import { oauthServerRoutes } from "./oauthServer.ts";
 import { orgRoutes } from "./org.ts";
 import { resourceSetRoutes } from "./resourceSets.ts";
 import { roleRoutes } from "./roles.ts";
@@ -42,6 +43,7 @@ import { userTypeRoutes } from "./userTypes.ts";
 export function oktaRoutes(server: Server, api: Api): void {
   orgRoutes(server, api);
   authorizationServerRoutes(server);
+  oauthServerRoutes(server, api);
   featureRoutes(server, api);
   roleRoutes(server, api);
   iamRoleRoutes(server, api);

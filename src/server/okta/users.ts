@@ -20,6 +20,7 @@ import {
 import { createUsers, type UserChange, updateUsers } from "../../directory/users.ts";
 import { isRefusal } from "../../store/database.ts";
 import { type Api, about, commandOf, type Server } from "../api.ts";
+import { reach } from "../auth.ts";
 import { ApiError, found, invalid, must } from "../errors.ts";
 import { sendJson, sendJsonList } from "../pageBytes.ts";
 import { afterOf, cursor, page, readCursor, setLinks } from "../paging.ts";
@@ -70,9 +71,10 @@ export function userRoutes(server: Server, api: Api): void {
   const create_query = z.object({ activate: flag(true), provider: flag(false), nextLogin: z.string().optional() });
   server.post(
     "/api/v1/users",
-    about("users", "Create a person", { querystring: create_query, body: new_user }),
+    about("users", "Create a person", { querystring: create_query, body: new_user }, { within: true }),
     async (request) => {
       const { profile, credentials, groupIds } = request.body;
+      await reach(api, request, { group: groupIds ?? [] }, "members");
       const type_id = typeOf(request.body.type);
       const password = passwordOf(credentials);
       const recovery = credentials?.recovery_question;

@@ -1,0 +1,50 @@
+/**
+ * The people, groups and apps that a request names, as far as authority asks about them (core/authority.ts). Read only
+ * for tokens that may not do everything.
+ */
+import type { Kind, Things } from "../core/authority.ts";
+import { appByIdOrLabel } from "../directory/apps.ts";
+import { getUser } from "../directory/userQueries.ts";
+import { type Database, sql } from "../store/database.ts";
+
+/** What a path or a body names, by id (a person also by login, an app by label). */
+export type Named = Readonly<Partial<Record<Kind, string>>>;
+
+/** Looks up what is named; what is not there is missing from the answer. */
+export async function thingsOf(db: Database, named: Named): Promise<Things> {
+  const [user, group, app] = [
+    named.user === undefined ? undefined : await userOf(db, named.user),
+    named.group === undefined ? undefined : await groupOf(db, named.group),
+    named.app === undefined ? undefined : await appOf(db, named.app),
+  ];
+  return { ...(user ? { user } : {}), ...(group ? { group } : {}), ...(app ? { app } : {}) };
+}
+
+async function userOf(db: Database, id_or_login: string): Promise<Things["user"]> {
+  const user = await getUser(db, id_or_login);
+  if (user === undefined) return undefined;
+  const { rows } = await sql<{ groups: string[]; super: boolean; administrator: boolean }>`
+    with mine as (select group_id from membership_grants where user_id = ${user.id}),
+         held as (select role from role_grants where assignee_user = ${user.id} or assignee_group in (select group_id from mine))
+    select array(select group_id from mine union select id from groups where type = 'BUILT_IN') as groups,
+           exists (select from held where role = 'SUPER_ADMIN') as super, exists (select from held) as administrator`.execute(
+    db,
+  );
+  const facts = rows[0];
+  const rank = user.super_admin || facts?.super ? "super" : facts?.administrator ? "administrator" : "none";
+  return { id: user.id, groups: facts?.groups ?? [], rank };
+}
+
+async function groupOf(db: Database, id: string): Promise<Things["group"]> {
+  const { rows } = await sql<{ id: string; has_roles: boolean }>`
+    select id, exists (select from admin_groups a where a.group_id = g.id) as has_roles
+    from groups g where id = ${id}`.execute(db);
+  return rows[0];
+}
+
+async function appOf(db: Database, id_or_label: string): Promise<Things["app"]> {
+  const app = await appByIdOrLabel(db, id_or_label);
+  if (app === undefined) return undefined;
+  const { rows } = await sql`select from client_grants where app_id = ${app.id} limit 1`.execute(db);
+  return { id: app.id, name: app.name, has_scopes: rows.length > 0 };
+}
