@@ -11,8 +11,9 @@
 import { grantId, isStandardRole, standard_roles } from "../core/adminRoles.ts";
 import type { Grant, Resource } from "../core/authority.ts";
 import type { Refusal } from "../core/types.ts";
+import type { RoleGrantRow } from "../store/apiTables.ts";
 import { type Database, sql } from "../store/database.ts";
-import type { RoleGrantRow, Target } from "../store/tables.ts";
+import type { Target } from "../store/tables.ts";
 import { type Command, log, type Running, run } from "./command.ts";
 import type { StoredGroup } from "./groupQueries.ts";
 import { groupTarget } from "./groups.ts";

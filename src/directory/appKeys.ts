@@ -9,9 +9,10 @@
  */
 import type { Selectable } from "kysely";
 import type { Refusal } from "../core/types.ts";
+import type { AppKeyRow } from "../store/apiTables.ts";
 import { type Database, isRefusal, sql } from "../store/database.ts";
 import { getSecret, type Key, putSecret, type SecretPlace } from "../store/secrets.ts";
-import type { AppKeyRow, Tables, Target } from "../store/tables.ts";
+import type { Tables, Target } from "../store/tables.ts";
 import type { App } from "./apps.ts";
 import {
   certificateFor,

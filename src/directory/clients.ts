@@ -10,9 +10,10 @@
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
 import type { Selectable } from "kysely";
 import type { Refusal, Value } from "../core/types.ts";
+import type { ClientGrantRow, ClientSecretRow } from "../store/apiTables.ts";
 import { type Database, isRefusal, sql } from "../store/database.ts";
 import { getSecret, type Key, putSecret, type SecretPlace } from "../store/secrets.ts";
-import type { ClientGrantRow, ClientSecretRow, Target } from "../store/tables.ts";
+import type { Target } from "../store/tables.ts";
 import type { App } from "./apps.ts";
 import { type Command, log, type Running, run } from "./command.ts";
 

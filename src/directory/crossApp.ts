@@ -4,8 +4,8 @@
  */
 import type { Selectable } from "kysely";
 import type { Refusal } from "../core/types.ts";
+import type { CrossAppRow } from "../store/apiTables.ts";
 import { type Database, violatedUnique } from "../store/database.ts";
-import type { CrossAppRow } from "../store/tables.ts";
 import { type Command, log, type Running, run } from "./command.ts";
 
 export type CrossApp = Selectable<CrossAppRow>;

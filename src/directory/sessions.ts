@@ -6,8 +6,9 @@
  */
 import { randomBytes } from "node:crypto";
 import type { Selectable } from "kysely";
+import type { SignInTokenKind } from "../store/apiTables.ts";
 import { type Database, sql } from "../store/database.ts";
-import type { SignInTokenKind, Tables } from "../store/tables.ts";
+import type { Tables } from "../store/tables.ts";
 import type { Command } from "./command.ts";
 import { hashToken } from "./password.ts";
 

@@ -1,8 +1,9 @@
 /**
  * The rows of every table as TypeScript sees them, for Kysely. The shape's authority is `migrations/`; what each column
- * means is said there. jsonb columns hold plain JSON and are written as `json(value)` (database.ts).
+ * means is said there. jsonb columns hold plain JSON and are written as `json(value)` (database.ts). What only the
+ * Management API needs is apiTables.ts.
  */
-import type { ColumnType, Generated, GeneratedAlways } from "kysely";
+import type { Generated, GeneratedAlways } from "kysely";
 import type {
   Attribute,
   FaultKind,
@@ -16,11 +17,8 @@ import type {
   Value,
   Want,
 } from "../core/types.ts";
-
-type Time = ColumnType<Date, Date | string | undefined, Date | string>;
-type MaybeTime = ColumnType<Date | null, Date | string | null | undefined, Date | string | null>;
-type Json<T> = ColumnType<T, unknown, unknown>;
-type Object_ = Record<string, Value>;
+import type { ApiTables } from "./apiTables.ts";
+import type { Json, MaybeTime, Object_, Time } from "./columnTypes.ts";
 
 export type UserRow = {
   id: Generated<string>;
@@ -367,71 +365,9 @@ export type PushedGroupRow = {
   updated_at: Time;
 };
 
-/**
- * What a sign-in hands out between two steps. `session`: signed in, worth one session; `change`: the password is right and
- * must be changed; `answer`: the recovery question is to be answered; `reset`: a new password may be set.
- */
-export type SignInTokenKind = "session" | "change" | "answer" | "reset";
-
-/** A signing key of an app with its certificate (DER in base64); the private part is in `secrets`. */
-export type AppKeyRow = {
-  app_id: string;
-  kid: string;
-  modulus: string;
-  exponent: string;
-  certificate: string;
-  expires_at: Time;
-  created_at: Time;
-  updated_at: Time;
-};
-
-/** A secret of an OAuth client; `hash` is SHA-256 in base64url, the secret itself is in `secrets`. */
-export type ClientSecretRow = {
-  id: Generated<string>;
-  app_id: string;
-  status: Generated<"ACTIVE" | "INACTIVE">;
-  hash: string;
-  created_at: Time;
-  updated_at: Time;
-};
-
-/** A scope that an OAuth client may be given. */
-export type ClientGrantRow = {
-  id: Generated<string>;
-  app_id: string;
-  scope: string;
-  issuer: string;
-  created_by: string;
-  created_by_type: string;
-  created_at: Time;
-  updated_at: Time;
-};
-
-/** One app may ask in another one's name. Kept for its clients; nothing here reads it. */
-export type CrossAppRow = {
-  id: Generated<string>;
-  requesting_app: string;
-  resource_app: string;
-  status: Generated<"ACTIVE" | "INACTIVE">;
-  created_at: Time;
-  updated_at: Time;
-};
-
-export type RoleGrantRow = {
-  id: string;
-  assignee_user: string | null;
-  assignee_group: string | null;
-  role: string;
-  custom_role_id: string | null;
-  resource_set_id: string | null;
-  narrowed: Generated<boolean>;
-  created_at: Time;
-  updated_at: Time;
-};
-
 type Plain<Row> = Row;
 
-export type Tables = {
+export type Tables = ApiTables & {
   users: UserRow;
   users_history: Plain<Omit<UserRow, "id">> & { id: string; valid_from: Date; valid_to: Date };
   scheduled_changes: {
@@ -548,48 +484,6 @@ export type Tables = {
     jkt: Generated<string | null>;
     network: Json<Object_ | null>;
   };
-  custom_roles: {
-    id: Generated<string>;
-    label: string;
-    description: string;
-    created_at: Time;
-    updated_at: Time;
-  };
-  custom_role_permissions: {
-    role_id: string;
-    permission: string;
-    conditions: Json<Object_ | null>;
-    created_at: Time;
-    updated_at: Time;
-  };
-  resource_sets: {
-    id: Generated<string>;
-    label: string;
-    description: string;
-    created_at: Time;
-    updated_at: Time;
-  };
-  resource_set_members: {
-    id: Generated<string>;
-    set_id: string;
-    kind: string;
-    ref: string | null;
-    created_at: Time;
-  };
-  role_grants: RoleGrantRow;
-  /** `role_grants`, and the super administrators that `users` knows. */
-  admin_grants: RoleGrantRow;
-  admin_groups: { group_id: string };
-  role_targets: {
-    grant_id: string;
-    group_id: string | null;
-    app_id: string | null;
-    app_name: string | null;
-    created_at: Time;
-  };
-  subscriptions: { subscriber: string; type: string; subscribed: boolean };
-  seen_assertions: { id: string; expires_at: Time };
-  api_calls: { day: string; method: string; pattern: string; status: number; served: boolean; calls: number };
   secrets: {
     table_name: string;
     row_id: string;
@@ -599,71 +493,6 @@ export type Tables = {
     expires_at: MaybeTime;
     created_at: Time;
   };
-  user_types: {
-    id: Generated<string>;
-    name: string;
-    display_name: string;
-    description: string | null;
-    created_by: string;
-    updated_by: string;
-    created_at: Time;
-    updated_at: Time;
-  };
-  sessions: {
-    /** SHA-256 of the session's id, which only its holder knows. */
-    hash: string;
-    user_id: string;
-    created_at: Time;
-    expires_at: Time;
-    /** When the password was last given. */
-    password_at: Time;
-  };
-  sign_in_tokens: {
-    hash: string;
-    kind: SignInTokenKind;
-    user_id: string;
-    created_at: Time;
-    expires_at: Time;
-  };
-  sign_in_failures: { user_id: string; failures: number; failed_at: Time };
-  password_history: { user_id: string; hash: string; replaced_at: Time };
-  linked_objects: {
-    primary_name: string;
-    primary_title: string;
-    primary_description: string | null;
-    associated_name: string;
-    associated_title: string;
-    associated_description: string | null;
-    created_at: Time;
-  };
-  linked_values: { link: string; associated_id: string; primary_id: string; created_at: Time };
-  factors: {
-    id: string;
-    user_id: string;
-    type: string;
-    provider: string;
-    status: "PENDING_ACTIVATION" | "ACTIVE";
-    profile: Json<Object_>;
-    answer_hash: string | null;
-    created_at: Time;
-    updated_at: Time;
-  };
-  user_risks: { user_id: string; level: "LOW" | "MEDIUM" | "HIGH"; updated_at: Time };
-  ui_schemas: { id: Generated<string>; body: Json<Object_>; created_at: Time; updated_at: Time };
-  app_keys: AppKeyRow;
-  app_csrs: {
-    app_id: string;
-    id: Generated<string>;
-    request: string;
-    modulus: string;
-    exponent: string;
-    created_at: Time;
-  };
-  client_secrets: ClientSecretRow;
-  client_grants: ClientGrantRow;
-  logos: { app_id: string; type: string; bytes: Uint8Array; updated_at: Time };
-  cross_app_connections: CrossAppRow;
-  group_owners: { group_id: string; owner_user: string | null; owner_group: string | null; created_at: Time };
   nodes: { id: string; started_at: Time; seen_at: Time; detail: Json<Object_> };
   settings: { name: string; value: Json<Value> };
   clock: { one: Generated<boolean>; fixed_at: MaybeTime; shift: string };
