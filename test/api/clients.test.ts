@@ -181,6 +181,19 @@ describe("granted scopes", () => {
     expect((await api.call("POST", url, { scopeId: "a b" })).status).toBe(400);
   });
 
+  test.each(["ORG_ADMIN", "APP_ADMIN"])(
+    "%s grants nothing: with a client's scopes they could do anything",
+    async (role) => {
+      const app = await create("/api/v1/apps", client());
+      const url = `/api/v1/apps/${app.id}/grants`;
+      const grant = await create(url, { scopeId: "okta.users.manage" });
+      const token = await api.tokenOf(role);
+      expect((await api.call("POST", url, { scopeId: "okta.apps.read" }, token)).status).toBe(403);
+      expect((await api.call("DELETE", `${url}/${grant.id}`, undefined, token)).status).toBe(403);
+      expect((await api.call("GET", `/api/v1/apps/${app.id}/credentials/secrets`, undefined, token)).status).toBe(403);
+    },
+  );
+
   test("a client that is switched off is told to be", async () => {
     const app = await create("/api/v1/apps", client());
     await api.call("POST", `/api/v1/apps/${app.id}/lifecycle/deactivate`);

@@ -6,6 +6,7 @@ import { createHash } from "node:crypto";
 import { z } from "zod";
 import { type AppKey, cloneAppKey, generateAppKey, listAppKeys, readAppKey } from "../../directory/appKeys.ts";
 import { type Api, about, commandOf, type Server } from "../api.ts";
+import { reach } from "../auth.ts";
 import { found, must } from "../errors.ts";
 import { date } from "./links.ts";
 import { app_params, oneApp } from "./oneApp.ts";
@@ -46,6 +47,7 @@ export function appKeyRoutes(server: Server, api: Api): void {
     async (request, reply) => {
       const app = await oneApp(api, request.params.app_id);
       const other = await oneApp(api, request.query.targetAid);
+      await reach(api, request, { app: [other.id] });
       const command = commandOf(api, request);
       const { kid } = request.params;
       found(must(await readAppKey(command, api.tools.key, app, kid)), kid, "AppKey");

@@ -1,7 +1,9 @@
 /**
  * /api/v1/apps/{id}/grants: the scopes of Okta's API that an OAuth client may be given. Taking one away ends what tokens
- * hold of it, because a token serves for what its client is granted now. /tokens are refresh tokens, of which there are
- * none; federated claims are a feature that is not switched on.
+ * hold of it, because a token serves for what its client is granted now. Only super administrators do either: whoever
+ * grants scopes could give themselves anything.
+ *
+ * /tokens are refresh tokens, of which there are none; federated claims are a feature that is not switched on.
  */
 import { z } from "zod";
 import type { App } from "../../directory/apps.ts";
@@ -21,7 +23,7 @@ const url = "/api/v1/apps/:app_id/grants";
 export function clientGrantRoutes(server: Server, api: Api): void {
   server.get(
     url,
-    about("apps", "The scopes that a client was granted", { params: app_params, querystring: expand }),
+    about("oauth", "The scopes that a client was granted", { params: app_params, querystring: expand }),
     async (request) => {
       const app = await oneApp(api, request.params.app_id);
       const shown = request.query.expand === "scope";
@@ -31,7 +33,7 @@ export function clientGrantRoutes(server: Server, api: Api): void {
 
   server.post(
     url,
-    about("secrets", "Grant a scope to a client", { params: app_params, body: grant_input }),
+    about("oauth", "Grant a scope to a client", { params: app_params, body: grant_input }),
     async (request) => {
       const app = await oneClient(api, request.params.app_id);
       const { scopeId, issuer } = request.body;
@@ -40,7 +42,7 @@ export function clientGrantRoutes(server: Server, api: Api): void {
     },
   );
 
-  server.get(`${url}/:grant_id`, about("apps", "One grant", { params, querystring: expand }), async (request) => {
+  server.get(`${url}/:grant_id`, about("oauth", "One grant", { params, querystring: expand }), async (request) => {
     const app = await oneApp(api, request.params.app_id);
     const { grant_id } = request.params;
     const grant = (await listGrants(api.db, app.id)).find(({ id }) => id === grant_id);
@@ -50,7 +52,7 @@ export function clientGrantRoutes(server: Server, api: Api): void {
 
   server.delete(
     `${url}/:grant_id`,
-    about("secrets", "Take a scope from a client", { params }),
+    about("oauth", "Take a scope from a client", { params }),
     async (request, reply) => {
       const app = await oneApp(api, request.params.app_id);
       const { grant_id } = request.params;

@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { type CrossApp, connectApps, disconnectApps, listCrossApps, switchCrossApp } from "../../directory/crossApp.ts";
 import { type Api, about, commandOf, type Server } from "../api.ts";
+import { reach } from "../auth.ts";
 import { found, must } from "../errors.ts";
 import { date } from "./links.ts";
 import { app_params, oneApp } from "./oneApp.ts";
@@ -24,6 +25,7 @@ export function crossAppRoutes(server: Server, api: Api): void {
     async (request, reply) => {
       const app = await oneApp(api, request.params.app_id);
       const other = await oneApp(api, request.body.resourceAppInstanceId);
+      await reach(api, request, { app: [other.id] });
       const pair = { requesting_app: app.id, resource_app: other.id };
       return reply.code(201).send(connectionBody(must(await connectApps(commandOf(api, request), pair), "connection")));
     },
