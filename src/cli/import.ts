@@ -6,7 +6,7 @@ import type { Given } from "./args.ts";
 import type { Client } from "./client.ts";
 import { CliError, type ExitCode, exit_codes } from "./errors.ts";
 import { findApp } from "./find.ts";
-import { print, printFacts, printJson, progress, table } from "./output.ts";
+import { plain, print, printFacts, printJson, progress, table } from "./output.ts";
 import { command } from "./parts.ts";
 
 type Import = Readonly<{
@@ -23,7 +23,13 @@ type Row = Readonly<{
   external_id: string | null;
   outcome: string;
   login: string | null;
-  detail: Readonly<{ place?: string; column?: string; reason?: string }> | null;
+  /** `user`: whom a dry run would make; `changes`: what it would change. */
+  detail: Readonly<{
+    place?: string;
+    reason?: string;
+    user?: Readonly<Record<string, unknown>>;
+    changes?: Readonly<Record<string, Readonly<{ before: unknown; after: unknown }>>>;
+  }> | null;
 }>;
 
 const rows_shown = 50;
@@ -148,16 +154,24 @@ function tell(done: Import, rows: readonly Row[]): void {
   print("");
   print(
     table(rows, [
-      ["LINE", (r) => r.line],
       ["OUTCOME", (r) => r.outcome],
       ["ID", (r) => r.external_id],
-      ["LOGIN", (r) => r.login],
-      ["WHERE", (r) => r.detail?.column ?? r.detail?.place],
+      ["LOGIN", (r) => r.login ?? r.detail?.user?.["login"]],
+      ["WHERE", (r) => r.detail?.place],
+      ...(rows.some((row) => row.detail?.changes) ? [["CHANGES", changesOf] as const] : []),
       ["WHY", (r) => r.detail?.reason],
     ]),
   );
   const refused = done.counts["refused"] ?? 0;
   if (refused > rows.length) print(`… and ${refused - rows.length} more: tenure import ... --json --rows`);
+}
+
+/** "department: Mills -> Sales; title: nothing -> Head". */
+function changesOf({ detail }: Row): string {
+  const shown = (value: unknown) => (value === null || value === undefined ? "nothing" : plain(value));
+  return Object.entries(detail?.changes ?? {})
+    .map(([attribute, { before, after }]) => `${attribute}: ${shown(before)} -> ${shown(after)}`)
+    .join("; ");
 }
 
 function exitOf({ status, counts }: Import): ExitCode {

@@ -17,18 +17,22 @@ import { type Applied, recordArrivals, recordLeavers } from "./importRecord.ts";
 
 /** Applies a chunk of rows of people who are there, and of strangers. */
 export async function applyArrivals(plan: ImportPlan, decided: readonly DecidedRow[]): Promise<void> {
-  const { run, matching, hope } = plan;
-  await inTransaction(run, async (running) => {
-    const first = await applyRows(plan, running, decided);
-    const again = byLoginAlone(matching) ? first.filter(isContested) : [];
-    if (again.length === 0) return recordArrivals(run, running, first);
-    // Now these are looked for; whoever this chunk has just made comes from the row that made them.
-    hope.holds = false;
-    const taken = new Map(first.flatMap(({ one, user_id }) => (user_id ? [[user_id, one.row.external_id]] : [])));
-    const rows = again.map(({ one }) => one);
-    const second = await applyRows(plan, running, await decideChunk(running.db, plan, rows, { hope: false, taken }));
-    await recordArrivals(run, running, [...first.filter((row) => !isContested(row)), ...second]);
-  });
+  const { run } = plan;
+  await inTransaction(run, async (running) => recordArrivals(run, running, await arrive(plan, running, decided)));
+}
+
+/** Makes, changes and brings back people in a transaction. Gives what became of every row, which nobody has recorded yet. */
+export async function arrive(plan: ImportPlan, running: Running, decided: readonly DecidedRow[]): Promise<Applied[]> {
+  const { matching, hope } = plan;
+  const first = await applyRows(plan, running, decided);
+  const again = byLoginAlone(matching) ? first.filter(isContested) : [];
+  if (again.length === 0) return first;
+  // Now these are looked for; whoever this chunk has just made comes from the row that made them.
+  hope.holds = false;
+  const taken = new Map(first.flatMap(({ one, user_id }) => (user_id ? [[user_id, one.row.external_id]] : [])));
+  const rows = again.map(({ one }) => one);
+  const second = await applyRows(plan, running, await decideChunk(running.db, plan, rows, { hope: false, taken }));
+  return [...first.filter((row) => !isContested(row)), ...second];
 }
 
 /** It was to make someone whose login another person has. */
@@ -38,12 +42,22 @@ const isContested = ({ one, refusal }: Applied): boolean =>
 /** Applies a chunk of leavers, by the source's rules; holds and protected people are skipped with the reason. */
 export async function applyLeavers({ run }: ImportPlan, rows: readonly LeavingRow[]): Promise<void> {
   await inTransaction(run, async (running) => {
-    const ids = rows.map((row) => row.user_id);
-    const theirs = await outranked(run, running, ids);
-    const mine = ids.filter((user_id) => !theirs.has(user_id));
-    const event = { kind: "source_inactive" as const, mode: run.sourcing.on_inactive };
-    await recordLeavers(run, running, rows, theirs, await turn(run, running, mine, event));
+    const { theirs, kept } = await leave(run, running, rows);
+    await recordLeavers(run, running, rows, theirs, kept);
   });
+}
+
+/** Lets people leave in a transaction. Gives those who are another source's, and those who stay, with the reason. */
+export async function leave(
+  run: ImportRun,
+  running: Running,
+  rows: readonly LeavingRow[],
+): Promise<Readonly<{ theirs: ReadonlySet<string>; kept: ReadonlyMap<string, Refusal> }>> {
+  const ids = rows.map((row) => row.user_id);
+  const theirs = await outranked(run, running, ids);
+  const mine = ids.filter((user_id) => !theirs.has(user_id));
+  const event = { kind: "source_inactive" as const, mode: run.sourcing.on_inactive };
+  return { theirs, kept: await turn(run, running, mine, event) };
 }
 
 async function inTransaction(run: ImportRun, work: (running: Running) => Promise<void>): Promise<void> {
@@ -139,7 +153,8 @@ async function change(plan: ImportPlan, running: Running, rows: readonly Decided
     const refusal = kept.get(user_id);
     if (refusal !== undefined) return { one, outcome: "skipped", user_id: null, refusal };
     const outcomes = { link: "linked", update: "updated", return: "returned" } as const;
-    return { one, outcome: outcomes[one.verdict.outcome as keyof typeof outcomes], user_id };
+    const { changes } = result;
+    return { one, outcome: outcomes[one.verdict.outcome as keyof typeof outcomes], user_id, changes };
   });
 }
 

@@ -1,6 +1,6 @@
 /**
  * The pass over what differs: chunk by chunk, each decided and applied in one go, whoever arrives before whoever leaves.
- * A dry run, and an import that is held, take the same pass and write only what each row would become.
+ * A dry run, and an import that is held, take the same pass and keep only what each row would become (importTry.ts).
  */
 import type { Schema } from "../core/types.ts";
 import { priority } from "../directory/command.ts";
@@ -10,11 +10,10 @@ import { loadSourceLines } from "./company.ts";
 import type { ImportRun } from "./import.ts";
 import { applyArrivals, applyLeavers } from "./importApply.ts";
 import { type ChangeCounts, nextArriving, nextLeaving } from "./importChanges.ts";
-import { type DecidedRow, decideChunk, type Lines, prepareChunk } from "./importDecide.ts";
+import { decideChunk, type Lines, prepareChunk } from "./importDecide.ts";
 import { type Chunk, workInLanes } from "./importLanes.ts";
 import { type Matching, openMatching } from "./importMatch.ts";
-import { type Outcome, writeOutcomes } from "./importRows.ts";
-import { placeOf } from "./importStage.ts";
+import { type Claims, tryArrivals, tryLeavers } from "./importTry.ts";
 
 /** A run and what decides about all its rows. */
 export type ImportPlan = Readonly<{
@@ -57,14 +56,15 @@ export async function passChanges(
     done += rows;
     run.request.onProgress?.({ id: run.id, phase: dry ? "deciding" : "applying", done, total });
   };
-  // A database in memory has one connection.
-  const lanes = poolOf(db) === undefined ? 1 : lanes_max;
+  // A database in memory has one connection; and a trial goes by the order of the rows.
+  const lanes = poolOf(db) === undefined || dry ? 1 : lanes_max;
   await workInLanes(lanes, signal, arriving(plan, dry, tell));
   await workInLanes(lanes, signal, leaving(plan, dry, tell));
 }
 
 function arriving(plan: ImportPlan, dry: boolean, tell: (rows: number) => void): () => Promise<Chunk | undefined> {
   const { db } = plan.run.world;
+  const claims: Claims = new Map();
   let after = first_line;
   return async () => {
     const rows = await nextArriving(db, plan.run.id, after, chunk_size);
@@ -72,8 +72,8 @@ function arriving(plan: ImportPlan, dry: boolean, tell: (rows: number) => void):
     after = rows.at(-1)?.line ?? after;
     const { rows: mapped, keys } = await prepareChunk(plan, rows);
     const work = async () => {
-      const decided = await decideChunk(db, plan, mapped, { hope: plan.hope.holds && !dry });
-      if (dry) await writeOutcomes(db, plan.run.id, decided.map(supposed));
+      const decided = await decideChunk(db, plan, mapped, { hope: plan.hope.holds });
+      if (dry) await tryArrivals(plan, decided, claims);
       else await applyArrivals(plan, decided);
       tell(rows.length);
     };
@@ -89,24 +89,10 @@ function leaving(plan: ImportPlan, dry: boolean, tell: (rows: number) => void): 
     if (rows.length === 0) return undefined;
     after = rows.at(-1)?.line ?? after;
     const work = async () => {
-      if (dry) {
-        const told = rows.map((row) => ({ ...row, place: placeOf(row.external_id, row.place) }));
-        await writeOutcomes(db, plan.run.id, told);
-      } else await applyLeavers(plan, rows);
+      if (dry) await tryLeavers(plan, rows);
+      else await applyLeavers(plan, rows);
       tell(rows.length);
     };
     return { keys: new Set<string>(), work };
-  };
-}
-
-/** What a row would become, with the user that it maps to. */
-function supposed({ row, profile, verdict }: DecidedRow): Outcome {
-  const { line, external_id, enabled, profile: text } = row;
-  const place = placeOf(external_id, row.place);
-  const { outcome, ...more } = verdict;
-  const user_id = "user_id" in verdict ? verdict.user_id : row.user_id;
-  return {
-    ...{ line, external_id, enabled, profile: text, outcome, user_id: user_id ?? null },
-    detail: { place, user: profile, ...("reason" in more ? { ...more } : {}) },
   };
 }

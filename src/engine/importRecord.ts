@@ -6,6 +6,7 @@
  * for again tomorrow.
  */
 import type { RawBuilder } from "kysely";
+import type { Change } from "../core/diff.ts";
 import type { Refusal } from "../core/types.ts";
 import type { Running } from "../directory/command.ts";
 import { column, shared } from "../store/columns.ts";
@@ -18,9 +19,15 @@ import { haveOf, placeOf, stageOf } from "./importStage.ts";
 
 /**
  * What became of a row. `user_id`: of whose account the source's row now is; null: of nobody's, because of `refusal` or
- * as the row's verdict says.
+ * as the row's verdict says. `changes`: of a person who was there.
  */
-export type Applied = Readonly<{ one: DecidedRow; outcome: string; user_id: string | null; refusal?: Refusal }>;
+export type Applied = Readonly<{
+  one: DecidedRow;
+  outcome: string;
+  user_id: string | null;
+  refusal?: Refusal;
+  changes?: readonly Change[];
+}>;
 
 /** Records a chunk of rows of people who are there, and of strangers. */
 export async function recordArrivals(run: ImportRun, running: Running, rows: readonly Applied[]): Promise<void> {

@@ -140,6 +140,9 @@ describe("the command line", () => {
     );
     expect(map.code, map.err).toBe(0);
     expect((await node.cli("import", "HR", file, "--dry-run")).out).toContain("nothing was applied");
+    const tried = await node.cli("import", "HR", file, "--dry-run", "--rows");
+    expect(tried.out).toMatch(/create +1 +carl@x\.co +line 2, 1/);
+    expect([tried.code, tried.out]).toEqual([7, expect.stringContaining("2 create, 1 refused")]);
     const done = await node.cli("import", "HR", file);
     expect(done.code, done.err).toBe(7);
     expect(done.out).toMatch(/2 created?/);
@@ -147,6 +150,10 @@ describe("the command line", () => {
     const again = JSON.parse((await node.cli("import", "HR", file, "--json")).out);
     expect(again.status).toBe("DONE");
     expect(again.rows.length).toBe(1);
+    writeFileSync(file, people.replace("Zed,carl@x.co,Sales", "Zed,carl@x.co,Trade"));
+    const changed = await node.cli("import", "HR", file, "--dry-run", "--rows");
+    expect(changed.out).toMatch(/update +1 +carl@x\.co +line 2, 1 +department: Sales -> Trade/);
+    writeFileSync(file, people);
   });
 
   test("an app that does not answer is not left half made, and its token is not told", async () => {

@@ -134,6 +134,35 @@ describe("an import", () => {
     expect(await hr.run()).toMatchObject({ counts: { updated: 1, created: 1, left: 1 } });
   });
 
+  test("that is tried dry judges every row as the import then does", async () => {
+    const hr = await hrSource(world);
+    await hr.run([ada, bob, cy, rowOf("4", "Di", "Held")]);
+    const held = (await getUser(db, "di.held@example.com"))!;
+    await must(holdUser(world.command, held.id, { reason: "on leave", until: null }));
+    const many = Array.from({ length: chunk_size }, (_, n) => rowOf(`m${n}`, `P${n}`, "Worker"));
+    const rows = [
+      { ...ada, department: "Sales" },
+      { ...bob, mail: "cy.young@example.com" },
+      ...many,
+      { ...rowOf("10", "Twice", "Over"), mail: "p0.worker@example.com" },
+      { ...rowOf("11", "No", "Mail"), mail: "" },
+      { ...rowOf("12", "Bad", "Day"), start: "soon" },
+      rowOf("13", "New", "One"),
+    ];
+    const tried = await hr.run(rows, { dry_run: true });
+    const lines = await linesOf(world, tried.id);
+    const done = await hr.run(rows);
+    const real = { create: "created", update: "updated", vanish: "left" } as Record<string, string>;
+    const counts = Object.entries(tried.counts).map(([name, n]) => [real[name] ?? name, n]);
+    expect(Object.fromEntries(counts)).toEqual(done.counts);
+    expect(done.counts).toMatchObject({ refused: 4, skipped: 1 });
+    const byLine = (all: typeof lines) => new Map(all.map((one) => [one.line, real[one.outcome ?? ""] ?? one.outcome]));
+    expect(byLine(lines)).toEqual(byLine(await linesOf(world, done.id)));
+    const told = (id: string) => lines.find((line) => line.external_id === id)?.detail;
+    expect(told("1")).toMatchObject({ changes: { department: { before: "Mills", after: "Sales" } } });
+    expect(told("13")).toMatchObject({ user: { login: "new.one@example.com" } });
+  });
+
   test("is refused where it makes no sense: no such app, no source, switched off, one running already", async () => {
     const start = (app_id: string) => startImport(world, app_id, { mode: "full", actor: admin });
     expect(await start("0oanone")).toMatchObject({ code: "not_found" });
