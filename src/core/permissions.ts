@@ -34,7 +34,6 @@ const reading: Readonly<Partial<Record<Area, readonly string[]>>> = {
   members: ["okta.groups.read", "okta.groups.manage"],
   apps: ["okta.apps.read", "okta.apps.manage"],
   assignments: ["okta.apps.read", "okta.apps.manage"],
-  secrets: ["okta.apps.clientCredentials.read"],
   roles: ["okta.iam.read"],
 };
 
@@ -47,6 +46,7 @@ const writing: Readonly<Partial<Record<Area, readonly string[]>>> = {
 
 /** The permissions of which each opens the route; none: only standard roles may. */
 export function permissionsFor({ area, access, method, pattern }: Route): readonly string[] {
+  if (area === "secrets" && method === "GET") return ["okta.apps.clientCredentials.read"];
   if (access === "read") return withManage(area, reading[area] ?? []);
   if (area === "users" || area === "credentials" || area === "sessions" || area === "factors") {
     return [...userPermissions(area, method, pattern), "okta.users.manage"];

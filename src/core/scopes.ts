@@ -38,6 +38,7 @@ const nouns: Readonly<Partial<Record<Area, readonly string[]>>> = {
 const parts: readonly (readonly [start: string, noun: string])[] = [
   ["/api/v1/eventHooks", "eventHooks"],
   ["/api/v1/inlineHooks", "inlineHooks"],
+  ["/api/v1/org/factors", "factors"],
   ["/api/v1/meta/types", "userTypes"],
   ["/api/v1/meta/schemas/user/linkedObjects", "linkedObjects"],
   ["/api/v1/meta/uischemas", "uischemas"],

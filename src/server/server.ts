@@ -12,7 +12,7 @@ import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from "fas
 import { isAway } from "../store/database.ts";
 import { adminRoutes } from "./admin/routes.ts";
 import type { Api, ApiOptions, Server } from "./api.ts";
-import { authenticate, authorise } from "./auth.ts";
+import { authenticate, authorise, type Need } from "./auth.ts";
 import { ApiError, errorBody, invalid } from "./errors.ts";
 import { newMemory } from "./memory.ts";
 import { metricsRoutes } from "./metrics.ts";
@@ -48,9 +48,9 @@ export async function buildServer(options: ApiOptions): Promise<Server> {
   server.setValidatorCompiler(validatorCompiler);
   server.setSerializerCompiler(serializerCompiler);
   acceptBodies(server);
+  const known = collectPaths(server);
   await documentation(server);
   guard(server, api);
-  const known = collectPaths(server);
   server.setErrorHandler((error: FastifyError | ApiError, request, reply) => answerError(api, error, request, reply));
   server.setNotFoundHandler((request, reply) => answerError(api, unknownPath(known, request), request, reply));
   oktaRoutes(server, api);
@@ -128,24 +128,34 @@ function allow(allowance: Allowance, reply: FastifyReply): void {
   }
 }
 
-type KnownPath = Readonly<{ pattern: RegExp; method: string }>;
+/** A route as it was registered: what it says of itself is `config`. */
+export type RegisteredRoute = Readonly<{ method: string; url: string; config: Need; pattern: RegExp }>;
+
+const registered = new WeakMap<Server, readonly RegisteredRoute[]>();
+
+/** Every route of a server, in order of registration; for tests that hold for all of them. */
+export const routesOf = (server: Server): readonly RegisteredRoute[] => registered.get(server) ?? [];
 
 /** Every route's path as a pattern, to tell a wrong method from a wrong path. */
-function collectPaths(server: Server): KnownPath[] {
-  const known: KnownPath[] = [];
-  server.addHook("onRoute", ({ url, method }) => {
+function collectPaths(server: Server): RegisteredRoute[] {
+  const known: RegisteredRoute[] = [];
+  registered.set(server, known);
+  server.addHook("onRoute", ({ url, method, config = {} }) => {
     const source = url
       .split("/")
       .map((part) => (part.startsWith(":") || part === "*" ? "[^/]+" : part.replaceAll(/[.*+?^${}()|[\]\\]/g, "\\$&")))
       .join("/");
-    for (const one of [method].flat()) known.push({ pattern: new RegExp(`^${source}/?$`), method: one });
+    const pattern = new RegExp(`^${source}/?$`);
+    for (const one of [method].flat()) known.push({ method: one, url, config, pattern });
   });
   return known;
 }
 
-function unknownPath(known: readonly KnownPath[], request: FastifyRequest): ApiError {
+function unknownPath(known: readonly RegisteredRoute[], request: FastifyRequest): ApiError {
   const path = request.url.split("?", 1)[0] ?? "";
-  const methods = known.filter(({ pattern }) => pattern.test(path)).map(({ method }) => method);
+  const methods = known
+    .filter(({ pattern, method }) => method !== "HEAD" && pattern.test(path))
+    .map(({ method }) => method);
   if (methods.length === 0) {
     return new ApiError(404, "E0000008", "The requested path was not found", [
       `There is nothing at ${path.slice(0, 200)}; see /docs`,

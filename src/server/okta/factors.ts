@@ -206,11 +206,11 @@ function orgFactorRoutes(server: Server, api: Api): void {
     if (!Object.hasOwn(org_factors, kind)) throw notFound(kind, "Factor");
     return orgFactorBody(kind as OrgFactorId, (await orgFactors(api.db))[kind as OrgFactorId], base);
   };
-  server.get(kinds, about("factors", "The kinds of factor"), async (request) => {
+  server.get(kinds, about("org", "The kinds of factor"), async (request) => {
     const held = await orgFactors(api.db);
     return (Object.keys(held) as OrgFactorId[]).map((kind) => orgFactorBody(kind, held[kind], request.base_url));
   });
-  server.get(`${kinds}/:kind`, about("factors", "A kind of factor", { params }), async (request) =>
+  server.get(`${kinds}/:kind`, about("org", "A kind of factor", { params }), async (request) =>
     bodyOf(request.params.kind, request.base_url),
   );
   for (const [verb, on] of [
@@ -219,7 +219,7 @@ function orgFactorRoutes(server: Server, api: Api): void {
   ] as const) {
     server.post(
       `${kinds}/:kind/lifecycle/${verb}`,
-      about("factors", on ? "Offer a kind of factor" : "Offer it no more", { params }),
+      about("org", on ? "Offer a kind of factor" : "Offer it no more", { params }),
       async (request) => {
         const { kind } = request.params;
         await bodyOf(kind, request.base_url);
