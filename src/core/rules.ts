@@ -116,15 +116,28 @@ export function levelsOf<T extends ReadyRule>(ordered: readonly T[]): readonly (
   return levels;
 }
 
-/** Of `ordered` rules those with these ids, and those that read a group which one of the chosen fills. */
-export function withReaders<T extends ReadyRule>(ordered: readonly T[], ids: ReadonlySet<string>): readonly T[] {
-  const chosen: T[] = [];
-  for (const rule of ordered) {
-    const isRead = groupReader(rule.reads);
-    const follows = rule.reads !== null && chosen.some(({ targets }) => targets.some(isRead));
-    if (ids.has(rule.id) || follows) chosen.push(rule);
+/**
+ * Of `ordered` rules those with these ids, and those that read a group in which one of the chosen may begin or end a
+ * membership.
+ *
+ * @param touched the groups that a rule fills, and those that it filled before and that its grants will leave.
+ */
+export function withReaders<T extends ReadyRule>(
+  ordered: readonly T[],
+  ids: ReadonlySet<string>,
+  touched: (rule: T) => readonly GroupFact[],
+): readonly T[] {
+  const chosen = new Set(ordered.filter((rule) => ids.has(rule.id)));
+  const groups = [...chosen].flatMap(touched);
+  const readers = ordered.filter((rule) => rule.reads !== null);
+  // Again and again: a group that a rule fills no more may be read by one that now comes before it.
+  for (let more = true; more; ) {
+    const found = readers.filter((rule) => !chosen.has(rule) && groups.some(groupReader(rule.reads)));
+    for (const rule of found) chosen.add(rule);
+    groups.push(...found.flatMap(touched));
+    more = found.length > 0;
   }
-  return chosen;
+  return ordered.filter((rule) => chosen.has(rule));
 }
 
 /** May a condition with these dependencies read this group? Exact for ids, names, prefixes, parts and patterns. */

@@ -19,13 +19,15 @@ import { userSchema } from "./schemaQueries.ts";
 export type StoredRule = Selectable<RuleRow>;
 
 /** What of a rule is judged. */
-export type RuleDraft = Pick<StoredRule, "id" | "name" | "expression" | "group_ids">;
+export type RuleDraft = Pick<StoredRule, "id" | "name" | "expression" | "group_ids"> &
+  Partial<Pick<StoredRule, "groups_held">>;
 
-/** A rule that was checked: its expression, and the groups it fills. */
+/** A rule that was checked: its expression, and the groups it fills. `left`: those it filled before it became due. */
 export type CheckedRule<Row extends RuleDraft = StoredRule> = Readonly<{
   row: Row;
   checked: Checked;
   ready: ReadyRule;
+  left: readonly GroupFact[];
 }>;
 
 /** The rule as a target of an event. */
@@ -121,17 +123,24 @@ export function judgeRule<Row extends RuleDraft>(row: Row, ground: RuleGround): 
     if (group === undefined) {
       return { refused: `the rule fills the group ${id}, which does not exist`, code: "invalid", place: "group_ids" };
     }
-    const name = String(group.profile["name"] ?? id);
+    const { name } = groupFact(group);
     if (group.type !== "OKTA_GROUP") {
       const why = group.type === "BUILT_IN" ? "holds everyone already" : "is filled by the app it comes from";
       return { refused: `a rule cannot fill ${name}: it ${why}`, code: "invalid", place: "group_ids" };
     }
-    targets.push({ id, name, type: group.type, source_id: null, profile: group.profile });
+    targets.push(groupFact(group));
   }
   const { groups, clock, people } = checked.dependencies;
   const reads = { reads: groups, clock, people: Object.keys(people).length > 0 };
-  return { row, checked, ready: { id: row.id, name: row.name, targets, ...reads, test: compiled(checked) } };
+  const ready = { id: row.id, name: row.name, targets, ...reads, test: compiled(checked) };
+  const left = (row.groups_held ?? []).filter((id) => !row.group_ids.includes(id));
+  const gone = left.flatMap((id) => ground.groups.get(id) ?? []);
+  return { row, checked, ready, left: gone.map(groupFact) };
 }
+
+const groupFact = ({ id, type, profile }: GroupFacts): GroupFact => {
+  return { id, name: String(profile["name"] ?? id), type, source_id: null, profile };
+};
 
 /** Closures of a checked expression, made once. */
 const tests = new WeakMap<Checked, ReadyRule["test"]>();
@@ -147,7 +156,10 @@ async function judgeAll(db: Database, statuses: readonly StoredRule["status"][])
   const { rows } = await sql<StoredRule>`
     select * from rules where status = any(${[...statuses]}::text[]) order by id`.execute(db);
   const schema = await userSchema(db);
-  const needed = rows.flatMap((row) => groupsOfRule(row.expression, row.group_ids, schema));
+  const needed = rows.flatMap((row) => [
+    ...groupsOfRule(row.expression, row.group_ids, schema),
+    ...(row.due_at === null ? [] : row.groups_held),
+  ]);
   const ground = rows.length === 0 ? { schema, groups: new Map() } : await ruleGround(db, schema, needed);
   const good: CheckedRule[] = [];
   const bad: { row: StoredRule; refusal: Refusal }[] = [];
@@ -175,22 +187,9 @@ export async function loadCheckedRules(db: Database): Promise<readonly CheckedRu
   }
 }
 
-/** What was made ready last, and the digest of all that it was made from, which alone decides it. */
-let last: Readonly<{ digest: string; rules: readonly ReadyRule[] }> | undefined;
-
-/** The active rules, ready and in order, for the engine's batches; made ready again only when something has changed. */
+/** The active rules, ready and in order, for the engine's batches. */
 export async function loadRules(db: Database): Promise<readonly ReadyRule[]> {
-  // A condition's own groups are not in the digest: one that goes makes its rule invalid in the same transaction.
-  const { rows } = await sql<{ digest: string }>`
-    select md5(concat(
-      (select string_agg(concat_ws(' ', id, name, expression, group_ids), ' ' order by id) from rules
-        where status = 'ACTIVE'), '|',
-      (select string_agg(concat_ws(' ', id, type, profile), ' ' order by id) from groups
-        where id in (select unnest(group_ids) from rules where status = 'ACTIVE')), '|',
-      (select attributes from schemas where kind = 'user'))) as digest`.execute(db);
-  const digest = rows[0]?.digest ?? "";
-  if (last?.digest !== digest) last = { digest, rules: (await loadCheckedRules(db)).map((rule) => rule.ready) };
-  return last.rules;
+  return (await loadCheckedRules(db)).map((rule) => rule.ready);
 }
 
 /** The active rules with `changed` among them, if they can be put in order; else a refusal naming the circle. */

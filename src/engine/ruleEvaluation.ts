@@ -165,6 +165,7 @@ async function makePlan(world: EvaluationWorld, claimed: readonly ClaimedRule[])
     const chosen = withReaders(
       ordered.map((rule) => rule.ready),
       new Set(due.keys()),
+      (rule) => [...rule.targets, ...(checked.get(rule.id)?.left ?? [])],
     );
     const [first = null] = claimed.flatMap((rule) => rule.due_cause ?? []);
     const causeOf = (id: string) => due.get(id)?.due_cause ?? first;
@@ -266,7 +267,7 @@ async function evaluateRange(state: State, plan: Plan, step: Step, key: string, 
     return dense ? idsOf(trx, range) : step.judge.find(trx, range);
   });
   // As many in every range would be too many to tell one by one.
-  if (ids.length * (state.people / state.options.range) > state.options.each_max) state.each_left = 0;
+  if (ids.length * Math.max(1, state.people / state.options.range) > state.each_left) state.each_left = 0;
   let moved = 0;
   for (let from = 0; from < ids.length; from += state.options.slice) {
     moved += await writeSlice(state, plan, step, ids.slice(from, from + state.options.slice));
