@@ -22,6 +22,7 @@ const many = z.array(z.string().min(1).max(200)).min(1).max(10_000);
 export function grantRoutes(server: Server, api: Api): void {
   membershipRoutes(server, api);
   assignmentRoutes(server, api);
+  assignmentEndRoutes(server, api);
   personRoutes(server, api);
 }
 
@@ -136,7 +137,9 @@ function assignmentRoutes(server: Server, api: Api): void {
       return must(await assignUsers(command, app.id, grants));
     },
   );
+}
 
+function assignmentEndRoutes(server: Server, api: Api): void {
   const removal = z.object({ app: z.string().min(1).max(200), users: many, reason: z.string().max(500).optional() });
   server.post(
     "/admin/v1/assignments/end",
