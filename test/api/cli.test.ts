@@ -2,6 +2,7 @@
 import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { spawnApp } from "../../demo/apps/spawn.ts";
 import { startTestNode, type TestNode } from "../support/node.ts";
 
 let node: TestNode;
@@ -223,21 +224,57 @@ describe("the command line", () => {
     expect(table.out + table.err).not.toMatch(/\u001b/);
   });
 
-  test("every command of docs/cli.md works as it is written there", async () => {
-    const page = readFileSync(path.join(import.meta.dirname, "../../docs/cli.md"), "utf8");
-    const commands = [...page.matchAll(/^```sh\n([\s\S]*?)^```/gm)]
-      .flatMap((block) => (block[1] ?? "").split("\n"))
+  const docs = path.join(import.meta.dirname, "../..");
+  const commandsOf = (page: string, fence: string) =>
+    [...readFileSync(path.join(docs, page), "utf8").matchAll(/^```(\w*)\n([\s\S]*?)^```/gm)]
+      .flatMap(([, kind, block = ""]) => (kind === fence ? block.split("\n") : []))
+      .map((line) => line.replace(/^npx /, ""))
       .filter((line) => line.startsWith("tenure "));
+  const runAll = async (lines: readonly string[]) => {
+    for (const line of lines) {
+      const [command = "", ending] = line.split(/\s+# exit /);
+      const ran = await node.cli(...words(command.replace(/\s+#.*$/, "")).slice(1));
+      expect(ran.code, `${command}\n${ran.out}${ran.err}`).toBe(Number(ending ?? 0));
+    }
+  };
+
+  test("every command of docs/cli.md works as it is written there", async () => {
+    const commands = commandsOf("docs/cli.md", "sh");
     expect(commands.length).toBeGreaterThan(25);
     writeFileSync(
       path.join(node.folder, "staff.csv"),
       "id,login,first,last,mail,dept\n9,zoe@example.com,Zoe,Ash,zoe@example.com,Finance\n",
     );
-    for (const line of commands) {
-      const [command = "", ending] = line.split(/\s+# exit /);
-      const ran = await node.cli(...words(command).slice(1));
-      expect(ran.code, `${command}\n${ran.out}${ran.err}`).toBe(Number(ending ?? 0));
+    await runAll(commands);
+  });
+
+  test("so do those of the example apps and of the README, with an app that is started as it says there", async () => {
+    const [label, group] = ["Chat", "Sales"];
+    await node.cli("apps", "delete", label, "--yes");
+    await node.cli("rules", "delete", "Sales people");
+    await node.cli("groups", "delete", group, "--yes");
+    writeFileSync(path.join(node.folder, "try-me.token"), "try-me\n");
+    const app = await spawnApp("scimmy", { token: "try-me" });
+    try {
+      const written = commandsOf("docs/example-apps.md", "sh");
+      expect(written.length).toBeGreaterThan(5);
+      await runAll(written.map((line) => line.replace("http://127.0.0.1:9101/scim/v2", app.url)));
+      const readme = commandsOf("README.md", "").filter((line) => !line.startsWith("tenure serve"));
+      expect(readme.length).toBeGreaterThan(2);
+      await runAll(readme);
+    } finally {
+      await app.stop();
     }
+  });
+
+  test("every npm script that the pages name is there", () => {
+    const { scripts } = JSON.parse(readFileSync(path.join(docs, "package.json"), "utf8"));
+    const pages = ["README.md", "docs/demo.md", "CONTRIBUTING.md"].map((page) =>
+      readFileSync(path.join(docs, page), "utf8"),
+    );
+    const named = [...pages.join("\n").matchAll(/npm (?:--silent )?(start|test|run (\w+))/g)];
+    expect(named.length).toBeGreaterThan(8);
+    for (const [, short = "", long] of named) expect(Object.keys(scripts)).toContain(long ?? short);
   });
 });
 
