@@ -236,10 +236,13 @@ export function revokeToken(command: Command, id: string): Promise<Token | Refus
   });
 }
 
-/** Tokens in the order they were made, revoked ones too, but for those that clients got; `after` is the last id of the page before. */
+/**
+ * Tokens in the order they were made, but for those that clients got. `after`: the last id of the page before;
+ * `valid_at`: without those that were revoked or had ended by then.
+ */
 export function listTokens(
   db: Database,
-  page: Readonly<{ after?: string; limit?: number; user_id?: string }> = {},
+  page: Readonly<{ after?: string; limit?: number; user_id?: string; valid_at?: Date }> = {},
 ): Promise<Token[]> {
   return db
     .selectFrom("tokens")
@@ -247,7 +250,37 @@ export function listTokens(
     .where("id", ">", page.after ?? "")
     .where("client_id", "is", null)
     .$if(page.user_id !== undefined, (query) => query.where("user_id", "=", page.user_id ?? ""))
+    .$if(page.valid_at !== undefined, (query) =>
+      query
+        .where("revoked_at", "is", null)
+        .where((is) => is.or([is("expires_at", "is", null), is("expires_at", ">", page.valid_at ?? new Date())])),
+    )
     .orderBy("id")
     .limit(page.limit ?? 200)
     .execute();
+}
+
+/** A token that is valid still. */
+export async function getToken(db: Database, id: string, now: Date): Promise<Token | undefined> {
+  const row = await db
+    .selectFrom("tokens")
+    .select(columns)
+    .where("id", "=", id)
+    .where("client_id", "is", null)
+    .where("revoked_at", "is", null)
+    .where((is) => is.or([is("expires_at", "is", null), is("expires_at", ">", now)]))
+    .executeTakeFirst();
+  return row;
+}
+
+/** Calls a token otherwise. */
+export function renameToken(command: Command, token: Token, name: string): Promise<Token | Refusal> {
+  return run<Token>(command, async (running) => {
+    const refusal = await judge(running, name, token.role, null, null);
+    if (refusal) return refusal;
+    await running.db.updateTable("tokens").set({ name }).where("id", "=", token.id).execute();
+    const renamed = { ...token, name };
+    await log(running, { type: "system.api_token.update", targets: [target(renamed)], user_id: token.user_id });
+    return renamed;
+  });
 }

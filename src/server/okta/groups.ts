@@ -110,8 +110,9 @@ function memberRoutes(server: Server, api: Api): void {
     async (request, reply) => {
       const { group_id } = request.params;
       const { after, limit } = request.query;
+      const from = idCursor(after, "00u");
       const users = found(
-        await membersOf(api.db, group_id, { limit: limit + 1, ...(after === undefined ? {} : { after }) }),
+        await membersOf(api.db, group_id, { limit: limit + 1, ...(from === undefined ? {} : { after: from }) }),
         group_id,
         "UserGroup",
       );

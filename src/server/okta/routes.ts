@@ -1,5 +1,6 @@
 /** The first half of the API: Okta's Management API, one file per noun. */
 import type { Api, Server } from "../api.ts";
+import { apiTokenRoutes } from "./apiTokens.ts";
 import { appCsrRoutes } from "./appCsrs.ts";
 import { appGroupRoutes } from "./appGroups.ts";
 import { appKeyRoutes } from "./appKeys.ts";
@@ -44,6 +45,7 @@ export function oktaRoutes(server: Server, api: Api): void {
   orgRoutes(server, api);
   authorizationServerRoutes(server);
   oauthServerRoutes(server, api);
+  apiTokenRoutes(server, api);
   featureRoutes(server, api);
   roleRoutes(server, api);
   iamRoleRoutes(server, api);

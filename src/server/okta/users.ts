@@ -22,8 +22,9 @@ import { isRefusal } from "../../store/database.ts";
 import { type Api, about, commandOf, type Server } from "../api.ts";
 import { reach } from "../auth.ts";
 import { ApiError, found, invalid, must } from "../errors.ts";
+import { setTag, whenMatching } from "../etag.ts";
 import { sendJson, sendJsonList } from "../pageBytes.ts";
-import { afterOf, cursor, page, readCursor, setLinks } from "../paging.ts";
+import { afterOf, cursor, idCursor, page, readCursor, setLinks } from "../paging.ts";
 import { groupBody } from "./groupBody.ts";
 import { ownerBody } from "./me.ts";
 import { filterUsers, searchUsers, sortUsers } from "./search.ts";
@@ -115,6 +116,7 @@ function oneUserRoutes(server: Server, api: Api): void {
       const { user_id } = request.params;
       if (user_id === "me") return ownerBody(api, request);
       const user = found(await showUser(api.db, user_id, shown_names), user_id, "User");
+      setTag(reply, new Date(user.updated));
       return sendJson(reply, userText(user, request.base_url));
     },
   );
@@ -140,7 +142,10 @@ function oneUserRoutes(server: Server, api: Api): void {
           ...(profile ? { profile: profileOf(profile), replace } : {}),
           ...(type_id === undefined ? {} : { type_id }),
         };
-        return userBody(await changeUser(api, commandOf(api, request), change, credentials), request.base_url);
+        const changed = await whenMatching(request, commandOf(api, request), "users", id, (command) =>
+          changeUser(api, command, change, credentials),
+        );
+        return userBody(must(changed), request.base_url);
       },
     });
   }
@@ -200,7 +205,8 @@ async function listOf(api: Api, query: ListQuery): Promise<Rows> {
     const users = await showUsers(api.db, choice, { limit: limit + 1, sort, offset }, shown_names);
     return { users, limit, after: () => cursor(offset + limit) };
   }
-  const after = query.after === undefined ? {} : { after: query.after };
+  const from = idCursor(query.after, "00u");
+  const after = from === undefined ? {} : { after: from };
   const users = await showUsers(api.db, choice, { limit: limit + 1, ...after }, shown_names);
   return { users, limit, after: (last) => last.id };
 }
