@@ -59,7 +59,8 @@ function appLinks(server: Server, api: Api): void {
       const { id } = await oneUser(api, request.params.user_id);
       const { rows } = await sql<AppLink>`
         select a.id as account_id, p.id as app_id, p.name, p.label,
-          coalesce(p.settings->'app'->>'url', p.settings->'app'->>'loginUrl', p.settings->'signOn'->>'loginUrl') as url,
+          coalesce(p.settings->'settings'->'app'->>'url', p.settings->'settings'->'app'->>'loginUrl',
+            p.settings->'settings'->'signOn'->>'loginUrl') as url,
           (row_number() over (order by p.label, p.id))::int - 1 as sort
         from accounts a join apps p on p.id = a.app_id
         where a.user_id = ${id} and a.assigned and p.status = 'ACTIVE' order by p.label, p.id limit 1000`.execute(
