@@ -22,6 +22,8 @@ const commands: Readonly<Record<string, Readonly<{ summary: string; load?: () =>
   tasks: { summary: "What a person must do or decide", load: () => import("./tasks.ts") },
   log: { summary: "What happened, and what happens", load: () => import("./log.ts") },
   status: { summary: "How everything stands", load: () => import("./status.ts") },
+  "okta-env": { summary: "Point Okta's own clients at this server", load: () => import("./oktaEnv.ts") },
+  "okta-coverage": { summary: "Which of Okta's endpoints are called here", load: () => import("./oktaCoverage.ts") },
   token: { summary: "API tokens", load: () => import("./token.ts") },
 };
 
@@ -49,7 +51,7 @@ function version(): string {
 }
 
 function help(): string {
-  const lines = Object.entries(commands).map(([name, { summary }]) => `  ${name.padEnd(10)} ${summary}`);
+  const lines = Object.entries(commands).map(([name, { summary }]) => `  ${name.padEnd(14)} ${summary}`);
   return [
     "Usage: tenure COMMAND [ARGS]",
     "",

@@ -15,12 +15,16 @@ export type Query = Readonly<Record<string, string | number | boolean | undefine
 
 export type Client = Readonly<{
   url: string;
+  /** For `tenure okta-env`, which hands it on. */
+  token: string;
   get<T>(path: string, query?: Query): Promise<T>;
   /** All items of a list, page by page; at most `max`. */
   all<T>(path: string, query?: Query, max?: number): Promise<readonly T[]>;
   /** A page and its next link. */
   page<T>(path: string, query?: Query): Promise<Readonly<{ items: readonly T[]; next: string | undefined }>>;
   send<T>(method: "POST" | "PUT" | "PATCH" | "DELETE", path: string, body?: unknown, query?: Query): Promise<T>;
+  /** Sends JSON and reads an answer of JSON lines, each as soon as it is there. */
+  follow(path: string, body: unknown, onLine: (line: unknown) => void): Promise<void>;
   /** Sends a stream as text/csv. */
   upload<T>(path: string, stream: Readable, size: number, query?: Query): Promise<T>;
 }>;
@@ -60,6 +64,7 @@ export function openClient(given: Given, env = process.env): Client {
   };
   return {
     url,
+    token,
     page,
     get: async <T>(path: string, query?: Query) => parse<T>(await call("GET", path, query)),
     all: async <T>(path: string, query?: Query, max = 100_000) => {
@@ -76,8 +81,13 @@ export function openClient(given: Given, env = process.env): Client {
     },
     send: async <T>(method: string, path: string, body?: unknown, query?: Query) =>
       parse<T>(await call(method, path, query, body === undefined ? "" : JSON.stringify(body))),
+    follow: async (path: string, body: unknown, onLine: (line: unknown) => void) => {
+      const reader = lineReader(onLine);
+      const answer = await exchange("POST", `${url}${path}`, token, JSON.stringify(body), { onPart: reader });
+      if (answer.status >= 300) throw refusal(answer);
+    },
     upload: async <T>(path: string, stream: Readable, size: number, query?: Query) =>
-      parse<T>(await exchange("POST", `${url}${path}${queryText(query)}`, token, stream, size)),
+      parse<T>(await exchange("POST", `${url}${path}${queryText(query)}`, token, stream, { size })),
   };
 }
 
@@ -118,16 +128,16 @@ function exchange(
   address: string,
   token: string,
   body?: string | Readable,
-  size?: number,
+  { size = 0, onPart }: Readonly<{ size?: number; onPart?: (part: string) => void }> = {},
 ): Promise<Answer> {
   const url = new URL(address);
   const send = url.protocol === "https:" ? httpsRequest : httpRequest;
   const stream = typeof body === "object";
   const headers = {
     authorization: `SSWS ${token}`,
-    accept: "application/json",
+    accept: onPart === undefined ? "application/json" : "application/x-ndjson",
     "user-agent": "tenure-cli",
-    ...(stream ? { "content-type": "text/csv", "content-length": String(size ?? 0) } : {}),
+    ...(stream ? { "content-type": "text/csv", "content-length": String(size) } : {}),
     ...(typeof body === "string"
       ? { "content-type": "application/json", "content-length": String(Buffer.byteLength(body)) }
       : {}),
@@ -135,7 +145,17 @@ function exchange(
   return new Promise((resolve, reject) => {
     const request = send(url, { method, headers }, (response) => {
       const parts: Buffer[] = [];
-      response.on("data", (part: Buffer) => parts.push(part));
+      if (onPart === undefined || response.statusCode !== 200) {
+        response.on("data", (part: Buffer) => parts.push(part));
+      } else {
+        response.setEncoding("utf8").on("data", (part: string) => {
+          try {
+            onPart(part);
+          } catch (error) {
+            response.destroy(error as Error);
+          }
+        });
+      }
       response.on("error", reject);
       response.on("end", () =>
         resolve({
@@ -152,6 +172,16 @@ function exchange(
       body.pipe(request);
     } else request.end(body);
   });
+}
+
+/** Cuts what comes into lines of JSON. */
+function lineReader(onLine: (line: unknown) => void): (part: string) => void {
+  let rest = "";
+  return (part) => {
+    const lines = `${rest}${part}`.split("\n");
+    rest = lines.pop() ?? "";
+    for (const line of lines) if (line !== "") onLine(JSON.parse(line));
+  };
 }
 
 function unreachable(url: URL, error: NodeJS.ErrnoException): CliError {

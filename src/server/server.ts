@@ -13,6 +13,7 @@ import { isAway } from "../store/database.ts";
 import { adminRoutes } from "./admin/routes.ts";
 import type { Api, ApiOptions, Server } from "./api.ts";
 import { authenticate, authorise, type Need } from "./auth.ts";
+import { countCalls } from "./coverage.ts";
 import { ApiError, errorBody, invalid } from "./errors.ts";
 import { newMemory } from "./memory.ts";
 import { metricsRoutes } from "./metrics.ts";
@@ -51,6 +52,7 @@ export async function buildServer(options: ApiOptions): Promise<Server> {
   const known = collectPaths(server);
   await documentation(server);
   guard(server, api);
+  countCalls(server, api);
   server.setErrorHandler((error: FastifyError | ApiError, request, reply) => answerError(api, error, request, reply));
   server.setNotFoundHandler((request, reply) => answerError(api, unknownPath(known, request), request, reply));
   oktaRoutes(server, api);

@@ -1,9 +1,12 @@
 /** The second half of the API: what Okta has no words for. */
 import type { Api, Server } from "../api.ts";
 import { adminAppRoutes } from "./apps.ts";
+import { coverageRoutes } from "./coverage.ts";
 import { grantRoutes } from "./grants.ts";
 import { importRoutes } from "./imports.ts";
+import { passwordPolicyRoutes } from "./passwordPolicy.ts";
 import { planRoutes } from "./plan.ts";
+import { planMappingRoutes } from "./planMappings.ts";
 import { pushRuleRoutes } from "./pushRules.ts";
 import { statusRoutes } from "./status.ts";
 import { taskRoutes } from "./tasks.ts";
@@ -11,10 +14,13 @@ import { taskRoutes } from "./tasks.ts";
 /** Registers every route under /admin/v1. */
 export function adminRoutes(server: Server, api: Api): void {
   planRoutes(server, api);
+  planMappingRoutes(server, api);
   taskRoutes(server, api);
   importRoutes(server, api);
   adminAppRoutes(server, api);
   pushRuleRoutes(server, api);
   grantRoutes(server, api);
   statusRoutes(server, api);
+  passwordPolicyRoutes(server, api);
+  coverageRoutes(server, api);
 }

@@ -9,9 +9,6 @@ import { found, invalid, must } from "../errors.ts";
 import { afterOf, idCursor, limitOf, page } from "../paging.ts";
 import { date } from "./links.ts";
 
-const idle_days = 30;
-const day_ms = 86_400_000;
-
 const params = z.object({ token_id: z.string().min(1).max(100) });
 const querystring = z.object({ after: afterOf, limit: limitOf(200, 200) });
 const network = z.object({ connection: z.string().max(50), include: z.array(z.string()).max(100).nullish() });
@@ -57,17 +54,17 @@ export function apiTokenRoutes(server: Server, api: Api): void {
 }
 
 function tokenBody(token: Token, base: string) {
-  const used = token.last_used_at ?? token.created_at;
   return {
     id: token.id,
     name: token.name,
     userId: token.user_id,
     clientName: "Tenure API",
-    tokenWindow: `P${idle_days}D`,
+    // After this long without use it ends, where that feature is on (core/features.ts).
+    tokenWindow: "P30D",
     network: { connection: "ANYWHERE" },
-    expiresAt: date(token.expires_at ?? new Date(used.getTime() + idle_days * day_ms)),
+    expiresAt: date(token.expires_at),
     created: date(token.created_at),
-    lastUpdated: date(used),
+    lastUpdated: date(token.last_used_at ?? token.created_at),
     _links: { self: { href: `${base}${all}/${token.id}`, hints: { allow: ["GET", "PUT", "DELETE"] } } },
   };
 }
