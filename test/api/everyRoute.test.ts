@@ -133,7 +133,10 @@ function must<T>(outcome: T): Exclude<T, { refused: string }> {
 beforeAll(async () => {
   db = await memoryDatabase();
   api = await testApi(db);
-  routes = routesOf(api.server).filter(({ method }) => method !== "HEAD" && method !== "OPTIONS");
+  const all = routesOf(api.server).filter(({ method }) => method !== "HEAD" && method !== "OPTIONS");
+  // The one route that ends the token it is asked with comes last.
+  const ends = ({ method, url }: RegisteredRoute) => method === "DELETE" && url === "/api/v1/api-tokens/current";
+  routes = [...all.filter((route) => !ends(route)), ...all.filter(ends)];
 });
 afterAll(() => db.destroy());
 
