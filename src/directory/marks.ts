@@ -53,7 +53,7 @@ export async function markDirtyWhere(
       running.db,
     );
     await closeGate(running);
-    // With a million marks waiting, finding those without one takes 0.6 s; marking all again took 9 s.
+    // With a million marks waiting this takes 1.7 s and locks none of them; marking all again took 4.5 s and locked all.
     const again = await sql`
       insert into dirty (user_id, priority, marked_at, cause)
       ${found} and not exists (select from dirty d where d.user_id = u.id) order by u.id
