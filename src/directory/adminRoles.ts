@@ -192,7 +192,7 @@ export async function grantsOf(db: Database, user_id: string): Promise<readonly 
     select g.id, g.role, g.assignee_group as group_id, g.narrowed,
       (select coalesce(jsonb_agg(jsonb_build_object('group_id', t.group_id, 'app_id', t.app_id, 'app_name', t.app_name)), '[]')
        from role_targets t where t.grant_id = g.id) as targets,
-      array(select permission from custom_role_permissions p where p.role_id = g.custom_role_id) as permissions,
+      array(select permission from custom_role_permissions p where p.role_id = g.custom_role_id and p.conditions is null) as permissions,
       (select coalesce(jsonb_agg(jsonb_build_object('kind', m.kind, 'ref', m.ref)), '[]')
        from resource_set_members m where m.set_id = g.resource_set_id) as resources
     from admin_grants g
