@@ -116,7 +116,8 @@ function oneUserRoutes(server: Server, api: Api): void {
       const { user_id } = request.params;
       if (user_id === "me") return ownerBody(api, request);
       const user = found(await showUser(api.db, user_id, shown_names), user_id, "User");
-      setTag(reply, new Date(user.updated));
+      // As the database wrote it: quoted, in UTC, without saying so.
+      setTag(reply, new Date(`${user.updated.slice(1, -1)}Z`));
       return sendJson(reply, userText(user, request.base_url));
     },
   );
