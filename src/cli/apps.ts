@@ -7,6 +7,7 @@ import { CliError, exit_codes } from "./errors.ts";
 import { type App, findApp } from "./find.ts";
 import { plain, print, printFacts, printJson, printRows } from "./output.ts";
 import { commandOf, didYouMean, momentOf, type Part, pairsOf, required, requireYes, yes_option } from "./parts.ts";
+import { previewMapping, printPreview } from "./planMapping.ts";
 
 type Made = Readonly<{ id: string; label: string; status: string }>;
 type Learnt = Readonly<{
@@ -323,8 +324,10 @@ const map: Part = {
   usage: {
     name: "apps map",
     words: "APP [ATTRIBUTE=EXPRESSION...]",
-    summary: "Shows the mapping of an app, or changes lines of it; an empty expression takes a line away.",
+    summary: `Shows the mapping of an app, or changes lines of it; an empty expression takes a line away. With --plan nothing
+is saved: it shows which accounts would change, and how.`,
     options: {
+      plan: { help: "Show what it would do to every account; save nothing" },
       "to-user": { help: "The other way: from the app's account to the user" },
       "at-creation": { help: "Push only when the account is made" },
     },
@@ -344,8 +347,10 @@ const map: Part = {
         if (expression === "") lines.delete(attribute);
         else lines.set(attribute, { expression, ...(given.flag("at-creation") ? { push: "create" } : {}) });
       }
+      if (given.flag("plan")) return planMap(client, given, id, Object.fromEntries(lines));
       await client.send("PUT", path, { lines: Object.fromEntries(lines) });
-    }
+    } else if (given.flag("plan"))
+      throw new CliError(exit_codes.usage, "tenure apps map --plan: which lines would change?");
     const after = await client.get<Lines>(path);
     if (given.flag("json")) printJson(after);
     else
@@ -355,6 +360,14 @@ const map: Part = {
         );
   },
 };
+
+async function planMap(client: Client, given: Given, id: string, lines: unknown): Promise<void> {
+  if (given.flag("to-user"))
+    throw new CliError(exit_codes.usage, "--plan is for accounts; what a source would change shows import --dry-run");
+  const preview = await previewMapping(client, given, id, lines);
+  if (given.flag("json")) printJson(preview);
+  else printPreview(preview);
+}
 
 const reconcile: Part = {
   usage: {

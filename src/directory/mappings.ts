@@ -104,37 +104,75 @@ const empty_line: MappingLine = { expression: "", push: "always", when_empty: "c
 
 async function save(running: Running, before: Mapping, lines: MappingLines): Promise<Mapping | Refusal> {
   if (sameValue(lines as Value, before.lines as Value)) return before;
-  const moved = Object.entries(lines).filter(([name, line]) => !sameValue(plain(line), plain(before.lines[name])));
-  // Only what is edited is judged: a line that another change broke must not block mending a different one.
-  const problems = await judgeLines(running.db, before.app_id, before.direction, Object.fromEntries(moved));
-  if (problems.length > 0) return refusalOf(problems);
-  if (Object.keys(lines).length > lines_max) {
-    return { refused: `a mapping has at most ${lines_max} lines`, code: "too_large" };
-  }
+  const { moved, removed } = differences(before.lines, lines);
+  const refused = await judgeChange(running.db, before, lines, moved);
+  if (refused) return refused;
   const mapping = await running.db
     .updateTable("mappings")
     .set({ lines: json(lines), updated_at: running.now() })
     .where("id", "=", before.id)
     .returningAll()
     .executeTakeFirstOrThrow();
-  const names = new Set([
-    ...moved.map(([name]) => name),
-    ...Object.keys(before.lines).filter((name) => !Object.hasOwn(lines, name)),
-  ]);
+  const names = [...Object.keys(moved), ...removed];
   const seq = await log(running, {
     type: "directory.mapping.update",
     app_id: mapping.app_id,
     targets: [{ id: mapping.id, type: "Mapping", name: mapping.direction }],
     detail: Object.fromEntries(
-      [...names].map((name) => [name, { before: plain(before.lines[name]), after: plain(lines[name]) }]),
+      names.map((name) => [name, { before: plain(before.lines[name]), after: plain(lines[name]) }]),
     ),
   });
   if (mapping.direction === "to_user") return mapping;
   await markAssignedDirty(running, mapping.app_id, priority.wave, seq);
   // A line that still fails raises its task again when the people just marked are computed.
-  const failed = [...names].map((name) => mappingTask(mapping.app_id, name));
+  const failed = names.map((name) => mappingTask(mapping.app_id, name));
   await closeTasksFor(running, { dedupe: failed, note: "the line was changed" });
   return mapping;
+}
+
+/** The lines that are new or not what they were, and the attributes whose line is gone. */
+function differences(before: MappingLines, after: MappingLines) {
+  const moved = Object.entries(after).filter(([name, line]) => !sameValue(plain(line), plain(before[name])));
+  return {
+    moved: Object.fromEntries(moved),
+    removed: Object.keys(before).filter((name) => !Object.hasOwn(after, name)),
+  };
+}
+
+/** Only what is edited is judged: a line that another change broke must not block mending a different one. */
+async function judgeChange(
+  db: Database,
+  { app_id, direction }: Mapping,
+  lines: MappingLines,
+  moved: MappingLines,
+): Promise<MappingRefusal | Refusal | undefined> {
+  const problems = await judgeLines(db, app_id, direction, moved);
+  if (problems.length > 0) return refusalOf(problems);
+  if (Object.keys(lines).length <= lines_max) return undefined;
+  return { refused: `a mapping has at most ${lines_max} lines`, code: "too_large" };
+}
+
+/** A mapping from users to an app's accounts as it would be: all lines ready to run, and what differs from today. */
+export type PlannedMapping = Readonly<{
+  lines: readonly LoadedLine[];
+  changed: readonly LoadedLine[];
+  removed: readonly string[];
+}>;
+
+/** What `putMapping` would keep, refused where it would refuse. Nothing is kept. */
+export async function planMapping(
+  db: Database,
+  app_id: string,
+  lines: Readonly<Record<string, Readonly<Partial<MappingLine>>>>,
+): Promise<PlannedMapping | MappingRefusal | Refusal> {
+  const before = await mappingOf(db, app_id, "to_app");
+  if (before === undefined) return { refused: `there is no app ${app_id} with a mapping`, code: "not_found" };
+  const after = merge({}, lines);
+  const { moved, removed } = differences(before.lines, after);
+  const refused = await judgeChange(db, before, after, moved);
+  if (refused) return refused;
+  const ready = compileLines(after, await environmentFor(db, app_id, "to_app"));
+  return { lines: ready, changed: ready.filter((line) => Object.hasOwn(moved, line.attribute)), removed };
 }
 
 /** The name under which a failing line is one task (`dedupe`), however many people it fails for. */

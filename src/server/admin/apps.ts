@@ -13,7 +13,7 @@ import { reconcileApp } from "../../engine/reconcile.ts";
 import { type Api, about, commandOf, type Server } from "../api.ts";
 import { invalid, must } from "../errors.ts";
 import { page } from "../paging.ts";
-import { anApp, app_params, given, moment, paged } from "./shared.ts";
+import { anApp, app_params, given, mapping_lines, moment, paged } from "./shared.ts";
 import { failing, keepUpload, learnColumns, upload_bytes_max } from "./uploads.ts";
 
 const switches = z.record(z.string().max(50), z.json());
@@ -161,13 +161,7 @@ function lookRoutes(server: Server, api: Api): void {
 
 function mappingRoutes(server: Server, api: Api): void {
   const params = app_params.extend({ direction: z.enum(["to_app", "to_user"]) });
-  const line = z.object({
-    expression: z.string().min(1).max(20_000),
-    push: z.enum(["always", "create"]).optional(),
-    when_empty: z.enum(["clear", "keep", "skip", "default"]).optional(),
-    default: z.json().optional(),
-  });
-  const lines = z.object({ lines: z.record(z.string().max(200), line) });
+  const lines = z.object({ lines: mapping_lines });
   server.get(
     "/admin/v1/apps/:app_id/mappings/:direction",
     about("mappings", "An app's mapping, in our words", { params }),

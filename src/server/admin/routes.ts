@@ -6,6 +6,7 @@ import { grantRoutes } from "./grants.ts";
 import { importRoutes } from "./imports.ts";
 import { passwordPolicyRoutes } from "./passwordPolicy.ts";
 import { planRoutes } from "./plan.ts";
+import { planMappingRoutes } from "./planMappings.ts";
 import { pushRuleRoutes } from "./pushRules.ts";
 import { statusRoutes } from "./status.ts";
 import { taskRoutes } from "./tasks.ts";
@@ -13,6 +14,7 @@ import { taskRoutes } from "./tasks.ts";
 /** Registers every route under /admin/v1. */
 export function adminRoutes(server: Server, api: Api): void {
   planRoutes(server, api);
+  planMappingRoutes(server, api);
   taskRoutes(server, api);
   importRoutes(server, api);
   adminAppRoutes(server, api);

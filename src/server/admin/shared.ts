@@ -21,3 +21,14 @@ export async function anApp(api: Api, id_or_label: string): Promise<App> {
 export function given<K extends string, V>(name: K, value: V | undefined): { [key in K]?: V } {
   return (value === undefined ? {} : { [name]: value }) as { [key in K]?: V };
 }
+
+/** Attribute → line: a whole mapping, as it is saved or planned. */
+export const mapping_lines = z.record(
+  z.string().max(200),
+  z.object({
+    expression: z.string().min(1).max(20_000),
+    push: z.enum(["always", "create"]).optional(),
+    when_empty: z.enum(["clear", "keep", "skip", "default"]).optional(),
+    default: z.json().optional(),
+  }),
+);
