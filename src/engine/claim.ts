@@ -54,6 +54,9 @@ export async function claim(world: World, limits: readonly ClaimLimit[]): Promis
         where work.app_id = wanted.app_id and due_at <= ${now}::timestamptz
           and (claimed_until is null or claimed_until <= ${now}::timestamptz)
         order by priority, due_at limit wanted.n for update skip locked) due
+      -- Of the limits above the planner knows nothing and expects a tenth of all work: in a wave of 50,000 it then read
+      -- every account and user for each claim, 6 ms and more, where these few take 1 ms.
+      limit ${limits.reduce((sum, { n }) => sum + n, 0)}
     )
     update work set claimed_by = ${name}, claimed_until = ${until}::timestamptz, unsure = ${unsure},
       tried_keys = case when (a.external_id is null or picked.unsure) and a.match_key <> all (work.tried_keys)
