@@ -27,7 +27,7 @@ const killed_at = 0.4;
 export const bench: Bench = {
   name: "nodes",
   about: "1, 2 and 4 engine processes over one database, and one of four killed",
-  default_size: 6_000,
+  default_size: 12_000,
   run: async (ground, { size, runs, say }) => {
     const target = await spawnTarget({ latency_ms });
     try {

@@ -5,6 +5,7 @@
  * Law: a result is confirmed or its lease ends, never anything else; a database that is away is waited for until then.
  * Called by loop.ts; the pumps of all apps (pump.ts) share one.
  */
+import { priority } from "../directory/command.ts";
 import { isAway } from "../store/database.ts";
 import { confirm } from "./confirm.ts";
 import type { Result } from "./provision.ts";
@@ -28,7 +29,8 @@ export type CollectorTools = Readonly<{
 /**
  * A result waits this long for company, and again while company keeps coming. A batch has fixed costs of some
  * milliseconds (eight statements, their planning, the disk): with 45 results in each they were a third of what
- * PostgreSQL did for an account, with 200 a tenth.
+ * PostgreSQL did for an account, with 200 a tenth. Where all of them belong to waves nobody waits for the confirm, so
+ * company is waited for even if it comes one by one: four nodes before a slow app confirmed three at a time.
  */
 const wait_ms = 15;
 const waits_max = 6;
@@ -76,7 +78,8 @@ export function collector(world: World, tools: CollectorTools): Collector {
   const gather = async () => {
     for (let waits = 0, before = results.length; waits < waits_max; waits++, before = results.length) {
       await tools.wait(wait_ms);
-      if (results.length - before < company || results.length >= batch_max) return;
+      if (results.length >= batch_max) return;
+      if (results.length - before < company && results.some(isAwaited)) return;
     }
   };
 
@@ -95,6 +98,9 @@ export function collector(world: World, tools: CollectorTools): Collector {
     },
   };
 }
+
+/** Somebody may be looking for what becomes of it. */
+const isAwaited = ({ claimed }: Result) => claimed.priority < priority.wave;
 
 /** Confirms, trying again while the database is away and a lease still holds. After that the rows are unsure and due by themselves. */
 async function confirmPatiently(world: World, tools: CollectorTools, batch: readonly Result[]): Promise<number> {
