@@ -13,6 +13,7 @@ import fs from "node:fs";
 import path from "node:path";
 import process from "node:process";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import v8 from "node:v8";
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const modules = path.join(root, "node_modules");
@@ -215,17 +216,24 @@ function chooseNode() {
   );
 }
 
+/**
+ * How V8 keeps its memory. Batches of people become garbage that outlives a young collection; left alone V8 lets it grow to
+ * several times what lives: 708 MB for an import of a million people, of which 40 live. Collecting sooner costs 2 % of time.
+ */
+const memory = ["--heap-growing-percent=100", "--max-semi-space-size=32"];
+
 /** Runs the file: in this process where this is the right Node, else in a child that takes our place. */
 async function run(node, file, args) {
   const [major] = process.versions.node.split(".").map(Number);
   if (fs.realpathSync(node) === fs.realpathSync(process.execPath) && major >= 23) {
     process.argv = [process.execPath, file, ...args];
+    for (const flag of memory) v8.setFlagsFromString(flag);
     await import(pathToFileURL(file).href);
     return;
   }
   // Node 22 runs TypeScript too, and says on every start that it is experimental.
   const flags = node === process.execPath && major < 23 ? ["--disable-warning=ExperimentalWarning"] : [];
-  const child = spawn(node, [...flags, file, ...args], { stdio: "inherit" });
+  const child = spawn(node, [...memory, ...flags, file, ...args], { stdio: "inherit" });
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR2"]) {
     process.on(signal, () => {
       // Ctrl-C on a terminal reaches the child without us, and a second SIGINT means "at once" to many programs.
