@@ -297,6 +297,7 @@ export type Target = Readonly<{
     | "AppInstance"
     | "AppUser"
     | "GroupRule"
+    | "EventHook"
     | "Task"
     | "Import"
     | "Mapping"

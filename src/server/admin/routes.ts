@@ -2,6 +2,7 @@
 import type { Api, Server } from "../api.ts";
 import { adminAppRoutes } from "./apps.ts";
 import { coverageRoutes } from "./coverage.ts";
+import { eventHookDeliveryRoutes } from "./eventHooks.ts";
 import { grantRoutes } from "./grants.ts";
 import { importRoutes } from "./imports.ts";
 import { passwordPolicyRoutes } from "./passwordPolicy.ts";
@@ -23,4 +24,5 @@ export function adminRoutes(server: Server, api: Api): void {
   statusRoutes(server, api);
   passwordPolicyRoutes(server, api);
   coverageRoutes(server, api);
+  eventHookDeliveryRoutes(server, api);
 }

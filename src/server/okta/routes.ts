@@ -16,6 +16,7 @@ import { clientSecretRoutes } from "./clientSecrets.ts";
 import { connectionRoutes } from "./connections.ts";
 import { credentialRoutes } from "./credentials.ts";
 import { crossAppRoutes } from "./crossApp.ts";
+import { eventHookRoutes } from "./eventHooks.ts";
 import { factorRoutes } from "./factors.ts";
 import { featureRoutes } from "./features.ts";
 import { groupOwnerRoutes } from "./groupOwners.ts";
@@ -81,4 +82,5 @@ export function oktaRoutes(server: Server, api: Api): void {
   linkedObjectRoutes(server, api);
   mappingRoutes(server, api);
   logRoutes(server, api);
+  eventHookRoutes(server, api);
 }
