@@ -48,12 +48,14 @@ export async function claimEventHooks(world: World): Promise<readonly ClaimedHoo
       -- Once for all hooks that have seen the same: what was under way then, and what began since.
       select s.seen, n.first, n.last, n.types
       from (select distinct seen::text as seen from ready where reading is null) s cross join lateral (
-        select min(e.seq) as first, max(e.seq) as last, array_agg(distinct e.type) as types from (
-          select seq, type from events
-          where transaction_id = any (array(select pg_snapshot_xip(s.seen::pg_snapshot)))
-          union all
-          select seq, type from events where transaction_id >= pg_snapshot_xmax(s.seen::pg_snapshot)
-        ) e
+        select min(t.first) as first, max(t.last) as last, array_agg(t.type) as types from (
+          select e.type, min(e.seq) as first, max(e.seq) as last from (
+            select seq, type from events
+            where transaction_id = any (array(select pg_snapshot_xip(s.seen::pg_snapshot)))
+            union all
+            select seq, type from events where transaction_id >= pg_snapshot_xmax(s.seen::pg_snapshot)
+          ) e group by e.type
+        ) t
       ) n where n.first is not null
     ), told as (
       select r.hook_id, r.reading is not null or n.types && r.event_types as work, r.reading is not null as open, n.first, n.last
