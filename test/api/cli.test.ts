@@ -4,6 +4,7 @@ import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { spawnApp } from "../../demo/apps/spawn.ts";
 import { startTestNode, type TestNode } from "../support/node.ts";
+import { startReceiver } from "../support/receiver.ts";
 
 let node: TestNode;
 
@@ -64,6 +65,8 @@ describe("the command line", () => {
     [["apps", "add", "scim", "--label", "Foo", "--base-url", "http://127.0.0.1:9"], /--token-file FILE is missing/],
     [["rules", "add", "R", "--if", "true"], /--group GROUP is missing/],
     [["rules", "preview"], /--if EXPRESSION is missing/],
+    [["hooks", "replay", "Billing"], /say one of --seq, --from and --delivery/],
+    [["hooks", "replay", "Billing", "--seq", "one"], /takes an event's number/],
     [["user", "list"], /no command "user": did you mean users\?/],
     [["users", "lst"], /no "lst": did you mean list\?/],
   ])("what is missing or misspelt is named: %j", async (words, message) => {
@@ -72,7 +75,7 @@ describe("the command line", () => {
   });
 
   test("no line of help ends in the middle of a sentence", async () => {
-    for (const command of ["apps", "users", "groups", "rules", "tasks", "token"]) {
+    for (const command of ["apps", "users", "groups", "rules", "tasks", "hooks", "token"]) {
       const { out } = await node.cli(command, "--help");
       const lines = out.split("\n").filter((line) => line.startsWith("  "));
       expect(lines.length).toBeGreaterThan(2);
@@ -212,6 +215,46 @@ describe("the command line", () => {
     expect((await node.cli("import", "HR", path.join(node.folder, "people.csv"))).out).not.toContain("…");
     const shown = await node.cli("users", "show", "carl@x.co");
     expect(shown.out).toMatch(/HR +source +/);
+  });
+
+  test("an event hook is told by the node, listed with its deliveries, and told again", async () => {
+    const receiver = await startReceiver();
+    const send = async (path: string, body?: unknown) => {
+      const headers = { authorization: `SSWS ${node.token}`, "content-type": "application/json" };
+      const answer = await fetch(`${node.url}/api/v1/${path}`, {
+        ...{ method: "POST", headers },
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      });
+      return (await answer.json()) as { id: string };
+    };
+    try {
+      const config = { uri: receiver.url, authScheme: { type: "HEADER", key: "Authorization", value: "hook-secret" } };
+      const { id } = await send("eventHooks", {
+        name: "Billing",
+        events: { type: "EVENT_TYPE", items: ["group.lifecycle.create"] },
+        channel: { type: "HTTP", version: "1.0.0", config },
+      });
+      await send(`eventHooks/${id}/lifecycle/verify`);
+      await node.cli("groups", "add", "Told");
+      const events = () => receiver.got.flatMap(({ json }) => json?.data?.events ?? []);
+      await expect.poll(() => events().length, { timeout: 10_000 }).toBe(1);
+      expect(events()[0].target[0].displayName).toBe("Told");
+      expect(receiver.got.at(-1)?.json.source).toBe(`${node.url}/api/v1/eventHooks/${id}`);
+      const delivered = async () => JSON.parse((await node.cli("hooks", "deliveries", "Billing", "--json")).out);
+      await expect.poll(async () => (await delivered()).length, { timeout: 10_000 }).toBe(1);
+      const listed = await node.cli("hooks");
+      expect(listed.out, listed.err).toMatch(/Billing +delivering/);
+      const [{ id: delivery }] = await delivered();
+      const again = await node.cli("hooks", "replay", "Billing", "--delivery", delivery);
+      expect(again.out, again.err).toMatch(/outcome +DELIVERED/);
+      const from = await node.cli("hooks", "replay", "Billing", "--from", "1h");
+      expect(from.code, from.err).toBe(0);
+      await expect.poll(() => events().filter((event) => event.target[0].displayName === "Told").length).toBe(3);
+      expect(node.output() + listed.out + again.out).not.toContain("hook-secret");
+      await send(`eventHooks/${id}/lifecycle/deactivate`);
+    } finally {
+      await receiver.stop();
+    }
   });
 
   test("JSON is JSON, and a table is aligned and has no colours", async () => {
