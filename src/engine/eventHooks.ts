@@ -38,10 +38,14 @@ import {
 } from "./eventHookPlaces.ts";
 import { lease_margin_ms, type World } from "./world.ts";
 
-/** How events look to a hook. `wanted`: by the hook's filters; `body`: of one delivery, as JSON text. */
+/**
+ * How events look to a hook. `wanted`: by the hook's filters; `body`: of one delivery, as JSON text. `challenge`: in which
+ * header an address is sent a word, what it said of it, and what it should have said, for people.
+ */
 export type HookForm = Readonly<{
   wanted(hook: EventHook): (event: LogEvent) => boolean;
   body(hook: EventHook, events: readonly LogEvent[], delivery: Readonly<{ event_id: string; at: Date }>): string;
+  challenge: Readonly<{ header: string; said(json: unknown): unknown; hint: string }>;
 }>;
 
 const body_max_chars = 1_000_000;
@@ -73,10 +77,10 @@ export async function tellHook(
         delivered = await attempt(world, opened, { ...told, attempt: at.attempts + 1 });
         if (delivered.outcome === "FAILED") return await failed(world, at, delivered);
       }
-      const before = at;
-      const next = await moveOn(world, at, end, delivered);
+      const next = await (delivered !== undefined && at.told_at !== null
+        ? recovered(world, at, end, delivered)
+        : moveOn(world, at, end, delivered));
       if (next === "lost") return;
-      if (delivered !== undefined && before.told_at !== null) await recovered(world, hook);
       if (next === "done") return await pruneDeliveries(world, hook.id);
       at = next;
     }
@@ -201,12 +205,16 @@ async function failed(world: World, claimed: ClaimedHook, attempt: Attempt): Pro
   await pruneDeliveries(world, hook.id);
 }
 
-/** A hook that was somebody's task takes events again. */
-async function recovered(world: World, hook: EventHook): Promise<void> {
-  await world.db.transaction().execute(async (trx) => {
+/** A hook that was somebody's task takes events again: its place moves on, and the task is closed. */
+async function recovered(world: World, claimed: ClaimedHook, through: number, delivered: Attempt) {
+  return world.db.transaction().execute(async (trx) => {
+    const next = await moveOn({ ...world, db: trx }, claimed, through, delivered);
+    if (next === "lost") return next;
+    const { hook } = claimed;
     const command = { db: trx, now: world.now, actor: system };
     await log(command, { type: "event_hook.delivery", targets: [eventHookTarget(hook)] });
     await closeTasksFor(command, { dedupe: [eventHookTask(hook.id)], note: "the hook takes events again" });
+    return next;
   });
 }
 
@@ -259,27 +267,30 @@ export function refuseAddress(world: World, url: string): Refusal | undefined {
   }
 }
 
-const challenge_header = "x-okta-verification-challenge";
-
 /**
  * Asks an address whether it wants to be told: it gives a word back that it is sent. Gives what is wrong, for people, or
- * undefined. `challenge`: the word, which nobody can guess.
+ * undefined. `word`: nobody can guess it.
  */
-export async function challengeHook(world: World, hook: EventHook, challenge: string): Promise<Refusal | undefined> {
+export async function challengeHook(
+  world: World,
+  { challenge }: HookForm,
+  hook: EventHook,
+  word: string,
+): Promise<Refusal | undefined> {
   const refuse = (why: string): Refusal => ({
-    refused: `${why}; the address must answer GET with 200 and {"verification": "<what ${challenge_header} said>"} in 3 seconds`,
+    refused: `${why}; ${challenge.hint}`,
     code: "invalid",
     place: "verification",
   });
   const opened = await open(world, hook).catch((error: unknown) => messageOf(error));
   if (typeof opened === "string") return refuse(opened);
   try {
-    const answer = await opened.call({ method: "GET", headers: { [challenge_header]: challenge } });
+    const answer = await opened.call({ method: "GET", headers: { [challenge.header]: word } });
     const fault = statusFault(answer, world.now());
     if (fault !== null) return refuse(fault.message);
-    const { json } = answer;
-    const said = typeof json === "object" && json !== null && "verification" in json ? json.verification : undefined;
-    return said === challenge ? undefined : refuse(`${answer.request} did not give the challenge back`);
+    return challenge.said(answer.json) === word
+      ? undefined
+      : refuse(`${answer.request} did not give the challenge back`);
   } catch (error) {
     if (error instanceof ConnectorFault) return refuse(error.message);
     throw error;

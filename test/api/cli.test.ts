@@ -51,6 +51,8 @@ describe("the command line", () => {
     ["a limit that is negative", ["log", "--limit", "-1"], 2],
     ["a kind of app that is none", ["apps", "add", "foo", "--label", "Foo"], 2],
     ["an import to cancel that is not there", ["import", "--cancel", "imp0"], 3],
+    ["an event hook that is not there", ["hooks", "deliveries", "Payroll", "--failed"], 3],
+    ["an event hook to replay that is not there", ["hooks", "replay", "Payroll", "--from", "2h"], 3],
     ["all help", ["--help"], 0],
   ])("%s ends with its exit code", async (_name, words, code) => {
     const ran = words.length === 0 ? await node.cli() : await node.cli(...words);
@@ -333,9 +335,9 @@ describe("the end of a node", () => {
   });
 });
 
-/** A line as a shell takes it apart: quotes keep words together. */
+/** A line as a shell takes it apart: quotes keep words together, also in the middle of one. */
 function words(line: string): string[] {
-  return [...line.matchAll(/'([^']*)'|"([^"]*)"|(\S+)/g)].map(
-    ([, single, double, plain]) => single ?? double ?? plain ?? "",
+  return [...line.matchAll(/(?:'[^']*'|"[^"]*"|[^\s'"])+/g)].map(([word]) =>
+    word.replaceAll(/'([^']*)'|"([^"]*)"/g, (_, single, double) => single ?? double),
   );
 }

@@ -247,25 +247,17 @@ describe("filters are kept as they were given", () => {
 });
 
 describe("replacing", () => {
-  test.each<[string, () => Body, string]>([
-    ["with the same", () => local, "VERIFIED"],
-    ["name and events", () => ({ ...local, name: "Other", events: { items: ["a.b"] } }), "VERIFIED"],
-    [
-      "with the secret left out",
-      () => ({ config: { ...local.config, authScheme: { type: "HEADER", key: "Authorization" } } }),
-      "VERIFIED",
-    ],
-    ["another path", () => ({ config: { uri: `${to.url}/other` } }), "UNVERIFIED"],
-    ["other headers", () => ({ config: { ...local.config, headers: [] } }), "UNVERIFIED"],
-    [
-      "another secret",
-      () => ({
-        config: { ...local.config, authScheme: { type: "HEADER", key: "Authorization", value: "another-one" } },
-      }),
-      "UNVERIFIED",
-    ],
-    ["no secret", () => ({ config: { ...local.config, authScheme: null } }), "UNVERIFIED"],
-  ])("%s leaves it %3$s", async (_, more, expected) => {
+  const scheme = (value?: string) => ({ authScheme: { type: "HEADER", key: "Authorization", value } });
+
+  test.each<[string, string, () => Body]>([
+    ["with the same", "VERIFIED", () => local],
+    ["name and events", "VERIFIED", () => ({ ...local, name: "Other", events: { items: ["a.b"] } })],
+    ["with the secret left out", "VERIFIED", () => ({ config: { ...local.config, ...scheme() } })],
+    ["the path", "UNVERIFIED", () => ({ config: { uri: `${to.url}/other` } })],
+    ["the headers", "UNVERIFIED", () => ({ config: { ...local.config, headers: [] } })],
+    ["the secret", "UNVERIFIED", () => ({ config: { ...local.config, ...scheme("another-one") } })],
+    ["the secret by none", "UNVERIFIED", () => ({ config: { ...local.config, authScheme: null } })],
+  ])("%s leaves it %s", async (_, expected, more) => {
     const { id } = await make(local);
     expect((await api.call("POST", `${url}/${id}/lifecycle/verify`)).body.verificationStatus).toBe("VERIFIED");
     const { status, body } = await api.call("PUT", `${url}/${id}`, input(more()));

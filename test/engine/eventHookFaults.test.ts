@@ -200,7 +200,7 @@ describe("an address is asked whether it wants to be told", () => {
     const to = await receiver();
     const hook = await must(createEventHook(world.command, test_key, wishOf(to), "http://tenure.test"));
     if (body !== undefined) to.answer((_got, response) => void response.writeHead(200).end(body));
-    const refusal = await challengeHook(world, hook, "word-123");
+    const refusal = await challengeHook(world, eventHookForm, hook, "word-123");
     expect(to.got[0]).toMatchObject({ method: "GET", headers: { "x-okta-verification-challenge": "word-123" } });
     expect(to.got[0]?.headers["authorization"]).toBe(word);
     if (expected === undefined) expect(refusal).toBeUndefined();

@@ -10,6 +10,12 @@ import { fulfilsHookFilter, readHookFilter } from "./eventHookFilter.ts";
 import { logEventBody } from "./logBody.ts";
 
 export const eventHookForm: HookForm = {
+  challenge: {
+    header: "x-okta-verification-challenge",
+    said: (json) =>
+      typeof json === "object" && json !== null && "verification" in json ? json.verification : undefined,
+    hint: 'the address must answer GET with 200 and {"verification": "<what X-Okta-Verification-Challenge said>"} in 3 seconds',
+  },
   wanted: (hook) => {
     const filters = new Map<string, Filter>();
     for (const { type, expression } of hook.filters ?? []) {

@@ -23,6 +23,7 @@ import { isRefusal } from "../../store/database.ts";
 import { type Api, about, commandOf, type Server } from "../api.ts";
 import { found, invalid, must } from "../errors.ts";
 import { expression_max, readHookFilter } from "./eventHookFilter.ts";
+import { eventHookForm } from "./eventHookForm.ts";
 import { date, hinted } from "./links.ts";
 
 const types_max = 300;
@@ -140,7 +141,7 @@ function lifecycleRoutes(server: Server, api: Api): void {
 
 async function verify(api: Api, request: FastifyRequest, hook_id: string) {
   const hook = await aHook(api, hook_id);
-  const refusal = await challengeHook(api.world, hook, randomBytes(24).toString("base64url"));
+  const refusal = await challengeHook(api.world, eventHookForm, hook, randomBytes(24).toString("base64url"));
   if (refusal !== undefined) {
     await noteUnverified(commandOf(api, request), hook, refusal.refused);
     throw invalid("verification", refusal.refused);
