@@ -4,6 +4,7 @@ import { adminAppRoutes } from "./apps.ts";
 import { coverageRoutes } from "./coverage.ts";
 import { grantRoutes } from "./grants.ts";
 import { importRoutes } from "./imports.ts";
+import { adminInlineHookRoutes } from "./inlineHooks.ts";
 import { passwordPolicyRoutes } from "./passwordPolicy.ts";
 import { planRoutes } from "./plan.ts";
 import { planMappingRoutes } from "./planMappings.ts";
@@ -22,5 +23,6 @@ export function adminRoutes(server: Server, api: Api): void {
   grantRoutes(server, api);
   statusRoutes(server, api);
   passwordPolicyRoutes(server, api);
+  adminInlineHookRoutes(server, api);
   coverageRoutes(server, api);
 }
