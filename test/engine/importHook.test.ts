@@ -2,12 +2,7 @@
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { Profile } from "../../src/core/types.ts";
 import { updateApp } from "../../src/directory/apps.ts";
-import {
-  createInlineHook,
-  deleteInlineHook,
-  setHookFailure,
-  switchInlineHook,
-} from "../../src/directory/inlineHooks.ts";
+import { deleteInlineHook, switchInlineHook } from "../../src/directory/inlineHooks.ts";
 import { getUser } from "../../src/directory/userQueries.ts";
 import { createUsers } from "../../src/directory/users.ts";
 import { startImport } from "../../src/engine/import.ts";
@@ -24,7 +19,7 @@ import {
 import { memoryDatabase, wipe } from "../support/memory.ts";
 import { test_key } from "../support/outside.ts";
 import { admin, must, profileOf, type TestWorld, testWorld } from "../support/world.ts";
-import { type Hr, hrSource, linesOf, rowOf } from "./hr.ts";
+import { type Hr, hrSource, importHook, linesOf, rowOf } from "./hr.ts";
 
 let db: Database;
 let world: TestWorld;
@@ -42,17 +37,7 @@ afterEach(() => server.close());
 const ada = rowOf("1", "Ada", "Byron", { department: "Mills" });
 const bob = rowOf("2", "Bob", "Stone");
 
-/** Makes a hook; gives its id. */
-async function makeHook(on_failure: "continue" | "refuse" = "continue", type = "com.okta.import.transform") {
-  const channel = {
-    ...{ type: "HTTP" as const, version: "1.0.0", uri: server.url, method: "POST", headers: [] },
-    ...{ auth_header: "x-key", oauth: null },
-  };
-  const input = { name: "Names", type, version: "1.0.0", channel, secret: "s3cret-of-the-hook" };
-  const hook = await must(createInlineHook(world.command, test_key, input));
-  await must(setHookFailure(world.command, hook.id, on_failure));
-  return hook.id;
-}
+const makeHook = (on_failure?: "continue" | "refuse", type?: string) => importHook(world, server.url, on_failure, type);
 
 /** A source whose imports ask the hook. */
 async function asking(on_failure: "continue" | "refuse" = "continue", sourcing = {}): Promise<Hr> {
@@ -329,7 +314,7 @@ describe("a source's hook", () => {
   test("is one that is there and for imports", async () => {
     const hr = await hrSource(world);
     expect(await name(hr, "calnone")).toMatchObject({ place: "sourcing.import_hook" });
-    const tokens = await makeHook("continue", "com.okta.oauth2.tokens.transform");
+    const tokens = await makeHook(undefined, "com.okta.oauth2.tokens.transform");
     expect(await name(hr, tokens)).toMatchObject({ place: "sourcing.import_hook" });
     expect(await name(hr, await makeHook())).toMatchObject({
       sourcing: { import_hook: expect.stringMatching(/^cal/) },
