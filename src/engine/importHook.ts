@@ -23,9 +23,18 @@ import { datesOf } from "./importDates.ts";
 import { type DecidedRow, decideChunk, factsOf, type MappedRow } from "./importDecide.ts";
 import type { ImportPlan } from "./importPass.ts";
 
-/** A source's hook during an import. `silent`: how often in a row it gave no answer; `why`: the last time. */
-export type ImportHook = Readonly<{ open: OpenHook; app: Value; state: { silent: number; why: string } }>;
+/**
+ * A source's hook during an import. `silent`: how often in a row it gave no answer, `why`: the last time; `unanswered`: rows
+ * about which it said nothing.
+ */
+export type ImportHook = Readonly<{
+  open: OpenHook;
+  app: Value;
+  state: { silent: number; why: string; unanswered: number };
+}>;
 
+/** Rows of a chunk: their answers are in memory together, and after a crash they are asked about again. */
+export const asked_size = 160;
 const calls_max = 16;
 const silences_max = 10;
 
@@ -39,9 +48,9 @@ export async function openImportHook(run: ImportRun): Promise<ImportHook | undef
   const { rows } = await sql<{ name: string; label: string; status: string }>`
     select name, label, status from apps where id = ${run.app_id}`.execute(run.world.db);
   const app = { ...rows[0], id: run.app_id };
-  if ("ok" in opened) return { open: opened.ok, app, state: { silent: 0, why: "" } };
+  if ("ok" in opened) return { open: opened.ok, app, state: { silent: 0, why: "", unanswered: 0 } };
   const open: OpenHook = { hook, ask: async () => opened, close: async () => {} };
-  return { open, app, state: { silent: silences_max, why: opened.refused } };
+  return { open, app, state: { silent: silences_max, why: opened.refused, unanswered: 0 } };
 }
 
 /** Asks about the strangers of a chunk. Gives its rows as the hook will have them. */
@@ -60,6 +69,15 @@ export async function askImportHook(
   await logCalls(plan.run, hook, asked, outcomes);
   const told = new Map<DecidedRow, Told>(asked.map((one, n) => [one, follow(plan, hook, one, outcomes[n])]));
   return settle(plan, decided, told);
+}
+
+/** What people are told when the import has ended; undefined: the hook answered every time. */
+export function unheard({ open: { hook }, state }: ImportHook): string | undefined {
+  if (state.unanswered === 0) return undefined;
+  const done =
+    hook.on_failure === "continue" ? "taken as they are" : "refused, and asked about again by the next import";
+  const rows = state.unanswered === 1 ? "1 row, which was" : `${state.unanswered} rows, which were`;
+  return `the hook ${hook.name} gave no answer about ${rows} ${done}: ${state.why}`;
 }
 
 /** What a hook made of a row: refused, or a row to go on with. */
@@ -156,6 +174,7 @@ function follow(plan: ImportPlan, hook: ImportHook, one: DecidedRow, outcome: Ou
   const change = outcome === undefined || "refused" in outcome ? outcome : changeOf(outcome.ok.answer);
   if (change !== undefined && "ok" in change) return { mapped: changed(plan, one, change.ok), change: change.ok };
   if (change !== undefined && "no" in change) return { refused: `the hook ${name} refuses it: ${change.no}` };
+  hook.state.unanswered += 1;
   if (on_failure === "continue") return { mapped: one, change: { row: {}, user: {} } };
   const why = change === undefined ? `${silences_max} times in a row (${hook.state.why})` : `(${change.refused})`;
   return { refused: `the hook ${name} gave no answer ${why}; the next import asks again` };

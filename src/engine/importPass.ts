@@ -11,7 +11,7 @@ import type { ImportRun } from "./import.ts";
 import { applyArrivals, applyLeavers } from "./importApply.ts";
 import { type ChangeCounts, nextArriving, nextLeaving } from "./importChanges.ts";
 import { decideChunk, type Lines, prepareChunk } from "./importDecide.ts";
-import { askImportHook, type ImportHook, openImportHook } from "./importHook.ts";
+import { asked_size, askImportHook, type ImportHook, openImportHook, unheard } from "./importHook.ts";
 import { type Chunk, workInLanes } from "./importLanes.ts";
 import { type Matching, openMatching } from "./importMatch.ts";
 import { type Claims, tryArrivals, tryLeavers } from "./importTry.ts";
@@ -39,16 +39,19 @@ const wave_min = 1_000;
 /** Below every line, also of those who vanished. */
 const first_line = -2_147_483_648;
 
-/** Decides every row that differs, and applies it unless `dry`. Ends between two chunks when the signal says so. */
+/**
+ * Decides every row that differs, and applies it unless `dry`. Ends between two chunks when the signal says so. Gives what
+ * people should know of it, if anything.
+ */
 export async function passChanges(
   run: ImportRun,
   counts: ChangeCounts,
   dry: boolean,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<string | undefined> {
   const { db } = run.world;
   const total = counts.arriving + counts.leaving;
-  if (total === 0) return;
+  if (total === 0) return undefined;
   const matching = { import_id: run.id, app_id: run.app_id, match_on: run.sourcing.match_on };
   await openMatching(db, matching);
   const [lines, schema] = [await loadSourceLines(db, run.app_id), await userSchema(db)];
@@ -71,6 +74,7 @@ export async function passChanges(
     await hook?.open.close();
   }
   await workInLanes(lanes, signal, leaving(plan, dry, tell));
+  return hook && unheard(hook);
 }
 
 type Watched = Readonly<{ tell: (rows: number) => void; signal: AbortSignal }>;
@@ -78,9 +82,10 @@ type Watched = Readonly<{ tell: (rows: number) => void; signal: AbortSignal }>;
 function arriving(plan: ImportPlan, dry: boolean, { tell, signal }: Watched): () => Promise<Chunk | undefined> {
   const { db } = plan.run.world;
   const claims: Claims = new Map();
+  const size = plan.hook === undefined ? chunk_size : asked_size;
   let after = first_line;
   return async () => {
-    const rows = await nextArriving(db, plan.run.id, after, chunk_size);
+    const rows = await nextArriving(db, plan.run.id, after, size);
     if (rows.length === 0) return undefined;
     after = rows.at(-1)?.line ?? after;
     const { rows: mapped, keys } = await prepareChunk(plan, rows);

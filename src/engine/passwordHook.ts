@@ -44,7 +44,6 @@ export async function askPasswordHook(
   const outcome =
     "refused" in opened ? opened : await opened.ok.ask(event, { again: false }).finally(() => opened.ok.close());
   await log(asThemselves(world, user), { ...hookCalled(hook, outcome), user_id: user.id });
-  if ("refused" in outcome) return false;
-  const { error, commands } = outcome.ok.answer;
-  return error === null && saysVerified(commands);
+  // An answer with an error has no commands.
+  return "ok" in outcome && saysVerified(outcome.ok.answer.commands);
 }

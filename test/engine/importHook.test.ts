@@ -64,7 +64,8 @@ const first = (heard: readonly Heard[]) => heard[0]?.body;
 describe("a hook is asked", () => {
   test("about each stranger once, in Okta's form, with its secret", async () => {
     const hr = await asking();
-    expect(await hr.run([ada, bob])).toMatchObject({ counts: { created: 2 } });
+    const run = await hr.run([ada, bob]);
+    expect([run.counts, run.reason]).toEqual([{ created: 2 }, undefined]);
     expect(server.heard).toHaveLength(2);
     expect(server.heard[0]?.headers["x-key"]).toBe("s3cret-of-the-hook");
     const byFirst = server.heard.map(({ body }) => body).find(({ data }) => data.appUser.profile.first === "Ada");
@@ -256,7 +257,9 @@ describe("without an answer", () => {
   test.each(kinds)("(%s) people are created as if nothing had been said", async (_what, answer) => {
     const hr = await asking("continue");
     server.answer(answer);
-    expect(await hr.run([ada])).toMatchObject({ counts: { created: 1 } });
+    const run = await hr.run([ada]);
+    expect(run).toMatchObject({ status: "DONE", counts: { created: 1 } });
+    expect(run.reason).toContain("the hook Names gave no answer about 1 row, which was taken as they are");
   });
 
   test.each(kinds)("(%s) or refused, where the hook's policy says so", async (_what, answer, why) => {
