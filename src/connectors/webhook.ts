@@ -16,6 +16,8 @@ export type WebhookTarget = Readonly<{
   url: string;
   headers?: Readonly<Record<string, string>>;
   secrets?: Readonly<Record<string, Secret>>;
+  /** Calls at a time; those that are more wait, and their time runs. */
+  concurrency?: number;
 }>;
 
 /** `text`: sent as it is; say its content type. `json`: sent as JSON. Neither: no body. */
@@ -24,6 +26,8 @@ export type WebhookCall = Readonly<{
   text?: string;
   json?: unknown;
   headers?: Readonly<Record<string, string>>;
+  /** Nobody waits for the answer any more. */
+  signal?: AbortSignal;
 }>;
 
 /** One address, with its connections. */
@@ -59,15 +63,15 @@ export function webhook(target: WebhookTarget, rule: AddressRule): Webhook {
     }),
     secrets: () => Object.values(secrets).map((value) => value.reveal()),
     user_agent,
-    concurrency: 1,
+    concurrency: target.concurrency ?? 1,
     timeout_ms: webhook_timeout_ms,
     body_max_bytes: answer_max_bytes,
     redirects_max: 0,
   });
   return Object.freeze({
-    call: ({ method, text, json, headers = {} }: WebhookCall) =>
+    call: ({ method, text, json, headers = {}, signal }: WebhookCall) =>
       http.send(
-        { signal: AbortSignal.timeout(webhook_timeout_ms), log: () => {}, now: () => new Date() },
+        { signal: bounded(signal), log: () => {}, now: () => new Date() },
         {
           method,
           path: url.pathname,
@@ -79,6 +83,11 @@ export function webhook(target: WebhookTarget, rule: AddressRule): Webhook {
       ),
     close: () => http.close(),
   });
+}
+
+function bounded(signal: AbortSignal | undefined): AbortSignal {
+  const timeout = AbortSignal.timeout(webhook_timeout_ms);
+  return signal === undefined ? timeout : AbortSignal.any([timeout, signal]);
 }
 
 /** Names in small letters, so that one given twice is sent once: what is later wins. */

@@ -1,6 +1,6 @@
 /**
  * The rows of the tables that the Management API brought (migrations 0010 and on): roles, types of people, sign-in,
- * keys and clients of apps. Part of `Tables` (tables.ts); what each column means is said in `migrations/`.
+ * keys and clients of apps, inline hooks. Part of `Tables` (tables.ts); what each column means is said in `migrations/`.
  */
 import type { Generated } from "kysely";
 import type { Json, MaybeTime, Object_, Time } from "./columnTypes.ts";
@@ -73,6 +73,33 @@ export type EventHookRow = {
   verified_at: MaybeTime;
   base_url: string;
   created_by: string;
+  created_at: Time;
+  updated_at: Time;
+};
+
+/** Where an inline hook is and how it is called; its secret is in `secrets`. */
+export type HookChannel = Readonly<{
+  type: "HTTP" | "OAUTH";
+  version: string;
+  uri: string;
+  method: string;
+  headers: readonly Readonly<{ key: string; value: string }>[];
+  /** The header that carries the secret (HTTP); null: none does. */
+  auth_header: string | null;
+  /** Where a token is fetched with the secret first (OAUTH). */
+  oauth: Readonly<{ client_id: string; token_url: string; auth_type: string; scope: string | null }> | null;
+}>;
+
+/** An outside system that is asked while something is done. */
+export type InlineHookRow = {
+  id: Generated<string>;
+  type: string;
+  name: string;
+  version: string;
+  status: Generated<"ACTIVE" | "INACTIVE">;
+  channel: Json<HookChannel>;
+  /** When it gives no answer: go on as if it had nothing to say, or refuse what it was asked about. */
+  on_failure: Generated<"continue" | "refuse">;
   created_at: Time;
   updated_at: Time;
 };
@@ -232,5 +259,6 @@ export type ApiTables = {
     claimed_until: MaybeTime;
   };
   event_hook_deliveries: EventHookDeliveryRow;
+  inline_hooks: InlineHookRow;
   group_owners: { group_id: string; owner_user: string | null; owner_group: string | null; created_at: Time };
 };

@@ -3,6 +3,7 @@ import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { spawnApp } from "../../demo/apps/spawn.ts";
+import { hookServer } from "../support/hookServer.ts";
 import { startTestNode, type TestNode } from "../support/node.ts";
 import { startReceiver } from "../support/receiver.ts";
 
@@ -256,6 +257,31 @@ describe("the command line", () => {
       await send(`eventHooks/${id}/lifecycle/deactivate`);
     } finally {
       await receiver.stop();
+    }
+  });
+
+  test("a source asks an inline hook that its settings name", async () => {
+    const hook = await hookServer();
+    try {
+      const commands = [{ type: "com.okta.user.profile.update", value: { title: "From the hook" } }];
+      hook.answer(() => ({ commands }));
+      const channel = { type: "HTTP", version: "1.0.0", config: { uri: hook.url } };
+      const made = await fetch(`${node.url}/api/v1/inlineHooks`, {
+        method: "POST",
+        headers: { authorization: `SSWS ${node.token}`, "content-type": "application/json" },
+        body: JSON.stringify({ name: "Titles", type: "com.okta.import.transform", version: "1.0.0", channel }),
+      });
+      const { id } = (await made.json()) as { id: string };
+      expect((await node.cli("apps", "set", "HR", "source.import_hook=calnone")).code).toBe(4);
+      const set = await node.cli("apps", "set", "HR", `source.import_hook=${id}`);
+      expect(set.out, set.err).toContain(id);
+      const file = path.join(node.folder, "people.csv");
+      writeFileSync(file, `${people}4,fred@x.co,Fred,Hook,fred@x.co,Ops,active\n`);
+      await node.cli("import", "HR", file);
+      expect((await node.cli("users", "show", "fred@x.co")).out).toContain("From the hook");
+      expect((await node.cli("apps", "set", "HR", "source.import_hook=")).code).toBe(0);
+    } finally {
+      await hook.close();
     }
   });
 

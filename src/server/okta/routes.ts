@@ -24,6 +24,7 @@ import { groupPushRoutes } from "./groupPush.ts";
 import { groupRuleRoutes } from "./groupRules.ts";
 import { groupRoutes } from "./groups.ts";
 import { iamRoleRoutes } from "./iamRoles.ts";
+import { inlineHookRoutes } from "./inlineHooks.ts";
 import { linkedObjectRoutes } from "./linkedObjects.ts";
 import { logRoutes } from "./logs.ts";
 import { mappingRoutes } from "./mappings.ts";
@@ -79,6 +80,7 @@ export function oktaRoutes(server: Server, api: Api): void {
   schemaRoutes(server, api);
   userTypeRoutes(server, api);
   uiSchemaRoutes(server, api);
+  inlineHookRoutes(server, api);
   linkedObjectRoutes(server, api);
   mappingRoutes(server, api);
   logRoutes(server, api);
