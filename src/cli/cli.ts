@@ -20,6 +20,7 @@ const commands: Readonly<Record<string, Readonly<{ summary: string; load?: () =>
   plan: { summary: "What would be done for a person now, and why", load: () => import("./plan.ts") },
   explain: { summary: "Why an account is as it is", load: () => import("./explain.ts") },
   tasks: { summary: "What a person must do or decide", load: () => import("./tasks.ts") },
+  hooks: { summary: "Event hooks: how they stand, and telling them again", load: () => import("./hooks.ts") },
   log: { summary: "What happened, and what happens", load: () => import("./log.ts") },
   status: { summary: "How everything stands", load: () => import("./status.ts") },
   "okta-env": { summary: "Point Okta's own clients at this server", load: () => import("./oktaEnv.ts") },

@@ -105,13 +105,22 @@ export function requireYes(given: Given, concerned: number, what: string): void 
 /** A moment given to an option: a day (its end), a date-time, or a length such as 90m, 8h, 30d, 2w. */
 export function momentOf(given: Given, name: string, now = new Date()): string | undefined {
   const text = given.text(name);
-  if (text === undefined) return undefined;
+  return text === undefined ? undefined : readMoment(name, text, now, { ahead: 1, of_day: "T23:59:59Z" });
+}
+
+/** The same, looking back: a day is its beginning, and a length counts from now backwards. */
+export function pastOf(given: Given, name: string, now = new Date()): string | undefined {
+  const text = given.text(name);
+  return text === undefined ? undefined : readMoment(name, text, now, { ahead: -1, of_day: "T00:00:00Z" });
+}
+
+function readMoment(name: string, text: string, now: Date, way: Readonly<{ ahead: 1 | -1; of_day: string }>): string {
   const length = /^(\d{1,6})([mhdw])$/.exec(text);
   if (length) {
     const unit_ms = { m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 }[length[2] ?? "d"] ?? 0;
-    return new Date(now.getTime() + Number(length[1]) * unit_ms).toISOString();
+    return new Date(now.getTime() + way.ahead * Number(length[1]) * unit_ms).toISOString();
   }
-  const at = /^\d{4}-\d{2}-\d{2}$/.test(text) ? new Date(`${text}T23:59:59Z`) : new Date(text);
+  const at = /^\d{4}-\d{2}-\d{2}$/.test(text) ? new Date(`${text}${way.of_day}`) : new Date(text);
   if (!Number.isNaN(at.getTime()) && /^\d{4}-\d{2}-\d{2}/.test(text)) return at.toISOString();
   throw new CliError(
     exit_codes.usage,

@@ -25,6 +25,8 @@ export type HttpOptions = Readonly<{
   timeout_ms?: number;
   body_max_bytes?: number;
   rate?: readonly RateBucket[];
+  /** How many redirects a GET may be sent on by; 0: none is followed. */
+  redirects_max?: number;
 }> &
   AddressRule;
 
@@ -33,8 +35,12 @@ export type HttpRequest = Readonly<{
   /** Below the base URL, starting with "/", each segment already encoded. */
   path: string;
   query?: Readonly<Record<string, string | number>>;
+  /** A query already encoded, with its "?"; in place of `query`. Like it, it is in no message. */
+  search?: string;
   /** Sent as JSON. */
   json?: unknown;
+  /** Sent as it is, in place of `json`: where what is sent was signed, or is no JSON. */
+  text?: string;
   headers?: Readonly<Record<string, string>>;
   /** Further texts to blot out of this call's messages, such as a password in the body. */
   secrets?: readonly string[];
@@ -66,7 +72,7 @@ const timeout_default_ms = 60_000;
 const connect_timeout_ms = 10_000;
 const body_max_default_bytes = 16 * 1024 * 1024;
 const json_depth_max = 64;
-const redirects_max = 3;
+const redirects_default_max = 3;
 const detail_max_chars = 500;
 
 /** Checks a base URL; gives it without a slash at its end. Throws `invalid` with what is wrong. */
@@ -245,11 +251,11 @@ function parseJson(text: string, html: boolean, type: string | undefined, reques
 }
 
 /** Where a redirect may be followed to: GET only, same origin. Anything else would carry the credential elsewhere. */
-function redirectTarget(answer: HttpAnswer, from: URL, method: string, followed: number): URL {
+function redirectTarget(answer: HttpAnswer, from: URL, method: string, left: number): URL {
   const location = answer.header("location");
   const to = location === undefined ? null : URL.parse(location, from.href);
   const told = to === null ? "without an address" : `to ${to.origin}${to.pathname}`;
-  if (to === null || to.origin !== from.origin || method !== "GET" || followed >= redirects_max) {
+  if (to === null || to.origin !== from.origin || method !== "GET" || left <= 0) {
     const hint = "redirects are not followed here; set the base URL to the app's final address";
     throw new ConnectorFault("denied", `${answer.request} answered ${answer.status}, a redirect ${told}; ${hint}`, {
       status: `${answer.status}`,
@@ -264,6 +270,7 @@ type Place = Readonly<{ path: string; query: string }>;
 function placeOf(base_path: string, request: HttpRequest): Place {
   const terms = Object.entries(request.query ?? {});
   // Not URLSearchParams: several servers do not read "+" as a space. An apostrophe is quoted as a URL quotes it.
+  if (request.search !== undefined) return { path: base_path + request.path, query: request.search };
   const query = terms.map(([name, value]) => `${encodeURIComponent(name)}=${encodeURIComponent(value)}`).join("&");
   return { path: base_path + request.path, query: query === "" ? "" : `?${query.replaceAll("'", "%27")}` };
 }
@@ -370,6 +377,7 @@ export function httpClient(options: HttpOptions): Http {
   });
   const pace = pacer(options.rate ?? []);
   const body_max = options.body_max_bytes ?? body_max_default_bytes;
+  const redirects_max = options.redirects_max ?? redirects_default_max;
   const base_path = base.pathname.replace(/\/+$/, "");
   const ended = endings();
   const blotCredentials = credentialBlotter(options.secrets);
@@ -390,7 +398,7 @@ export function httpClient(options: HttpOptions): Http {
           ...options.headers(),
           ...request.headers,
         },
-        body: request.json === undefined ? null : JSON.stringify(request.json),
+        body: request.text ?? (request.json === undefined ? null : JSON.stringify(request.json)),
       };
       const { status, headers, text } = await exchange(pool, ended, call, ctx.signal, body_max);
       const header = (name: string) => {
@@ -417,7 +425,7 @@ export function httpClient(options: HttpOptions): Http {
         const answer = await once(ctx, place, request);
         if (answer.status < 300 || answer.status >= 400 || answer.status === 304) return answer;
         const from = new URL(`${base.origin}${place.path}${place.query}`);
-        const { pathname, search } = redirectTarget(answer, from, request.method, followed);
+        const { pathname, search } = redirectTarget(answer, from, request.method, redirects_max - followed);
         place = { path: pathname, query: search };
       }
     },
@@ -426,8 +434,11 @@ export function httpClient(options: HttpOptions): Http {
 }
 
 function bodyFault(request: string, max_bytes: number): ConnectorFault {
-  const limit = `${Math.floor(max_bytes / 1024 / 1024)} MiB`;
-  return new ConnectorFault("unsupported", `${request}: the answer is larger than ${limit}; use a smaller page size`);
+  const limit =
+    max_bytes < 1024 * 1024
+      ? `${max_bytes / 1024} KiB`
+      : `${Math.floor(max_bytes / 1024 / 1024)} MiB; use a smaller page size`;
+  return new ConnectorFault("unsupported", `${request}: the answer is larger than ${limit}`);
 }
 
 /** A client's credentials hardly ever change: their blotter is made once, not for each call. */

@@ -1,4 +1,7 @@
-/** Switches that clients see as features. Each is a setting that something reads; a new one is a line here. */
+/**
+ * Switches that clients see as features. Each is a setting that something reads; a new one is a line here. Those that
+ * only clients know are oktaFeatures.ts.
+ */
 export type Feature = Readonly<{
   id: string;
   name: string;

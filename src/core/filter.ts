@@ -71,6 +71,15 @@ export const dialects = {
     values: "any_case",
     blank_is_present: true,
   },
+  okta_event_hook: {
+    name: "event hook's filter",
+    operators: new Set(["eq", "ne"] as const),
+    not: true,
+    value_path: true,
+    names: "exact",
+    values: "exact",
+    blank_is_present: true,
+  },
   scim: {
     name: "SCIM filter",
     operators: new Set(["eq", "ne", "co", "sw", "ew", "gt", "ge", "lt", "le", "pr"] as const),

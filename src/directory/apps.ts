@@ -17,6 +17,7 @@ import { retryAfterChange } from "./appHealth.ts";
 import { freeName, nameProblem } from "./appNames.ts";
 import { type Command, log, priority, type Running, run } from "./command.ts";
 import { defaultLines, plainAttributes } from "./defaultMapping.ts";
+import { importHookProblem } from "./inlineHooks.ts";
 import { markDirtyWhere } from "./marks.ts";
 import { changeProvisioning, changeSourcing, provisioningDefaults, sourcingDefaults } from "./provisioning.ts";
 import { markAccountsDue, markAppDirty } from "./reach.ts";
@@ -95,6 +96,8 @@ export function createApp(command: Command, input: NewApp, tools: AppTools): Pro
       if ("refused" in provisioning) return provisioning;
       const sourcing = input.sourcing ? changeSourcing(sourcingDefaults, input.sourcing) : { ok: null };
       if ("refused" in sourcing) return sourcing;
+      const hook = await hookProblem(running, null, sourcing.ok);
+      if (hook) return hook;
       const labelled = labelProblem(input.label) ?? nameProblem(input.name);
       if (labelled) return labelled;
       const now = running.now();
@@ -198,6 +201,8 @@ async function judgeChange(
         ? { ok: null }
         : changeSourcing(before.sourcing, change.sourcing);
   if ("refused" in sourcing) return sourcing;
+  const hook = await hookProblem(running, before.sourcing, sourcing.ok);
+  if (hook) return hook;
   const rank = change.source_priority === undefined ? before.source_priority : change.source_priority;
   return {
     config: change.config === undefined ? before.config : (configured?.ok.config ?? {}),
@@ -452,6 +457,16 @@ async function keyProblem(db: Database, app: App, kid: string | undefined): Prom
     code: "invalid",
     place: "credentials.signing.kid",
   };
+}
+
+/** A hook that is named anew must be one that imports can ask. */
+async function hookProblem(
+  running: Running,
+  before: Sourcing | null,
+  after: Sourcing | null,
+): Promise<Refusal | undefined> {
+  const named = after?.import_hook ?? null;
+  return named === null || named === before?.import_hook ? undefined : importHookProblem(running, named);
 }
 
 async function nextSourcePriority(db: Database): Promise<number> {

@@ -96,6 +96,23 @@ export async function readSwitch(db: Database, name: string, standard: boolean):
   return typeof value === "boolean" ? value : standard;
 }
 
+/** Which of these switches are on, by name, in one question. */
+export async function readSwitches(
+  db: Database,
+  switches: readonly Readonly<{ setting: string; standard: boolean }>[],
+): Promise<ReadonlyMap<string, boolean>> {
+  const names = switches.map(({ setting }) => setting);
+  const { rows } = await sql<{ name: string; value: Value }>`
+    select name, value from settings where name = any(${names}::text[])`.execute(db);
+  const said = new Map(rows.map(({ name, value }) => [name, value]));
+  return new Map(
+    switches.map(({ setting, standard }) => {
+      const value = said.get(setting);
+      return [setting, typeof value === "boolean" ? value : standard];
+    }),
+  );
+}
+
 /** Whom to ask; where nobody was named, the first super administrator; null where there is none. */
 export async function contactOf(db: Database, type: ContactType): Promise<string | null> {
   const { rows } = await sql<{ id: string }>`

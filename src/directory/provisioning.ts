@@ -30,6 +30,7 @@ const sourcingShape = z.strictObject({
   start_attribute: z.string().min(1).max(200).nullable(),
   end_attribute: z.string().min(1).max(200).nullable(),
   time_zone_attribute: z.string().min(1).max(200).nullable(),
+  import_hook: z.string().min(1).max(100).nullable().default(null),
 });
 
 /** The switches a new app starts with: all that its connector can do. `undefined`: an app without connector. */
@@ -60,6 +61,7 @@ export const sourcingDefaults: Sourcing = {
   start_attribute: null,
   end_attribute: null,
   time_zone_attribute: null,
+  import_hook: null,
 };
 
 /** `before` with a change applied, or what is wrong with it; switching on what the connector cannot do is refused. */

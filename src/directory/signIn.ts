@@ -54,9 +54,9 @@ export async function signIn(
 ): Promise<SignIn | undefined> {
   const user = await getUser(ground.db, login);
   const stored = user === undefined || isElsewhere(user) ? undefined : user.credentials.password_hash;
-  const imported = stored === undefined && user?.credentials.password_hook === true;
+  const imported = stored === undefined && user?.credentials.password_hook === true && canSignIn(user);
   const right = imported
-    ? ((await options.importPassword?.(user, clear)) ?? false)
+    ? clear !== "" && ((await options.importPassword?.(user, clear)) ?? false)
     : (await verifyPassword(clear, stored ?? (await nobodysHash()))) && stored !== undefined;
   if (user === undefined) return undefined;
   // Hashes of other systems are weaker, or the password was not here at all: from now on it is kept as ours.
@@ -69,6 +69,8 @@ export async function signIn(
   return outcome === "refused" || isRefusal(outcome) ? undefined : outcome;
 }
 
+const canSignIn = ({ status }: StoredUser) => ["ACTIVE", "PASSWORD_EXPIRED", "LOCKED_OUT"].includes(status);
+
 function isElsewhere({ credentials: { provider } }: StoredUser): boolean {
   return provider !== undefined && provider.type !== "OKTA" && provider.type !== "IMPORT";
 }
@@ -80,7 +82,7 @@ async function judged(
   right: boolean,
   renewed: string | undefined,
 ): Promise<SignIn | "refused" | Refusal> {
-  if (!["ACTIVE", "PASSWORD_EXPIRED", "LOCKED_OUT"].includes(user.status)) return "refused";
+  if (!canSignIn(user)) return "refused";
   const policy = await passwordPolicy(running.db);
   const { rows } = await sql<{ failures: number; failed_at: Date }>`
     select failures, failed_at from sign_in_failures where user_id = ${user.id}`.execute(running.db);
@@ -100,7 +102,21 @@ async function judged(
     open = unlocked.user;
   }
   await forgetFailures(running, user.id);
-  return admitted(running, open, policy, renewed);
+  return admitted(running, renewed === undefined ? open : await keepHash(running, open, renewed), policy);
+}
+
+/** Keeps a password as ours that was hashed elsewhere, or was not here at all: the latter counts as set just now. */
+async function keepHash(running: Running, user: StoredUser, hash: string): Promise<StoredUser> {
+  const came = user.credentials.password_hash === undefined;
+  const now = running.now();
+  const changed = came ? sql`, password_changed_at = ${now}::timestamptz` : sql``;
+  await sql`
+    update users set credentials = (credentials - 'password_hook') || jsonb_build_object('password_hash', ${hash}::text) ${changed}
+    where id = ${user.id}`.execute(running.db);
+  if (came) await log(running, { type: "user.import.password", targets: [userTarget(user)], user_id: user.id });
+  const { password_hook: _, ...rest } = user.credentials;
+  const credentials = { ...rest, password_hash: hash };
+  return { ...user, credentials, ...(came ? { password_changed_at: now } : {}) };
 }
 
 function lockIsOver({ auto_unlock_minutes }: PasswordPolicy, failed_at: Date, now: Date): boolean {
@@ -130,12 +146,7 @@ async function failed(
 const day_ms = 86_400_000;
 
 /** The password was right: in, unless it has served its time. */
-async function admitted(
-  running: Running,
-  user: StoredUser,
-  policy: PasswordPolicy,
-  renewed: string | undefined,
-): Promise<SignIn | Refusal> {
+async function admitted(running: Running, user: StoredUser, policy: PasswordPolicy): Promise<SignIn | Refusal> {
   const set_at = user.password_changed_at ?? user.created_at;
   const aged = policy.max_age_days > 0 && running.now().getTime() - set_at.getTime() >= policy.max_age_days * day_ms;
   if (user.status === "ACTIVE" && aged) {
@@ -146,18 +157,13 @@ async function admitted(
   if (aged || user.status === "PASSWORD_EXPIRED") {
     return { status: "PASSWORD_EXPIRED", user, ...(await issueToken(running, "change", user.id)) };
   }
-  return enter(running, user, renewed);
+  return enter(running, user);
 }
 
 /** Notes the sign-in and gives the token that is worth a session. */
-async function enter(running: Running, user: StoredUser, renewed?: string): Promise<SignIn> {
+async function enter(running: Running, user: StoredUser): Promise<SignIn> {
   const now = running.now();
-  const hash =
-    renewed === undefined
-      ? sql``
-      : sql`,
-    credentials = (credentials - 'password_hook') || jsonb_build_object('password_hash', ${renewed}::text)`;
-  await sql`update users set last_login_at = ${now}::timestamptz ${hash} where id = ${user.id}`.execute(running.db);
+  await sql`update users set last_login_at = ${now}::timestamptz where id = ${user.id}`.execute(running.db);
   await logSignIn(running, user);
   const token = await issueToken(running, "session", user.id);
   return { status: "SUCCESS", user: { ...user, last_login_at: now }, ...token };

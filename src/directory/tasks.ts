@@ -24,6 +24,7 @@ export const taskKinds = [
   "mapping_error",
   "mismatch",
   "orphan",
+  "event_hook_failing",
 ] as const;
 export type TaskKind = (typeof taskKinds)[number];
 

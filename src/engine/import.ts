@@ -155,11 +155,11 @@ async function proceed(run: ImportRun, known: Known): Promise<ImportSummary> {
   if (kept !== undefined) known.kept = kept;
   const verdict = await judgeImport(run);
   const held = verdict !== undefined && !request.released && !request.dry_run;
-  await passChanges(run, known.counts, held || request.dry_run === true, signal);
+  const note = await passChanges(run, known.counts, held || request.dry_run === true, signal);
   if (!request.dry_run) await voidHolds(run, held);
   if (!held) {
     await tellKept(run, kept);
-    const told = [request.dry_run ? verdict : undefined, kept?.why].filter((one) => one !== undefined);
+    const told = [request.dry_run ? verdict : undefined, kept?.why, note].filter((one) => one !== undefined);
     return finish(run, known, "DONE", told.length === 0 ? undefined : told.join(". "));
   }
   await raiseTasks(run.command, [

@@ -35,9 +35,9 @@ export async function arrive(plan: ImportPlan, running: Running, decided: readon
   return [...first.filter((row) => !isContested(row)), ...second];
 }
 
-/** It was to make someone whose login another person has. */
+/** It was to make someone whose login another person has, and no hook has said that it is someone else. */
 const isContested = ({ one, refusal }: Applied): boolean =>
-  one.verdict.outcome === "create" && refusal?.code === "duplicate" && refusal.place === "login";
+  one.chosen !== true && one.verdict.outcome === "create" && refusal?.code === "duplicate" && refusal.place === "login";
 
 /** Applies a chunk of leavers, by the source's rules; holds and protected people are skipped with the reason. */
 export async function applyLeavers({ run }: ImportPlan, rows: readonly LeavingRow[]): Promise<void> {

@@ -27,8 +27,8 @@ export type MappedRow = Readonly<{
   user: Known | null;
 }>;
 
-/** A row, its profile as a user, and what is to become of it. */
-export type DecidedRow = MappedRow & Readonly<{ verdict: ArrivalVerdict }>;
+/** A row, its profile as a user, and what is to become of it. `chosen`: a hook has said so (importHook.ts). */
+export type DecidedRow = MappedRow & Readonly<{ verdict: ArrivalVerdict; chosen?: true }>;
 
 /** Maps the rows of a chunk. Gives them with what no two rows at work at a time may share. */
 export async function prepareChunk(
@@ -51,7 +51,8 @@ export async function prepareChunk(
   return { rows: mapped, keys: keysOf(mapped, schema, run.sourcing.match_on) };
 }
 
-function factsOf(own: Profile, user: Known | null, now: Date): Facts {
+/** What the lines of a source read of a row. */
+export function factsOf(own: Profile, user: Known | null, now: Date): Facts {
   return {
     user: user?.profile ?? {},
     user_id: user?.id ?? "",

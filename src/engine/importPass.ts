@@ -11,6 +11,7 @@ import type { ImportRun } from "./import.ts";
 import { applyArrivals, applyLeavers } from "./importApply.ts";
 import { type ChangeCounts, nextArriving, nextLeaving } from "./importChanges.ts";
 import { decideChunk, type Lines, prepareChunk } from "./importDecide.ts";
+import { asked_size, askImportHook, type ImportHook, openImportHook, unheard } from "./importHook.ts";
 import { type Chunk, workInLanes } from "./importLanes.ts";
 import { type Matching, openMatching } from "./importMatch.ts";
 import { type Claims, tryArrivals, tryLeavers } from "./importTry.ts";
@@ -25,6 +26,8 @@ export type ImportPlan = Readonly<{
   urgency: number;
   /** Strangers are created in the hope that nobody has their login (importDecide.ts), until somebody has. */
   hope: { holds: boolean };
+  /** Who is asked about strangers. */
+  hook: ImportHook | undefined;
 }>;
 
 /** Rows of a transaction: at 90 microseconds each it holds its locks for a tenth of a second. */
@@ -36,43 +39,59 @@ const wave_min = 1_000;
 /** Below every line, also of those who vanished. */
 const first_line = -2_147_483_648;
 
-/** Decides every row that differs, and applies it unless `dry`. Ends between two chunks when the signal says so. */
+/**
+ * Decides every row that differs, and applies it unless `dry`. Ends between two chunks when the signal says so. Gives what
+ * people should know of it, if anything.
+ */
 export async function passChanges(
   run: ImportRun,
   counts: ChangeCounts,
   dry: boolean,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<string | undefined> {
   const { db } = run.world;
   const total = counts.arriving + counts.leaving;
-  if (total === 0) return;
+  if (total === 0) return undefined;
   const matching = { import_id: run.id, app_id: run.app_id, match_on: run.sourcing.match_on };
   await openMatching(db, matching);
   const [lines, schema] = [await loadSourceLines(db, run.app_id), await userSchema(db)];
   const urgency = total > wave_min ? priority.wave : priority.change;
-  const plan: ImportPlan = { run, lines, schema, matching, urgency, hope: { holds: true } };
+  const hook = await openImportHook(run);
+  // A hook is told whom a row matches, so they are looked for first.
+  const hope = { holds: hook === undefined };
+  const plan: ImportPlan = { run, lines, schema, matching, urgency, hope, hook };
   let done = 0;
   const tell = (rows: number) => {
     done += rows;
     run.request.onProgress?.({ id: run.id, phase: dry ? "deciding" : "applying", done, total });
   };
-  // A database in memory has one connection; and a trial goes by the order of the rows.
+  // A database in memory has one connection; a trial goes by the order of the rows; and what a hook makes of a row is not
+  // known when its chunk is let in.
   const lanes = poolOf(db) === undefined || dry ? 1 : lanes_max;
-  await workInLanes(lanes, signal, arriving(plan, dry, tell));
+  try {
+    await workInLanes(hook === undefined ? lanes : 1, signal, arriving(plan, dry, { tell, signal }));
+  } finally {
+    await hook?.open.close();
+  }
   await workInLanes(lanes, signal, leaving(plan, dry, tell));
+  return hook && unheard(hook);
 }
 
-function arriving(plan: ImportPlan, dry: boolean, tell: (rows: number) => void): () => Promise<Chunk | undefined> {
+type Watched = Readonly<{ tell: (rows: number) => void; signal: AbortSignal }>;
+
+function arriving(plan: ImportPlan, dry: boolean, { tell, signal }: Watched): () => Promise<Chunk | undefined> {
   const { db } = plan.run.world;
   const claims: Claims = new Map();
+  const size = plan.hook === undefined ? chunk_size : asked_size;
   let after = first_line;
   return async () => {
-    const rows = await nextArriving(db, plan.run.id, after, chunk_size);
+    const rows = await nextArriving(db, plan.run.id, after, size);
     if (rows.length === 0) return undefined;
     after = rows.at(-1)?.line ?? after;
     const { rows: mapped, keys } = await prepareChunk(plan, rows);
     const work = async () => {
-      const decided = await decideChunk(db, plan, mapped, { hope: plan.hope.holds });
+      const first = await decideChunk(db, plan, mapped, { hope: plan.hope.holds });
+      const decided = plan.hook === undefined ? first : await askImportHook(plan, plan.hook, first, signal);
       if (dry) await tryArrivals(plan, decided, claims);
       else await applyArrivals(plan, decided);
       tell(rows.length);

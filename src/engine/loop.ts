@@ -3,8 +3,8 @@
  * may run it over one database; nothing here is needed for correctness, so it may be killed at any moment.
  *
  * Beside each other run: two lanes of desire, which answer dirty users; the evaluation of due rules; a pump for each app (pump.ts); the collector,
- * which confirms for all of them; the schedule, which makes time pass; and the reconcile of one app at a time. One sick
- * app therefore never slows another, and nothing large makes a leaver wait.
+ * which confirms for all of them; the schedule, which makes time pass; the reconcile of one app at a time; and the event
+ * hooks that are being told. One sick app therefore never slows another, and nothing large makes a leaver wait.
  */
 import { priority } from "../directory/command.ts";
 import { isAway } from "../store/database.ts";
@@ -12,6 +12,8 @@ import { runnable } from "./claim.ts";
 import { type Collector, collector } from "./collect.ts";
 import { confirmPush } from "./confirmPush.ts";
 import { desire, type Urgencies } from "./desire.ts";
+import { claimEventHooks } from "./eventHookPlaces.ts";
+import { type HookForm, tellHook } from "./eventHooks.ts";
 import { claimPushes, operatePush } from "./groupPush.ts";
 import type { Result } from "./provision.ts";
 import { type Claimer, claimer, type Pump, pump } from "./pump.ts";
@@ -27,6 +29,8 @@ export type EngineOptions = Readonly<{
   onError?: (error: unknown, what: string) => void;
   /** Calls `wake` whenever another transaction marked work; gives a function that stops listening. */
   listen?: (wake: () => void) => Promise<() => Promise<void>>;
+  /** How events look to event hooks; without it they are told nothing. */
+  hooks?: HookForm;
 }>;
 
 /** `stop` claims nothing more, waits for the calls under way and their confirms, and resolves. */
@@ -58,6 +62,8 @@ type State = {
   sleepers: Map<() => void, boolean>;
   pumps: Map<string, Pump>;
   pushes: Map<string, Promise<void>>;
+  /** Event hooks that are being told. */
+  telling: Set<Promise<void>>;
 };
 
 const lanes = (): Lane[] => [
@@ -76,6 +82,7 @@ const lanes = (): Lane[] => [
 export async function startEngine(world: World, options: EngineOptions = {}): Promise<Engine> {
   const state: State = {
     ...{ world, options, stopping: false, wakes: 0, sleepers: new Map(), pumps: new Map(), pushes: new Map() },
+    telling: new Set(),
     claims: claimer(world),
     collector: collector(world, {
       wait: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
@@ -94,6 +101,8 @@ export async function startEngine(world: World, options: EngineOptions = {}): Pr
     // Time passes by itself: a wake changes nothing for these.
     forever(state, "schedule", schedule_ms, false, () => schedule(world)),
     forever(state, "reconcile", schedule_ms, false, () => reconcileDue(world)),
+    // A wake means work for accounts, which is seldom something to tell.
+    forever(state, "event hooks", schedule_ms, false, () => tellHooks(state)),
   ];
   return {
     wake,
@@ -105,6 +114,7 @@ export async function startEngine(world: World, options: EngineOptions = {}): Pr
       await Promise.allSettled([...state.pumps.values()].map((one) => one.stop()));
       await state.collector.flush();
       await Promise.allSettled(state.pushes.values());
+      await Promise.allSettled(state.telling);
     },
   };
 }
@@ -118,6 +128,19 @@ function wakeUp(state: State): void {
 async function evaluateDue(state: State): Promise<boolean> {
   const done = await evaluateRules(state.world, { stopping: () => state.stopping });
   return done !== null;
+}
+
+/** Gives each event hook that has something to be told a run of its own, so that a slow one holds up no other. */
+async function tellHooks(state: State): Promise<boolean> {
+  const { world, options, telling } = state;
+  if (options.hooks === undefined) return false;
+  for (const claimed of await claimEventHooks(world)) {
+    const running = tellHook(world, options.hooks, claimed, () => state.stopping)
+      .catch((error: unknown) => options.onError?.(error, `event hook ${claimed.hook.id}`))
+      .finally(() => telling.delete(running));
+    telling.add(running);
+  }
+  return false;
 }
 
 /** Runs `turn` again at once while it found work, else after a wake or `idle_ms`; a database that is away is waited for. */

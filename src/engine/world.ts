@@ -3,8 +3,10 @@
  * node and a simulation differ only in this value.
  */
 import type { Connector, Secret } from "../connectors/connector.ts";
+import type { Webhook, WebhookTarget } from "../connectors/webhook.ts";
 import type { Attribute } from "../core/types.ts";
 import type { Database } from "../store/database.ts";
+import type { SecretPlace } from "../store/secrets.ts";
 import type { Provisioning } from "../store/tables.ts";
 
 /** An app with its connector, as the engine works on it. */
@@ -55,6 +57,10 @@ export type World = Readonly<{
   app(app_id: string, version?: string): Promise<EngineApp>;
   /** A source ready to be listed; `file`: an uploaded file in place of the configured one. */
   source(app_id: string, file?: string): Promise<EngineApp>;
+  /** Opens an address that somebody gave us; throws a ConnectorFault for one that may not be called from here. */
+  webhook(target: WebhookTarget): Webhook;
+  /** What is sealed for a place; undefined: nothing is. */
+  secret(place: SecretPlace): Promise<Secret | undefined>;
   lease_ms: number;
   bugs?: ReadonlySet<Bug>;
 }>;

@@ -12,6 +12,7 @@ import type { Command } from "../directory/command.ts";
 import { ensureGround } from "../directory/schemas.ts";
 import { type Engine, startEngine } from "../engine/loop.ts";
 import type { Server } from "../server/api.ts";
+import { eventHookForm } from "../server/okta/eventHookForm.ts";
 import { buildServer } from "../server/server.ts";
 import { type Database, isAway, openDatabase, requireVersion } from "../store/database.ts";
 import { type Embedded, startEmbedded } from "../store/embedded.ts";
@@ -191,6 +192,7 @@ async function prepare(parts: Parts): Promise<Readonly<{ token?: string }>> {
     parts.engine = await startEngine(world, {
       listen: (wake) => listenForWork(parts.url, wake),
       onError: patientReporter(log),
+      hooks: eventHookForm,
     });
   }
   return token === undefined ? {} : { token };

@@ -9,11 +9,12 @@ import { randomBytes, randomFillSync } from "node:crypto";
 import { hostname } from "node:os";
 import { type Connector, ConnectorFault, secret } from "../connectors/connector.ts";
 import { type ConnectorOptions, createConnector } from "../connectors/registry.ts";
+import { webhook } from "../connectors/webhook.ts";
 import type { Attribute } from "../core/types.ts";
 import { readCredentials } from "../directory/apps.ts";
 import type { EngineApp, World } from "../engine/world.ts";
 import { type Database, sql } from "../store/database.ts";
-import type { Key } from "../store/secrets.ts";
+import { getSecret, type Key } from "../store/secrets.ts";
 import type { Provisioning } from "../store/tables.ts";
 
 export type RealWorld = World &
@@ -43,6 +44,11 @@ export function realWorld(
     password: () => secret(randomPassword()),
     app: apps.app,
     source: apps.source,
+    webhook: (target) => webhook(target, { allow_private: options.allow_private ?? false }),
+    secret: async (place) => {
+      const clear = await getSecret(db, key, place, clock.now());
+      return clear === undefined ? undefined : secret(clear);
+    },
     lease_ms,
     readClock: clock.read,
     close: apps.close,

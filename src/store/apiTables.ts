@@ -1,9 +1,9 @@
 /**
  * The rows of the tables that the Management API brought (migrations 0010 and on): roles, types of people, sign-in,
- * keys and clients of apps. Part of `Tables` (tables.ts); what each column means is said in `migrations/`.
+ * keys and clients of apps, inline hooks. Part of `Tables` (tables.ts); what each column means is said in `migrations/`.
  */
 import type { Generated } from "kysely";
-import type { Json, Object_, Time } from "./columnTypes.ts";
+import type { Json, MaybeTime, Object_, Time } from "./columnTypes.ts";
 
 /**
  * What a sign-in hands out between two steps. `session`: signed in, worth one session; `change`: the password is right and
@@ -53,6 +53,71 @@ export type CrossAppRow = {
   status: Generated<"ACTIVE" | "INACTIVE">;
   created_at: Time;
   updated_at: Time;
+};
+
+/** Of events of this type, those that fulfil the expression. */
+export type EventHookFilter = Readonly<{ type: string; expression: string }>;
+
+/** An address that is told of events. */
+export type EventHookRow = {
+  id: Generated<string>;
+  name: string;
+  description: string | null;
+  status: Generated<"ACTIVE" | "INACTIVE">;
+  event_types: string[];
+  filters: Json<readonly EventHookFilter[] | null>;
+  url: string;
+  headers: Json<readonly Readonly<{ key: string; value: string }>[]>;
+  secret_header: string | null;
+  channel: Generated<number>;
+  verified_at: MaybeTime;
+  base_url: string;
+  created_by: string;
+  created_at: Time;
+  updated_at: Time;
+};
+
+/** Where an inline hook is and how it is called; its secret is in `secrets`. */
+export type HookChannel = Readonly<{
+  type: "HTTP" | "OAUTH";
+  version: string;
+  uri: string;
+  method: string;
+  headers: readonly Readonly<{ key: string; value: string }>[];
+  /** The header that carries the secret (HTTP); null: none does. */
+  auth_header: string | null;
+  /** Where a token is fetched with the secret first (OAUTH). */
+  oauth: Readonly<{ client_id: string; token_url: string; auth_type: string; scope: string | null }> | null;
+}>;
+
+/** An outside system that is asked while something is done. */
+export type InlineHookRow = {
+  id: Generated<string>;
+  type: string;
+  name: string;
+  version: string;
+  status: Generated<"ACTIVE" | "INACTIVE">;
+  channel: Json<HookChannel>;
+  /** When it gives no answer: go on as if it had nothing to say, or refuse what it was asked about. */
+  on_failure: Generated<"continue" | "refuse">;
+  created_at: Time;
+  updated_at: Time;
+};
+
+/** An attempt to tell a hook of events. */
+export type EventHookDeliveryRow = {
+  id: Generated<string>;
+  hook_id: string;
+  event_id: string;
+  seqs: number[];
+  attempt: number;
+  outcome: "DELIVERED" | "FAILED";
+  status: number | null;
+  duration_ms: number;
+  error: string | null;
+  again: Generated<boolean>;
+  node: string;
+  started_at: Time;
 };
 
 export type RoleGrantRow = {
@@ -175,5 +240,25 @@ export type ApiTables = {
   client_grants: ClientGrantRow;
   logos: { app_id: string; type: string; bytes: Uint8Array; updated_at: Time };
   cross_app_connections: CrossAppRow;
+  event_hooks: EventHookRow;
+  event_hook_places: {
+    hook_id: string;
+    /** pg_snapshot, as text. */
+    seen: string;
+    reading: string | null;
+    seq: Generated<number>;
+    last_seq: Generated<number>;
+    due_at: Time;
+    attempts: Generated<number>;
+    failing_since: MaybeTime;
+    told_at: MaybeTime;
+    error: string | null;
+    delivered_at: MaybeTime;
+    pruned_at: Time;
+    claimed_by: string | null;
+    claimed_until: MaybeTime;
+  };
+  event_hook_deliveries: EventHookDeliveryRow;
+  inline_hooks: InlineHookRow;
   group_owners: { group_id: string; owner_user: string | null; owner_group: string | null; created_at: Time };
 };

@@ -12,6 +12,7 @@ import { type Database, sql } from "../../src/store/database.ts";
 import { system } from "../../src/store/log.ts";
 import { type TestApi, testApi } from "../support/api.ts";
 import { memoryDatabase, wipe } from "../support/memory.ts";
+import { outside } from "../support/outside.ts";
 
 let db: Database;
 let api: TestApi;
@@ -47,6 +48,7 @@ function csvWorld(): World {
     deadline: (at) => AbortSignal.timeout(Math.max(0, at.getTime() - Date.now())),
     password: () => secret("Temporary-1!"),
     app: (app_id) => source(app_id),
+    ...outside(db, now),
   };
 }
 

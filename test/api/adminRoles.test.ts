@@ -78,6 +78,7 @@ describe("roles of people and groups", () => {
       [undefined, "oidc_client"],
       [wiki.id, "Wiki"],
     ]);
+    expect(listed[0]).toMatchObject({ features: ["DEFAULT_PUSH_STATUS_TO_PUSH"], category: "OAUTH2" });
     const wrong = await api.call("PUT", `/api/v1/users/${ann.id}/roles/${id}/targets/groups/${(await group("G")).id}`);
     expect(wrong.status).toBe(400);
   });

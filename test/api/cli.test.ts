@@ -3,7 +3,9 @@ import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { spawnApp } from "../../demo/apps/spawn.ts";
+import { hookServer } from "../support/hookServer.ts";
 import { startTestNode, type TestNode } from "../support/node.ts";
+import { startReceiver } from "../support/receiver.ts";
 
 let node: TestNode;
 
@@ -50,6 +52,8 @@ describe("the command line", () => {
     ["a limit that is negative", ["log", "--limit", "-1"], 2],
     ["a kind of app that is none", ["apps", "add", "foo", "--label", "Foo"], 2],
     ["an import to cancel that is not there", ["import", "--cancel", "imp0"], 3],
+    ["an event hook that is not there", ["hooks", "deliveries", "Payroll", "--failed"], 3],
+    ["an event hook to replay that is not there", ["hooks", "replay", "Payroll", "--from", "2h"], 3],
     ["all help", ["--help"], 0],
   ])("%s ends with its exit code", async (_name, words, code) => {
     const ran = words.length === 0 ? await node.cli() : await node.cli(...words);
@@ -64,6 +68,8 @@ describe("the command line", () => {
     [["apps", "add", "scim", "--label", "Foo", "--base-url", "http://127.0.0.1:9"], /--token-file FILE is missing/],
     [["rules", "add", "R", "--if", "true"], /--group GROUP is missing/],
     [["rules", "preview"], /--if EXPRESSION is missing/],
+    [["hooks", "replay", "Billing"], /say one of --seq, --from and --delivery/],
+    [["hooks", "replay", "Billing", "--seq", "one"], /takes an event's number/],
     [["user", "list"], /no command "user": did you mean users\?/],
     [["users", "lst"], /no "lst": did you mean list\?/],
   ])("what is missing or misspelt is named: %j", async (words, message) => {
@@ -72,7 +78,7 @@ describe("the command line", () => {
   });
 
   test("no line of help ends in the middle of a sentence", async () => {
-    for (const command of ["apps", "users", "groups", "rules", "tasks", "token"]) {
+    for (const command of ["apps", "users", "groups", "rules", "tasks", "hooks", "token"]) {
       const { out } = await node.cli(command, "--help");
       const lines = out.split("\n").filter((line) => line.startsWith("  "));
       expect(lines.length).toBeGreaterThan(2);
@@ -214,6 +220,71 @@ describe("the command line", () => {
     expect(shown.out).toMatch(/HR +source +/);
   });
 
+  test("an event hook is told by the node, listed with its deliveries, and told again", async () => {
+    const receiver = await startReceiver();
+    const send = async (path: string, body?: unknown) => {
+      const headers = { authorization: `SSWS ${node.token}`, "content-type": "application/json" };
+      const answer = await fetch(`${node.url}/api/v1/${path}`, {
+        ...{ method: "POST", headers },
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      });
+      return (await answer.json()) as { id: string };
+    };
+    try {
+      const config = { uri: receiver.url, authScheme: { type: "HEADER", key: "Authorization", value: "hook-secret" } };
+      const { id } = await send("eventHooks", {
+        name: "Billing",
+        events: { type: "EVENT_TYPE", items: ["group.lifecycle.create"] },
+        channel: { type: "HTTP", version: "1.0.0", config },
+      });
+      await send(`eventHooks/${id}/lifecycle/verify`);
+      await node.cli("groups", "add", "Told");
+      const events = () => receiver.got.flatMap(({ json }) => json?.data?.events ?? []);
+      await expect.poll(() => events().length, { timeout: 10_000 }).toBe(1);
+      expect(events()[0].target[0].displayName).toBe("Told");
+      expect(receiver.got.at(-1)?.json.source).toBe(`${node.url}/api/v1/eventHooks/${id}`);
+      const delivered = async () => JSON.parse((await node.cli("hooks", "deliveries", "Billing", "--json")).out);
+      await expect.poll(async () => (await delivered()).length, { timeout: 10_000 }).toBe(1);
+      const listed = await node.cli("hooks");
+      expect(listed.out, listed.err).toMatch(/Billing +delivering/);
+      const [{ id: delivery }] = await delivered();
+      const again = await node.cli("hooks", "replay", "Billing", "--delivery", delivery);
+      expect(again.out, again.err).toMatch(/outcome +DELIVERED/);
+      const from = await node.cli("hooks", "replay", "Billing", "--from", "1h");
+      expect(from.code, from.err).toBe(0);
+      await expect.poll(() => events().filter((event) => event.target[0].displayName === "Told").length).toBe(3);
+      expect(node.output() + listed.out + again.out).not.toContain("hook-secret");
+      await send(`eventHooks/${id}/lifecycle/deactivate`);
+    } finally {
+      await receiver.stop();
+    }
+  });
+
+  test("a source asks an inline hook that its settings name", async () => {
+    const hook = await hookServer();
+    try {
+      const commands = [{ type: "com.okta.user.profile.update", value: { title: "From the hook" } }];
+      hook.answer(() => ({ commands }));
+      const channel = { type: "HTTP", version: "1.0.0", config: { uri: hook.url } };
+      const made = await fetch(`${node.url}/api/v1/inlineHooks`, {
+        method: "POST",
+        headers: { authorization: `SSWS ${node.token}`, "content-type": "application/json" },
+        body: JSON.stringify({ name: "Titles", type: "com.okta.import.transform", version: "1.0.0", channel }),
+      });
+      const { id } = (await made.json()) as { id: string };
+      expect((await node.cli("apps", "set", "HR", "source.import_hook=calnone")).code).toBe(4);
+      const set = await node.cli("apps", "set", "HR", `source.import_hook=${id}`);
+      expect(set.out, set.err).toContain(id);
+      const file = path.join(node.folder, "people.csv");
+      writeFileSync(file, `${people}4,fred@x.co,Fred,Hook,fred@x.co,Ops,active\n`);
+      await node.cli("import", "HR", file);
+      expect((await node.cli("users", "show", "fred@x.co")).out).toContain("From the hook");
+      expect((await node.cli("apps", "set", "HR", "source.import_hook=")).code).toBe(0);
+    } finally {
+      await hook.close();
+    }
+  });
+
   test("JSON is JSON, and a table is aligned and has no colours", async () => {
     const json = await node.cli("users", "list", "--json");
     expect(JSON.parse(json.out).length).toBeGreaterThan(0);
@@ -290,9 +361,9 @@ describe("the end of a node", () => {
   });
 });
 
-/** A line as a shell takes it apart: quotes keep words together. */
+/** A line as a shell takes it apart: quotes keep words together, also in the middle of one. */
 function words(line: string): string[] {
-  return [...line.matchAll(/'([^']*)'|"([^"]*)"|(\S+)/g)].map(
-    ([, single, double, plain]) => single ?? double ?? plain ?? "",
+  return [...line.matchAll(/(?:'[^']*'|"[^"]*"|[^\s'"])+/g)].map(([word]) =>
+    word.replaceAll(/'([^']*)'|"([^"]*)"/g, (_, single, double) => single ?? double),
   );
 }

@@ -6,9 +6,11 @@ import type { CsvConfig } from "../../src/connectors/csv/config.ts";
 import { csvConnector } from "../../src/connectors/csv/connector.ts";
 import type { Attribute } from "../../src/core/types.ts";
 import { type AppTools, createApp } from "../../src/directory/apps.ts";
+import { createInlineHook, setHookFailure } from "../../src/directory/inlineHooks.ts";
 import { type ImportRequest, type ImportSummary, startImport } from "../../src/engine/import.ts";
 import { sql } from "../../src/store/database.ts";
 import type { Sourcing } from "../../src/store/tables.ts";
+import { test_key } from "../support/outside.ts";
 import { admin, mapSource, must, type TestWorld } from "../support/world.ts";
 
 export const columns = [
@@ -95,6 +97,21 @@ export async function hrSource(world: TestWorld, sourcing: Partial<Sourcing> = {
       return must(startImport(world, app.id, { mode: "full", actor: admin, ...request }));
     },
   };
+}
+
+/** An inline hook at an address, with a secret. Gives its id. */
+export async function importHook(
+  world: TestWorld,
+  uri: string,
+  on_failure: "continue" | "refuse" = "continue",
+  type = "com.okta.import.transform",
+): Promise<string> {
+  const http = { type: "HTTP" as const, version: "1.0.0", uri, method: "POST", headers: [] };
+  const channel = { ...http, auth_header: "x-key", oauth: null };
+  const input = { name: "Names", type, version: "1.0.0", channel, secret: "s3cret-of-the-hook" };
+  const hook = await must(createInlineHook(world.command, test_key, input));
+  await must(setHookFailure(world.command, hook.id, on_failure));
+  return hook.id;
 }
 
 export type ImportLine = Readonly<{

@@ -6,10 +6,11 @@ import { chunk_size } from "../../src/engine/importPass.ts";
 import { closeStage, openStage } from "../../src/engine/importStage.ts";
 import { type Database, openDatabase, sql } from "../../src/store/database.ts";
 import { migrate } from "../../src/store/migrations/migrations.ts";
+import { hookServer } from "../support/hookServer.ts";
 import { wipe } from "../support/memory.ts";
 import { type TestDatabase, testDatabase } from "../support/postgres.ts";
 import { must, settle, type TestWorld, testWorld } from "../support/world.ts";
-import { hrSource, linesOf, type Row, rowOf } from "./hr.ts";
+import { hrSource, importHook, linesOf, type Row, rowOf } from "./hr.ts";
 
 let database: TestDatabase;
 let db: Database;
@@ -84,6 +85,32 @@ describe("a large import", () => {
     expect(refused[0]?.detail?.place).toBe(`line ${size + 2}, again 5`);
     const first = await getUser(db, "p3.worker@example.com");
     expect(first?.profile["employeeNumber"]).toBe("3");
+  }, 120_000);
+
+  test("asks a hook about everyone, chunk by chunk, and refuses the later of two rows that it gives one login", async () => {
+    const server = await hookServer();
+    try {
+      server.answer(({ body }) => {
+        const { id } = body.data.appUser.profile;
+        const [login, many] = ["same@example.com", [7, 9, chunk_size + 7].includes(Number(id))];
+        return {
+          commands: [
+            { type: "com.okta.user.profile.update", value: { title: `No ${id}`, ...(many ? { login } : {}) } },
+          ],
+        };
+      });
+      const hr = await hrSource(world, { import_hook: await importHook(world, server.url, "refuse") });
+      const rows = company().slice(0, chunk_size + 100);
+      const run = await hr.run(rows);
+      expect(run).toMatchObject({ status: "DONE", counts: { created: rows.length - 2, refused: 2 } });
+      const refused = (await linesOf(world, run.id)).filter((line) => line.outcome === "refused");
+      expect(refused.map((line) => line.external_id)).toEqual(["9", `${chunk_size + 7}`]);
+      expect(server.heard).toHaveLength(rows.length);
+      expect((await getUser(db, "p3.worker@example.com"))?.profile["title"]).toBe("No 3");
+      expect((await hr.run()).counts).toEqual({ unchanged: rows.length - 2, refused: 2 });
+    } finally {
+      await server.close();
+    }
   }, 120_000);
 
   test("stops where it is cancelled, and goes on from there", async () => {

@@ -10,6 +10,7 @@ import type { Database } from "../../src/store/database.ts";
 import { isRefusal } from "../../src/store/database.ts";
 import { system } from "../../src/store/log.ts";
 import { fakeApp } from "./fakeConfig.ts";
+import { outside } from "./outside.ts";
 
 /** An answer, with its body read. `next`: the path of the next link. */
 export type Answer = Readonly<{
@@ -45,6 +46,7 @@ export async function testApi(db: Database, options: Partial<ApiOptions> = {}): 
     password: () => secret("Temporary-1!"),
     app: () => Promise.reject(new Error("no app is called in these tests")),
     source: () => Promise.reject(new Error("no app is called in these tests")),
+    ...outside(db, now),
   };
   const server = await buildServer({ world, ...fakeApp, import_folder: "/nonexistent", rate_limit: 0, ...options });
   const call = async (method: string, path: string, body?: unknown, given = token): Promise<Answer> => {

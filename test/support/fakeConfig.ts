@@ -1,7 +1,9 @@
 /** What main.ts gives the server about connectors, for tests that call none. */
+
 import { checkConfig, connectorForms } from "../../src/main/appTools.ts";
+import { test_key } from "./outside.ts";
 
 export const fakeApp = {
-  tools: { key: { id: "test", bytes: Buffer.alloc(32, 7) }, check: checkConfig(true) },
+  tools: { key: test_key, check: checkConfig(true) },
   forms: connectorForms(),
 };

@@ -21,6 +21,7 @@ import { schedule } from "../../src/engine/schedule.ts";
 import type { Bug, EngineApp, World } from "../../src/engine/world.ts";
 import { type Database, isRefusal, sql } from "../../src/store/database.ts";
 import type { Actor, Provisioning, Sourcing } from "../../src/store/tables.ts";
+import { outside, test_key } from "./outside.ts";
 
 /** A time that can be moved. */
 export type Clock = { now: () => Date; advance: (ms: number) => void; set: (at: Date) => void };
@@ -91,6 +92,7 @@ export async function testWorld(db: Database, options: TestWorldOptions = {}): P
     password: () => secret(`Initial-${++passwords}`),
     app: (app_id) => openApp(db, connectors, app_id),
     source: (app_id) => openApp(db, connectors, app_id),
+    ...outside(db, clock.now),
     lease_ms: options.lease_ms ?? 60_000,
     ...(options.bugs ? { bugs: options.bugs } : {}),
     clock,
@@ -158,7 +160,7 @@ export async function addFakeApp(world: TestWorld, options: FakeAppOptions = {})
   const fake = fakeApp({ now: world.now, ...options.fake });
   const schema = await fake.connector.schema({ signal: new AbortController().signal, log: () => {}, now: world.now });
   const tools: AppTools = {
-    key: { id: "test", bytes: Buffer.alloc(32) },
+    key: test_key,
     check: (_kind, config) => ({
       ok: { config, credentials: {}, can: fake.connector.can, attributes: schema.attributes },
     }),

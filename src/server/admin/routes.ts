@@ -2,8 +2,10 @@
 import type { Api, Server } from "../api.ts";
 import { adminAppRoutes } from "./apps.ts";
 import { coverageRoutes } from "./coverage.ts";
+import { eventHookDeliveryRoutes } from "./eventHooks.ts";
 import { grantRoutes } from "./grants.ts";
 import { importRoutes } from "./imports.ts";
+import { adminInlineHookRoutes } from "./inlineHooks.ts";
 import { passwordPolicyRoutes } from "./passwordPolicy.ts";
 import { planRoutes } from "./plan.ts";
 import { planMappingRoutes } from "./planMappings.ts";
@@ -22,5 +24,7 @@ export function adminRoutes(server: Server, api: Api): void {
   grantRoutes(server, api);
   statusRoutes(server, api);
   passwordPolicyRoutes(server, api);
+  adminInlineHookRoutes(server, api);
   coverageRoutes(server, api);
+  eventHookDeliveryRoutes(server, api);
 }

@@ -21,6 +21,7 @@ import {
   signIn,
 } from "../../directory/signIn.ts";
 import type { StoredUser } from "../../directory/userQueries.ts";
+import { askPasswordHook } from "../../engine/passwordHook.ts";
 import { isRefusal } from "../../store/database.ts";
 import type { Api, Server } from "../api.ts";
 import { ApiError, invalid } from "../errors.ts";
@@ -40,6 +41,8 @@ const state = z.object({ stateToken: text(500) });
 const per_address = 600;
 const per_login = 30;
 const at_once = 16;
+/** Of those, so many may wait for the answer of a hook: one that is silent must not keep everybody else out. */
+const asking_at_once = 8;
 
 /** A public route: no area, so no token is asked for. */
 const open = <S>(summary: string, body: S) => ({ schema: { tags: ["sessions"], summary, body } });
@@ -49,6 +52,7 @@ export function authnRoutes(server: Server, api: Api): void {
   const ground: Ground = { db: api.db, now: api.world.now };
   const options: SignInOptions = { key: api.tools.key };
   const bounded = bounds(api);
+  const asking = atOnce(asking_at_once);
 
   server.post("/api/v1/authn", open("Sign in with login and password", credentials), async (request) => {
     const { username, password, token, recoveryToken } = request.body;
@@ -58,7 +62,12 @@ export function authnRoutes(server: Server, api: Api): void {
       return stepBody(api, outcome, request.base_url);
     }
     if (username === undefined) throw invalid("login", "username: the field cannot be left blank");
-    const outcome = await bounded(request, username, () => signIn(ground, username, password ?? "", options));
+    const from = { base_url: request.base_url, request_id: request.id, ip: request.ip };
+    const importPassword = (user: StoredUser, clear: string) =>
+      asking(() => askPasswordHook(api.world, user, clear, from));
+    const outcome = await bounded(request, username, () =>
+      signIn(ground, username, password ?? "", { ...options, importPassword }),
+    );
     return stepBody(api, outcome, request.base_url);
   });
 
@@ -142,7 +151,7 @@ function recoveryRoutes(server: Server, api: Api, ground: Ground, bounded: Bound
 /** Counts attempts by address and login, and judges so many at once. */
 function bounds(api: Api): Bounded {
   const [by_address, by_login] = [rateLimit(per_address), rateLimit(per_login)];
-  let under_way = 0;
+  const judging = atOnce(at_once);
   return async (request, login, work) => {
     const now_ms = Date.now();
     const counted = api.rate_limit !== 0;
@@ -150,9 +159,16 @@ function bounds(api: Api): Bounded {
       counted &&
       (by_address(request.ip, now_ms).exceeded ||
         (login !== undefined && by_login(login.trim().toLowerCase(), now_ms).exceeded));
-    if (many || under_way >= at_once) {
-      throw new ApiError(429, "E0000047", "API call exceeded rate limit due to too many requests.");
-    }
+    if (many) throw tooMany();
+    return judging(work);
+  };
+}
+
+/** Lets so many in at a time, and refuses the others. */
+function atOnce(max: number): <T>(work: () => Promise<T>) => Promise<T> {
+  let under_way = 0;
+  return async (work) => {
+    if (under_way >= max) throw tooMany();
     under_way += 1;
     try {
       return await work();
@@ -162,6 +178,7 @@ function bounds(api: Api): Bounded {
   };
 }
 
+const tooMany = () => new ApiError(429, "E0000047", "API call exceeded rate limit due to too many requests.");
 const badState = () => new ApiError(401, "E0000011", "Invalid token provided");
 
 /** A password that was refused, in Okta's form. */

@@ -23,6 +23,8 @@ export type Entry = Readonly<{
   extra?: Tree;
   /** It may be provisioned: it gets a SCIM connector that waits for its address. */
   provisioning?: true;
+  /** What the catalogue lists of it. */
+  features?: readonly string[];
 }>;
 
 const nothing = (...names: readonly string[]): Tree => Object.fromEntries(names.map((name) => [name, null]));
@@ -40,8 +42,11 @@ const entries: Readonly<Record<string, Entry>> = {
   template_swa3field: { mode: "BROWSER_PLUGIN", app: nothing("loginUrlRegex", "redirectUrl") },
   template_basic_auth: { mode: "BASIC_AUTH", app: nothing("loginUrlRegex") },
   template_sps: { mode: "SECURE_PASSWORD_STORE", app: nothing(...optional_fields) },
-  oidc_client: { mode: "OPENID_CONNECT", links: ["oidc_client_link"] },
-  okta_org2org: { provisioning: true },
+  oidc_client: {
+    ...{ mode: "OPENID_CONNECT", links: ["oidc_client_link"] },
+    features: ["DEFAULT_PUSH_STATUS_TO_PUSH"],
+  },
+  okta_org2org: { provisioning: true, features: ["PUSH_NEW_USERS"] },
   office365: {
     links: office_links,
     app: {
@@ -52,7 +57,7 @@ const entries: Readonly<Record<string, Entry>> = {
   },
   pagerduty: { app: nothing("adminUserId") },
   aws_console: { links: ["aws_console_login"] },
-  deelhr: { auto_login: null, links: ["deelhr_link"], provisioning: true },
+  deelhr: { auto_login: null, links: ["deelhr_link"], provisioning: true, features: ["PUSH_NEW_USERS"] },
   sharepoint_onpremise: { app: nothing("attributeStatements") },
   facebook: {},
 };

@@ -1,7 +1,11 @@
-/** /api/v1/features: switches of this installation (core/features.ts), in Okta's form. None depends on another. */
+/**
+ * /api/v1/features: switches of this installation (core/features.ts), and those of Okta that are only kept for its clients
+ * (core/oktaFeatures.ts), in Okta's form. None depends on another.
+ */
 import { z } from "zod";
-import { type Feature, features } from "../../core/features.ts";
-import { readSwitch } from "../../directory/organisation.ts";
+import { type Feature, features as ours } from "../../core/features.ts";
+import { okta_features } from "../../core/oktaFeatures.ts";
+import { readSwitches } from "../../directory/organisation.ts";
 import { setSetting } from "../../directory/settings.ts";
 import { type Api, about, commandOf, type Server } from "../api.ts";
 import { found, invalid, must } from "../errors.ts";
@@ -9,11 +13,12 @@ import { hinted } from "./links.ts";
 
 const params = z.object({ feature_id: z.string().min(1).max(100) });
 const one = "/api/v1/features/:feature_id";
+const features: readonly Feature[] = [...ours, ...okta_features];
 
 /** Registers the routes. */
 export function featureRoutes(server: Server, api: Api): void {
   server.get("/api/v1/features", about("features", "Switches of this installation"), async (request) =>
-    Promise.all(features.map((feature) => featureBody(api, feature, request.base_url))),
+    featureBodies(api, features, request.base_url),
   );
   server.get(one, about("features", "A switch", { params }), async (request) =>
     featureBody(api, oneFeature(request.params.feature_id), request.base_url),
@@ -49,8 +54,17 @@ function oneFeature(id: string): Feature {
   );
 }
 
+async function featureBodies(api: Api, these: readonly Feature[], base: string) {
+  const switches = await readSwitches(api.db, these);
+  return these.map((feature) => bodyOf(feature, switches.get(feature.setting) ?? feature.standard, base));
+}
+
 async function featureBody(api: Api, feature: Feature, base: string) {
-  const on = await readSwitch(api.db, feature.setting, feature.standard);
+  const [body] = await featureBodies(api, [feature], base);
+  return body;
+}
+
+function bodyOf(feature: Feature, on: boolean, base: string) {
   const self = `${base}/api/v1/features/${feature.id}`;
   const turn = on ? "disable" : "enable";
   return {

@@ -109,6 +109,7 @@ function targetBody(app: TargetApp, base: string) {
     return { name: app.label, status: app.status, id: app.id, _links: { self } };
   }
   const oauth = app.name === "oidc_client";
+  const features = entryOf(app.name)?.features;
   return {
     name: app.name,
     displayName: app.name,
@@ -119,7 +120,7 @@ function targetBody(app: TargetApp, base: string) {
     verificationStatus: "OKTA_VERIFIED",
     website: null,
     signOnModes: [modeOf(app.name, undefined) ?? "BROWSER_PLUGIN"],
-    ...(entryOf(app.name)?.provisioning ? { features: ["PUSH_NEW_USERS"] } : {}),
+    ...(features ? { features } : {}),
     _links: {
       logo: [{ name: "medium", href: `${base}/img/app-medium.png`, type: "image/png" }],
       self: { href: `${base}/api/v1/catalog/apps/${app.name}` },

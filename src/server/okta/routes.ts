@@ -16,6 +16,7 @@ import { clientSecretRoutes } from "./clientSecrets.ts";
 import { connectionRoutes } from "./connections.ts";
 import { credentialRoutes } from "./credentials.ts";
 import { crossAppRoutes } from "./crossApp.ts";
+import { eventHookRoutes } from "./eventHooks.ts";
 import { factorRoutes } from "./factors.ts";
 import { featureRoutes } from "./features.ts";
 import { groupOwnerRoutes } from "./groupOwners.ts";
@@ -23,6 +24,7 @@ import { groupPushRoutes } from "./groupPush.ts";
 import { groupRuleRoutes } from "./groupRules.ts";
 import { groupRoutes } from "./groups.ts";
 import { iamRoleRoutes } from "./iamRoles.ts";
+import { inlineHookRoutes } from "./inlineHooks.ts";
 import { linkedObjectRoutes } from "./linkedObjects.ts";
 import { logRoutes } from "./logs.ts";
 import { mappingRoutes } from "./mappings.ts";
@@ -78,7 +80,9 @@ export function oktaRoutes(server: Server, api: Api): void {
   schemaRoutes(server, api);
   userTypeRoutes(server, api);
   uiSchemaRoutes(server, api);
+  inlineHookRoutes(server, api);
   linkedObjectRoutes(server, api);
   mappingRoutes(server, api);
   logRoutes(server, api);
+  eventHookRoutes(server, api);
 }

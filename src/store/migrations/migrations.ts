@@ -9,6 +9,8 @@ import { reads } from "./0006_reads.ts";
 import { authority } from "./0010_authority.ts";
 import { people } from "./0011_people.ts";
 import { apps } from "./0012_apps.ts";
+import { eventHooks } from "./0013_event_hooks.ts";
+import { inlineHooks } from "./0014_inline_hooks.ts";
 
 /** Statements of a script, one by one: PGlite's extended protocol takes no more; bodies between `$$` stay whole. */
 function statements(script: string): string[] {
@@ -32,6 +34,8 @@ const migrations: Record<string, Migration> = {
   "0010_authority": run(authority),
   "0011_people": run(people),
   "0012_apps": run(apps),
+  "0013_event_hooks": run(eventHooks),
+  "0014_inline_hooks": run(inlineHooks),
 };
 
 /**

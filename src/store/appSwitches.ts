@@ -1,0 +1,37 @@
+/** What columns of `apps` hold: how an app's accounts are kept, and the rules of a source. Judged by directory/provisioning.ts. */
+
+/** How an app's accounts are kept. Each switch is one of Okta's, or better (okta-lifecycle 3.2). */
+export type Provisioning = Readonly<{
+  create: boolean;
+  update: boolean;
+  /** What losing the assignment does to the account. `keep`: Okta's "Deactivate Users" off; the account is an orphan. */
+  on_unassign: "disable" | "delete" | "keep";
+  /** `keep` is Okta's behaviour: a suspended person keeps working accounts. */
+  on_suspend: "disable" | "keep";
+  password: "none" | "random" | "sync";
+  /** Which attribute identifies a person's account when it is looked for. */
+  match_attribute: string;
+  concurrency: number;
+  /** Calls a second; null: no limit of ours. */
+  rate_per_s: number | null;
+  reconcile_hours: number;
+}>;
+
+/** A source's rules (okta-lifecycle 4.2); null on an app that is no source. */
+export type Sourcing = Readonly<{
+  match_on: readonly string[];
+  auto_confirm: boolean;
+  auto_activate: boolean;
+  /** What happens to a user whom the source calls inactive or no longer lists. */
+  on_inactive: "none" | "deactivate" | "suspend";
+  reactivate_suspended: boolean;
+  reactivate_deactivated: boolean;
+  guard_percent: number;
+  guard_people: number;
+  /** Attributes of the source that hold the first day, the last day and the time zone of a person; null: none does. */
+  start_attribute: string | null;
+  end_attribute: string | null;
+  time_zone_attribute: string | null;
+  /** The inline hook that is asked about strangers; null or absent: none is. */
+  import_hook?: string | null;
+}>;
