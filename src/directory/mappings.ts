@@ -66,10 +66,17 @@ export function putMapping(
   return run<Mapping>(command, async (running) => {
     const found = await mappingOf(running.db, app_id, direction);
     const before = found && (await lockMapping(running, found.id));
-    if (before === undefined) return { refused: `there is no app ${app_id} with a mapping`, code: "not_found" };
+    if (before === undefined) return unmapped(running.db, app_id);
     const merged = merge({}, lines);
     return (await judgeRemoval(running.db, before, merged)) ?? save(running, before, merged);
   });
+}
+
+async function unmapped(db: Database, app_id: string): Promise<Refusal> {
+  const { rows } = await sql<{ label: string }>`select label from apps where id = ${app_id}`.execute(db);
+  const label = rows[0]?.label;
+  if (label === undefined) return { refused: `there is no app ${app_id.slice(0, 100)}`, code: "not_found" };
+  return { refused: `${label} has no mapping yet: it gets one as soon as its attributes are known`, code: "not_found" };
 }
 
 /** A line may not be taken away without which no account could be made. What a person lacks, the import says. */
@@ -166,10 +173,10 @@ export async function planMapping(
   lines: Readonly<Record<string, Readonly<Partial<MappingLine>>>>,
 ): Promise<PlannedMapping | MappingRefusal | Refusal> {
   const before = await mappingOf(db, app_id, "to_app");
-  if (before === undefined) return { refused: `there is no app ${app_id} with a mapping`, code: "not_found" };
+  if (before === undefined) return unmapped(db, app_id);
   const after = merge({}, lines);
   const { moved, removed } = differences(before.lines, after);
-  const refused = await judgeChange(db, before, after, moved);
+  const refused = (await judgeRemoval(db, before, after)) ?? (await judgeChange(db, before, after, moved));
   if (refused) return refused;
   const ready = compileLines(after, await environmentFor(db, app_id, "to_app"));
   return { lines: ready, changed: ready.filter((line) => Object.hasOwn(moved, line.attribute)), removed };

@@ -15,6 +15,9 @@ import { must, stage, usual_lines } from "../stories/support.ts";
 
 const s = stage();
 
+/** No account can be without it. */
+const least = { userName: { expression: "user.login" } };
+
 type Foreseen = Readonly<{ apps: readonly AppPreview[]; changes: readonly AccountChange[] }>;
 
 async function foresee(edits: readonly MappingEdit[], options: PreviewOptions = {}): Promise<Foreseen> {
@@ -219,21 +222,22 @@ describe("a preview of changed mappings", () => {
     const wiki = await s.app({ label: "Wiki" });
     const { rows } = await sql<{ name: string }>`select name from apps where id = ${crm}`.execute(s.world().db);
     await s.map(wiki, { title: { expression: `${rows[0]!.name}.title` } });
-    const { apps } = await foresee([{ app: crm, lines: {} }]);
+    const { apps } = await foresee([{ app: crm, lines: least }]);
     expect(apps[0]?.read_by).toEqual(["Wiki"]);
   });
 
   test("of an app that is switched off tells that nothing changes until it is on", async () => {
     const { wiki } = await company();
     await sql`update apps set status = 'INACTIVE' where id = ${wiki}`.execute(s.world().db);
-    const { apps } = await foresee([{ app: wiki, lines: {} }]);
+    const { apps } = await foresee([{ app: wiki, lines: least }]);
     expect(apps).toMatchObject([{ looked: 0, moved: 0, notes: [expect.stringContaining("switched off")] }]);
   });
 
   test.each([
     ["an unknown app", "Nowhere", {}, "there is no app Nowhere"],
-    ["an attribute that is not there", "Wiki", { shoe: { expression: "user.title" } }, "There is no attribute shoe"],
-    ["an expression that cannot be read", "Wiki", { title: { expression: "user." } }, "title, line 1"],
+    ["an attribute that is not there", "Wiki", { ...least, shoe: { expression: "user.title" } }, "There is no attribute shoe"],
+    ["a line that an account cannot be without", "Wiki", {}, "requires userName"],
+    ["an expression that cannot be read", "Wiki", { ...least, title: { expression: "user." } }, "title, line 1"],
   ])("is refused as saving would be: %s", async (_what, app, lines, words) => {
     await s.app({ label: "Wiki" });
     expect(await planMappings(s.world(), [{ app, lines }])).toMatchObject({ refused: expect.stringContaining(words) });
