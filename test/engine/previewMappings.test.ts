@@ -235,7 +235,12 @@ describe("a preview of changed mappings", () => {
 
   test.each([
     ["an unknown app", "Nowhere", {}, "there is no app Nowhere"],
-    ["an attribute that is not there", "Wiki", { ...least, shoe: { expression: "user.title" } }, "There is no attribute shoe"],
+    [
+      "an attribute that is not there",
+      "Wiki",
+      { ...least, shoe: { expression: "user.title" } },
+      "There is no attribute shoe",
+    ],
     ["a line that an account cannot be without", "Wiki", {}, "requires userName"],
     ["an expression that cannot be read", "Wiki", { ...least, title: { expression: "user." } }, "title, line 1"],
   ])("is refused as saving would be: %s", async (_what, app, lines, words) => {
