@@ -25,6 +25,7 @@ const scripts = {
   test: ["scripts/check.ts"],
   check: ["scripts/check.ts", "--quick"],
   bench: ["bench/run.ts"],
+  compatibility: ["scripts/compatibility.ts"],
   simulate: ["test/simulation/run.ts"],
   kill: ["test/simulation/kill.ts"],
 };

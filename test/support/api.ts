@@ -9,6 +9,7 @@ import { buildServer } from "../../src/server/server.ts";
 import type { Database } from "../../src/store/database.ts";
 import { isRefusal } from "../../src/store/database.ts";
 import { system } from "../../src/store/log.ts";
+import { noteAnswers } from "./answers.ts";
 import { fakeApp } from "./fakeConfig.ts";
 import { outside } from "./outside.ts";
 
@@ -49,6 +50,7 @@ export async function testApi(db: Database, options: Partial<ApiOptions> = {}): 
     ...outside(db, now),
   };
   const server = await buildServer({ world, ...fakeApp, import_folder: "/nonexistent", rate_limit: 0, ...options });
+  noteAnswers(server);
   const call = async (method: string, path: string, body?: unknown, given = token): Promise<Answer> => {
     const answer = await server.inject({
       method: method as NonNullable<InjectOptions["method"]>,
