@@ -23,7 +23,7 @@ import { type Database, sql } from "../src/store/database.ts";
 import { system } from "../src/store/log.ts";
 import type { Bench } from "./frame/bench.ts";
 import { benchKey, commandOf, must, startNode, untilDone } from "./frame/engine.ts";
-import type { Ground } from "./frame/ground.ts";
+import { type Ground, serverAtRest } from "./frame/ground.ts";
 import { type Metered, measure, together } from "./frame/meter.ts";
 import { csvFile } from "./frame/people.ts";
 import { median, spread } from "./frame/stats.ts";
@@ -127,7 +127,7 @@ async function once(ground: Ground, size: number): Promise<Once> {
   const app_id = await source(ground, key, name);
   const world = realWorld(ground.db, key, { allow_private: true, folder: ground.folder });
   const run = async (): Promise<Metered<ImportSummary>> => {
-    await sql`checkpoint`.execute(ground.db).catch(() => {});
+    await serverAtRest(ground.db);
     return measure(ground, () => must(startImport(world, app_id, { mode: "full", actor: system })));
   };
   try {

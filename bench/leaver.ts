@@ -11,7 +11,7 @@ import { createUsers } from "../src/directory/users.ts";
 import { type Database, sql } from "../src/store/database.ts";
 import type { Bench } from "./frame/bench.ts";
 import { addScimApp, benchKey, commandOf, must, startNode, untilDone } from "./frame/engine.ts";
-import type { Ground } from "./frame/ground.ts";
+import { type Ground, serverAtRest } from "./frame/ground.ts";
 import { letLeave } from "./frame/hr.ts";
 import { measure } from "./frame/meter.ts";
 import { profileOf, rowOf } from "./frame/people.ts";
@@ -37,8 +37,7 @@ export const bench: Bench = {
     try {
       await untilDone(ground.db);
       say("everyone has their accounts");
-      // What it took to get there is still on its way to the disk. A server of one's own may not allow it.
-      await sql`checkpoint`.execute(ground.db).catch(() => {});
+      await serverAtRest(ground.db);
       // A node that has just started compiles; it runs for weeks.
       await leave(ground, target, company.staff.splice(0, warm_up), idle_pace_ms);
       const idle: (readonly number[])[] = [];

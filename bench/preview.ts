@@ -20,7 +20,7 @@ import { realWorld } from "../src/main/world.ts";
 import { isRefusal, sql } from "../src/store/database.ts";
 import type { Bench } from "./frame/bench.ts";
 import { addScimApp, benchKey, giveToEveryone } from "./frame/engine.ts";
-import type { Ground } from "./frame/ground.ts";
+import { type Ground, serverAtRest } from "./frame/ground.ts";
 import { type Metered, measure } from "./frame/meter.ts";
 import { insertPeople } from "./frame/people.ts";
 import { median, spread } from "./frame/stats.ts";
@@ -110,7 +110,7 @@ async function company(ground: Ground, world: World, size: number, key: ReturnTy
   }
   await sql`truncate dirty`.execute(ground.db);
   await sql`vacuum (analyze) accounts`.execute(ground.db);
-  await sql`checkpoint`.execute(ground.db).catch(() => {});
+  await serverAtRest(ground.db);
   return app_ids;
 }
 

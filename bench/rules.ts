@@ -23,7 +23,7 @@ import { checkConfig } from "../src/main/appTools.ts";
 import { type Database, sql } from "../src/store/database.ts";
 import type { Bench, BenchOptions } from "./frame/bench.ts";
 import { benchKey, commandOf, must, startNode } from "./frame/engine.ts";
-import type { Ground } from "./frame/ground.ts";
+import { type Ground, serverAtRest } from "./frame/ground.ts";
 import { type Metered, measure } from "./frame/meter.ts";
 import { insertPeople } from "./frame/people.ts";
 import { median, percentile, spread } from "./frame/stats.ts";
@@ -181,6 +181,7 @@ async function run(ground: Ground, { size, runs, say }: BenchOptions) {
   try {
     const grants = await countGrants(db);
     if (grants !== best.rows) throw new Error(`${grants} grants instead of ${best.rows}`);
+    await serverAtRest(db);
     const again = () => evaluateAgain(commandOf(db)).then(() => untilEvaluated(db));
     const unchanged = await repeated(runs, () => measure(ground, again));
     say(`unchanged: ${unchanged.map((each) => each.seconds.toFixed(1)).join(", ")} s`);
@@ -189,9 +190,11 @@ async function run(ground: Ground, { size, runs, say }: BenchOptions) {
       await untilEvaluated(db);
     };
     const before = rules.get(moved.name) ?? "";
+    await serverAtRest(db);
     // There and back, so that it begins and ends as it was.
     const one = await repeated(2 * runs, (n) => measure(ground, () => change(n % 2 === 0 ? moved.expression : before)));
     say(`one rule: ${one.map((each) => each.seconds.toFixed(2)).join(", ")} s`);
+    await serverAtRest(db);
     const waited = await movePeople(db, made);
     await giveApp(ground, made.group_ids.get(moved.name) ?? "");
     const marked = await measure(ground, () => change(moved.expression));

@@ -8,6 +8,7 @@ import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync }
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
+import { setTimeout as sleep } from "node:timers/promises";
 import { ensureGround } from "../../src/directory/schemas.ts";
 import { type Database, openDatabase, sql } from "../../src/store/database.ts";
 import { startEmbedded } from "../../src/store/embedded.ts";
@@ -120,4 +121,23 @@ function childrenOf(pid: number): number[] {
         return false;
       }
     });
+}
+
+const settle_max_ms = 120_000;
+
+/**
+ * Waits until the server does nothing by itself: no autovacuum, and what was written is on the disk. A company of millions
+ * that came to be a minute ago is cleaned up for another one; one that has been there for weeks is not. A server of
+ * one's own may not allow the checkpoint.
+ */
+export async function serverAtRest(db: Database): Promise<void> {
+  await sql`checkpoint`.execute(db).catch(() => {});
+  const until = performance.now() + settle_max_ms;
+  for (let quiet = 0; quiet < 3 && performance.now() < until; ) {
+    const { rows } = await sql<{ busy: boolean }>`
+      select exists (select from pg_stat_activity where backend_type = 'autovacuum worker') as busy`.execute(db);
+    quiet = rows[0]?.busy ? 0 : quiet + 1;
+    await sleep(500);
+  }
+  await sql`checkpoint`.execute(db).catch(() => {});
 }
