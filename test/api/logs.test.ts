@@ -1,6 +1,10 @@
 /** The log over HTTP: both of Okta's modes, on a real PostgreSQL, because only there do transactions overlap. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Database, openDatabase, sql } from "../../src/store/database.ts";
+import { startEmbedded } from "../../src/store/embedded.ts";
 import { appendEvent, system } from "../../src/store/log.ts";
 import { migrate } from "../../src/store/migrations/migrations.ts";
 import { type TestApi, testApi } from "../support/api.ts";
@@ -129,4 +133,51 @@ describe("bounded", () => {
     expect((await api.call("GET", "/api/v1/logs?since=yesterday")).status).toBe(400);
     expect((await api.call("GET", `/api/v1/logs?${filter('nothing eq "x"')}`)).body.errorCode).toBe("E0000031");
   });
+});
+
+test("nothing is missed after a crash of PostgreSQL, which gives numbers of lost transactions again", {
+  timeout: 60_000,
+}, async () => {
+  const data_folder = mkdtempSync(path.join(tmpdir(), "tenure-crash-"));
+  const embedded = await startEmbedded({ data_folder, log: () => {} });
+  const own = openDatabase(embedded.url);
+  try {
+    await migrate(own);
+    const there = await testApi(own);
+    // Only commits write the log of the database: what was rolled back since is not kept.
+    await sql`alter system set wal_writer_delay = '10s'`.execute(own);
+    await sql`select pg_reload_conf()`.execute(own);
+    let next = `/api/v1/logs?${only("crash")}`;
+    const poll = async () => {
+      const answer = await there.call("GET", next);
+      next = answer.next ?? "";
+      return reasons(answer.body);
+    };
+    const horizon = async () => {
+      const { rows } = await sql<{ x: string }>`select pg_snapshot_xmin(pg_current_snapshot())::text as x`.execute(own);
+      return BigInt(rows[0]?.x ?? 0);
+    };
+    await note(own, "crash 1");
+    expect(await poll()).toEqual(["crash 1"]);
+    for (let n = 0; n < 20; n++) {
+      await own
+        .transaction()
+        .execute(async (trx) => {
+          await note(trx, "crash rolled back");
+          throw new Error("not this one");
+        })
+        .catch(() => {});
+    }
+    expect(await poll()).toEqual([]);
+    const before = await horizon();
+    // At once, as in a crash; it is started again, and recovers.
+    process.kill(embedded.pid(), "SIGQUIT");
+    await expect.poll(() => horizon().catch(() => before), { timeout: 30_000 }).toBeLessThan(before);
+    await note(own, "crash 2");
+    expect(await poll()).toEqual(["crash 2"]);
+  } finally {
+    await own.destroy();
+    await embedded.stop();
+    rmSync(data_folder, { recursive: true, force: true });
+  }
 });

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type TestDatabase, testDatabase } from "../support/postgres.ts";
 import { seeded } from "../support/world.ts";
 import type { Person } from "./kill/company.ts";
+import { compareLog } from "./kill/log.ts";
 import { play } from "./kill/play.ts";
 import { claimsOf, kill, playWave, type Stage, setStage, settle } from "./kill/stage.ts";
 import { freePort, killableNode } from "./kill/tenure.ts";
@@ -49,6 +50,24 @@ async function inDoubt({ database }: Stage): Promise<unknown> {
   return rows[0];
 }
 
+describe("what a poller was shown is held against the table", () => {
+  const kept = ["a", "b", "c", "d"].map((uuid, n) => ({ uuid, seq: `${n}`, transaction_id: "7" }));
+  const cases: readonly (readonly [string, readonly string[], readonly [number, number, number]])[] = [
+    ["everything once and in order", ["a", "b", "c", "d"], [0, 0, 0]],
+    ["an event that was not yet owed", ["a", "b", "c"], [0, 0, 0]],
+    ["a page again", ["a", "b", "a", "b", "c"], [0, 2, 0]],
+    ["a page left out", ["a", "c"], [1, 0, 0]],
+    ["a late one behind another", ["a", "c", "b"], [0, 0, 1]],
+    ["one that was never kept", ["a", "b", "x", "c"], [0, 0, 1]],
+    ["nothing", [], [3, 0, 0]],
+  ];
+  test.each(cases)("%s", (_what, seen, [missed, doubled, disordered]) => {
+    const { findings } = compareLog(kept.slice(0, 3), kept, seen);
+    const { log_missed, log_doubled, log_disordered } = findings;
+    expect([log_missed.length, log_doubled.length, log_disordered.length]).toEqual([missed, doubled, disordered]);
+  });
+});
+
 // Most of the time of each is waiting for the leases of the dead to end: so they wait together.
 describe.concurrent("real processes", () => {
   test("a node that is killed again and again loses nothing, doubles nobody and leaves no leaver enabled", {
@@ -57,7 +76,9 @@ describe.concurrent("real processes", () => {
     const report = await play({
       ...{ rounds: 6, people: 30, seed: 2, database_url: databases[0]?.url ?? "", say: () => {} },
     });
-    expect(report).toMatchObject({ findings: { ...nothing, unrest: [] }, kills: expect.any(Number) });
+    const log = { log_missed: [], log_doubled: [], log_disordered: [] };
+    expect(report).toMatchObject({ findings: { ...nothing, ...log, unrest: [] }, kills: expect.any(Number) });
+    expect(report.log_events, "events that the poller was shown").toBeGreaterThan(report.asked);
     expect(report.caught, "kills that caught work").toBeGreaterThan(0);
   });
 

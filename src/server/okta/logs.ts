@@ -6,7 +6,8 @@
  *
  * Law of polling: events are read in the order of their transactions, and only of transactions that are over
  * (`transaction_id < pg_snapshot_xmin`). An event that commits late has a transaction that was not over, so it always
- * comes behind what was shown, never between. Sequence numbers alone do not have that order.
+ * comes behind what was shown, never between. Sequence numbers alone do not have that order. A reader's place is always an
+ * event, never the horizon: after a crash PostgreSQL gives the numbers of transactions again that left nothing behind.
  */
 import type { RawBuilder, Selectable } from "kysely";
 import { z } from "zod";
@@ -79,14 +80,20 @@ async function poll(db: Database, query: Query, now: Date): Promise<Found> {
   }
   const since =
     place === undefined ? (instantOf("since", query.since) ?? new Date(now.getTime() - week_ms)) : undefined;
-  // One statement, so that the horizon and the rows are of one snapshot.
+  // One statement, so that the horizon, the rows and how far everything reaches are of one snapshot.
   const { rows } = await sql<{
-    horizon: string;
     event: (Event & { published_at: string }) | null;
     transaction: string | null;
+    reached_transaction: string | null;
+    reached_seq: string | null;
   }>`
     with horizon as (select pg_snapshot_xmin(pg_current_snapshot()) as x)
-    select horizon.x::text as horizon, e.event, e.transaction from horizon left join lateral (
+    select e.event, e.transaction, reached.transaction_id::text as reached_transaction, reached.seq::text as reached_seq
+    from horizon left join lateral (
+      select transaction_id, seq from events
+      where (transaction_id, seq) > (${transaction}::text::xid8, ${seq}::bigint) and transaction_id < horizon.x
+      order by transaction_id desc, seq desc limit 1
+    ) reached on true left join lateral (
       select to_jsonb(e) as event, e.transaction_id::text as transaction, e.transaction_id, e.seq from events e
       where (e.transaction_id, e.seq) > (${transaction}::text::xid8, ${seq}::bigint) and e.transaction_id < horizon.x
         and ${since === undefined ? sql`true` : sql`e.published_at >= ${since}::timestamptz`} and ${wanted(query)}
@@ -96,11 +103,13 @@ async function poll(db: Database, query: Query, now: Date): Promise<Found> {
     event === null ? [] : [{ ...event, published_at: new Date(event.published_at) }],
   );
   const last = rows.at(-1);
-  const full = shown.length === query.limit && last?.event;
-  const next = full
-    ? cursor("p", last.transaction ?? "0", last.event?.seq ?? 0)
-    : cursor("p", rows[0]?.horizon ?? transaction, 0);
-  return { events: shown, next };
+  if (shown.length === query.limit && last?.event) {
+    return { events: shown, next: cursor("p", last.transaction ?? "0", last.event.seq) };
+  }
+  return {
+    events: shown,
+    next: cursor("p", last?.reached_transaction ?? transaction, Number(last?.reached_seq ?? seq)),
+  };
 }
 
 const jsonText = (source: string): Column => ({ kind: "text", sql: source });

@@ -1,11 +1,13 @@
 /**
  * The kill test: waves of hires, moves, leaves and returns asked for over the API of a real node, with two real SCIM apps
- * of other makers, while the node is killed and started again. At the end both apps must hold what was asked for.
+ * of other makers, while the node is killed and started again. At the end both apps must hold what was asked for, and a
+ * reader who followed the log through it all must have been shown every event once, in order.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { seeded } from "../../support/world.ts";
 import type { Person } from "./company.ts";
 import type { Findings } from "./compare.ts";
+import { followLog, type LogFindings, type Poller } from "./log.ts";
 import { kill, playWave, type Stage, setStage, settle } from "./stage.ts";
 import { type Draw, drawWave } from "./waves.ts";
 
@@ -21,13 +23,18 @@ export type KillOptions = Readonly<{
 
 /**
  * `asked`: changes acknowledged; `again`: requests whose answer was lost; `caught`: accounts and groups that a kill caught
- * between claim and confirm; `unrest`: work left after the time to settle.
+ * between claim and confirm; `unrest`: work left after the time to settle; `log_events`: events that the log's reader was
+ * shown.
  */
 export type KillReport = Readonly<
   Record<"rounds" | "kills" | "people" | "asked" | "again" | "caught" | "accounts" | "enabled" | "members", number> &
-    Record<"seconds" | "settle_seconds" | "lost" | "doubled" | "left_enabled" | "strangers" | "unrest" | "seed", number>
+    Record<
+      "seconds" | "settle_seconds" | "lost" | "doubled" | "left_enabled" | "strangers" | "unrest" | "seed",
+      number
+    > &
+    Record<"log_events" | keyof LogFindings, number>
 > &
-  Readonly<{ findings: Findings & Readonly<{ unrest: readonly string[] }> }>;
+  Readonly<{ findings: Findings & LogFindings & Readonly<{ unrest: readonly string[] }> }>;
 
 const kill_within_ms = 800;
 /** One kill in so many is followed by another while the node starts. */
@@ -38,26 +45,38 @@ const apps = { chat: { name: "scimmy" }, code: { name: "betterAuth" } } as const
 
 /** Plays it all and gives what came of it. Leaves no process and no file. */
 export async function play(options: KillOptions): Promise<KillReport> {
-  const { rounds, people, seed, say, database_url } = options;
+  const { people, say, database_url } = options;
   const began = Date.now();
   const stage = await setStage({ people, apps, ...(database_url === undefined ? {} : { database_url }) });
+  const log = followLog(stage);
   try {
-    await playRounds(stage, seeded(seed), options);
-    const settling = Date.now();
-    const { asked, again, kills, caught } = stage.counts;
-    say(`${kills} kills caught ${caught} claims; waiting until everything is done`);
-    const { seen, unrest } = await settle(stage);
-    const { lost, doubled, left_enabled, strangers } = seen.findings;
-    return {
-      ...{ rounds, kills, people, asked, again, caught },
-      ...{ accounts: seen.accounts, enabled: seen.enabled, members: seen.members },
-      ...{ seconds: secondsSince(began), settle_seconds: secondsSince(settling) },
-      ...{ lost: lost.length, doubled: doubled.length, left_enabled: left_enabled.length, strangers: strangers.length },
-      ...{ unrest: unrest.length, seed, findings: { ...seen.findings, unrest } },
-    };
+    return await report(stage, log, began, options);
   } finally {
+    await log.stop();
     for (const error of await stage.close()) say(`while stopping: ${error.message}`);
   }
+}
+
+async function report(stage: Stage, log: Poller, began: number, options: KillOptions): Promise<KillReport> {
+  const { rounds, people, seed, say } = options;
+  await playRounds(stage, seeded(seed), options);
+  const settling = Date.now();
+  const { asked, again, kills, caught } = stage.counts;
+  say(`${kills} kills caught ${caught} claims; waiting until everything is done`);
+  const { seen, unrest } = await settle(stage);
+  const settle_seconds = secondsSince(settling);
+  const logged = await log.end();
+  const { lost, doubled, left_enabled, strangers } = seen.findings;
+  const { log_missed, log_doubled, log_disordered } = logged.findings;
+  return {
+    ...{ rounds, kills, people, asked, again, caught },
+    ...{ accounts: seen.accounts, enabled: seen.enabled, members: seen.members },
+    ...{ seconds: secondsSince(began), settle_seconds },
+    ...{ lost: lost.length, doubled: doubled.length, left_enabled: left_enabled.length, strangers: strangers.length },
+    ...{ log_events: logged.events, log_missed: log_missed.length, log_doubled: log_doubled.length },
+    ...{ log_disordered: log_disordered.length, unrest: unrest.length, seed },
+    findings: { ...seen.findings, ...logged.findings, unrest },
+  };
 }
 
 const secondsSince = (at_ms: number) => Math.round((Date.now() - at_ms) / 100) / 10;
