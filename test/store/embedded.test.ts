@@ -64,6 +64,18 @@ async function start(options: Partial<EmbeddedOptions> = {}): Promise<Embedded> 
   return server;
 }
 
+/** Processes of a server whose title matches. */
+function childrenOf(pid: number, title: RegExp): number[] {
+  const ids = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim().split(" ").filter(Boolean).map(Number);
+  return ids.filter((id) => {
+    try {
+      return title.test(readFileSync(`/proc/${id}/cmdline`, "utf8"));
+    } catch {
+      return false;
+    }
+  });
+}
+
 /** Gives the test a data folder as after a first start, without waiting for initdb. */
 function prepare(name = "data"): void {
   execFileSync("cp", ["-a", path.join(template, "data"), path.join(folder, name)]);
@@ -214,6 +226,26 @@ describe("after a crash", () => {
     await until(() => server.pid() !== before);
     expect(await query(server, "select name from people")).toEqual(["Ada"]);
   });
+
+  it.runIf(process.platform === "linux")(
+    "of one connection, the server is left to recover by itself, however long that takes",
+    async () => {
+      prepare();
+      const server = await start();
+      await query(server, people);
+      const before = server.pid();
+      const [backend = 0] = childrenOf(before, /tenure/);
+      process.kill(backend, "SIGKILL");
+      await until(() => childrenOf(before, /startup/).length > 0);
+      const [recovery = 0] = childrenOf(before, /startup/);
+      process.kill(recovery, "SIGSTOP");
+      await new Promise((done) => setTimeout(done, 1_500));
+      process.kill(recovery, "SIGCONT");
+      await until(() => lines.some((line) => /adopted|started in/.test(line) && line !== lines[0]));
+      expect(server.pid()).toBe(before);
+      expect(await query(server, "select name from people")).toEqual(["Ada"]);
+    },
+  );
 
   it("of both, the next start recovers all that was committed", async () => {
     prepare();

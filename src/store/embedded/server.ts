@@ -62,7 +62,8 @@ export async function findServer(place: Place, password: string, log: Log): Prom
   for (let silent = 0; Date.now() < deadline; ) {
     const server = readServer(place.cluster);
     if (server === undefined) return undefined;
-    const answers = await isAnswering(server, password);
+    const answer = await ask(server, password);
+    const answers = answer === "yes";
     const local = isAlive(server.pid) && runsIn(server.pid, place.cluster);
     if (answers && local) return server;
     if (answers) {
@@ -77,7 +78,8 @@ export async function findServer(place: Place, password: string, log: Log): Prom
       if (isAlive(server.pid)) rmSync(path.join(place.cluster, "postmaster.pid"), { force: true });
       return undefined;
     }
-    if (server.status === "ready") silent++;
+    // Whoever says "not now" is recovering from the crash of a connection, and must be left to finish.
+    if (server.status === "ready" && answer === "silent") silent++;
     if (silent >= 3) {
       log(`the database server (process ${server.pid}) does not answer: stopping it`);
       await stopServer(server.pid);
@@ -103,8 +105,11 @@ function readServer(cluster: string): Server | undefined {
   return { pid: Number(pid), port: Number(port), socket_folder, status };
 }
 
-async function isAnswering(server: Server, password: string): Promise<boolean> {
-  if (server.socket_folder === "") return false;
+const cannot_connect_now = "57P03";
+
+/** Whether a server takes connections. `not_now`: it lives, and comes up, recovers or goes down. */
+async function ask(server: Server, password: string): Promise<"yes" | "not_now" | "silent"> {
+  if (server.socket_folder === "") return "silent";
   const client = new pg.Client({
     connectionString: serverUrl(server, password, "embedded", "postgres"),
     connectionTimeoutMillis: 2_000,
@@ -113,10 +118,11 @@ async function isAnswering(server: Server, password: string): Promise<boolean> {
   client.on("error", () => {});
   try {
     await client.connect();
-    return true;
+    return "yes";
   } catch (error) {
-    if ((error as { code?: string }).code !== "28P01") return false;
-    throw passwordWrong();
+    const { code } = error as { code?: string };
+    if (code === "28P01") throw passwordWrong();
+    return code === cannot_connect_now ? "not_now" : "silent";
   } finally {
     await client.end().catch(() => {});
   }
