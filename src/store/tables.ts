@@ -299,6 +299,7 @@ export type Target = Readonly<{
     | "GroupRule"
     | "Task"
     | "Import"
+    | "ImportSession"
     | "Mapping"
     | "Schema"
     | "Token"

@@ -9,6 +9,7 @@ import { reads } from "./0006_reads.ts";
 import { authority } from "./0010_authority.ts";
 import { people } from "./0011_people.ts";
 import { apps } from "./0012_apps.ts";
+import { importSessions } from "./0015_importSessions.ts";
 
 /** Statements of a script, one by one: PGlite's extended protocol takes no more; bodies between `$$` stay whole. */
 function statements(script: string): string[] {
@@ -32,6 +33,7 @@ const migrations: Record<string, Migration> = {
   "0010_authority": run(authority),
   "0011_people": run(people),
   "0012_apps": run(apps),
+  "0015_importSessions": run(importSessions),
 };
 
 /**
