@@ -100,7 +100,8 @@ const add: Part = {
   usage: {
     name: "apps add",
     words: "KIND",
-    summary: "Connects an app. KIND is scim, csv, manual, or bookmark (an app without connection).",
+    summary:
+      "Connects an app. KIND is scim, csv, manual, push (a source that sends its people), or bookmark (no connection).",
     options: add_options,
   },
   least: 1,

@@ -11,6 +11,7 @@ import { type Connector, ConnectorFault, type Secret } from "./connector.ts";
 import { csv_config } from "./csv/config.ts";
 import { csvConnector } from "./csv/connector.ts";
 import { manual_config, manualConnector } from "./manual/connector.ts";
+import { push_config, pushConnector } from "./push/connector.ts";
 import { scim_config } from "./scim/config.ts";
 import { scimConnector } from "./scim/connector.ts";
 
@@ -67,6 +68,14 @@ const kinds: readonly ConnectorKind[] = [
     config: manual_config,
     secrets: [],
     create: () => manualConnector(),
+  },
+  {
+    kind: "push",
+    title: "Identity source",
+    description: "People that a program sends by itself, over the Identity Sources API",
+    config: push_config,
+    secrets: [],
+    create: () => pushConnector(),
   },
 ];
 

@@ -59,6 +59,9 @@ export type Removed = Readonly<{
   excluded: readonly Readonly<{ user_id: string; rule_id: string }>[];
 }>;
 
+/** How soon the engine looks at whom a command concerns: by default as soon as at a change of one person. */
+type Urgency = Readonly<{ urgency?: number }>;
+
 /** Most events in one statement: some megabytes of JSON. */
 const events_max = 5_000;
 
@@ -70,6 +73,7 @@ const events_max = 5_000;
 export function grantMemberships(
   command: Command,
   grants: readonly NewMembershipGrant[],
+  { urgency = priority.change }: Urgency = {},
 ): Promise<readonly MembershipChange[] | Refusal> {
   return run(command, async (running) => {
     const refused = await judgeGroups(running, grants);
@@ -78,7 +82,7 @@ export function grantMemberships(
     const missing = grants.find((grant) => !there.has(grant.user_id));
     if (missing) return noSuchUser(missing.user_id);
     const changes = await insertGrants(running, grants.map(plainGrant));
-    await follow(running, { add: changes }, { mark: true });
+    await follow(running, { add: changes }, { mark: true, urgency });
     return distinct(changes);
   });
 }
@@ -97,14 +101,18 @@ const plainGrant = (grant: NewMembershipGrant): GrantInput => ({
  *
  * @returns the memberships that ended and the rule exceptions this made, or a refusal.
  */
-export function revokeMemberships(command: Command, removals: readonly Removal[]): Promise<Removed | Refusal> {
+export function revokeMemberships(
+  command: Command,
+  removals: readonly Removal[],
+  { urgency = priority.change }: Urgency = {},
+): Promise<Removed | Refusal> {
   return run(command, async (running) => {
     const refused = await judgeGroups(running, removals);
     if (refused) return refused;
     await lockPeople(running.db, people(removals));
     const changes = await deleteGrants(running, removals);
     const excluded = await excludeFromRules(running, removals, changes);
-    await follow(running, { remove: changes }, { mark: true });
+    await follow(running, { remove: changes }, { mark: true, urgency });
     return { ended: distinct(changes), excluded };
   });
 }

@@ -10,9 +10,10 @@
  */
 import type { Context } from "../connectors/connector.ts";
 import type { Refusal, Value } from "../core/types.ts";
-import { type Command, log } from "../directory/command.ts";
+import { type Command, log, run as runCommand } from "../directory/command.ts";
+import { claimSession, endClaim, type SessionEnd } from "../directory/sessionTurns.ts";
 import { raiseTasks } from "../directory/tasks.ts";
-import { isRefusal, sql } from "../store/database.ts";
+import { isAway, isContention, isRefusal, sql, transact, violatedUnique } from "../store/database.ts";
 import type { Actor, Sourcing } from "../store/tables.ts";
 import { findKept, type Kept, provesAbsence, tellKept } from "./importAbsence.ts";
 import { type ChangeCounts, compareLines, finishComparing } from "./importChanges.ts";
@@ -23,6 +24,8 @@ import { passChanges } from "./importPass.ts";
 import { prepareSource } from "./importPrepare.ts";
 import { countOutcomes } from "./importRows.ts";
 import { closeStage, fillStage, node_silence_ms, openStage, reading_ms, type Staged } from "./importStage.ts";
+import { applyGroups, type GroupCounts } from "./sessionGroups.ts";
+import { sessionSource } from "./sessionSource.ts";
 import type { World } from "./world.ts";
 
 /** `full`: whoever is missing has left. `file`: an uploaded file in place of the one configured. */
@@ -31,6 +34,8 @@ export type ImportRequest = Readonly<{
   actor: Actor;
   dry_run?: boolean;
   file?: string;
+  /** What the source sent itself, in place of reading it. `single`: one record. `cause`: the event that started it. */
+  session?: Readonly<{ id: string; single: boolean; cause: number | null }>;
   /** A person has seen the held plan and lets it pass. */
   released?: boolean;
   signal?: AbortSignal;
@@ -84,14 +89,15 @@ export async function startImport(
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     const cancelled = request.signal?.aborted === true;
+    known.passing = isAway(error) || isContention(error);
     return await finish(run, known, cancelled ? "CANCELLED" : "FAILED", reason);
   } finally {
     await closeStage(world.db, run.id);
   }
 }
 
-/** What is known of an import so far. */
-type Known = { staged?: Staged; counts?: ChangeCounts; kept?: Kept };
+/** What is known of an import so far. `passing`: what failed may well succeed the next time. */
+type Known = { staged?: Staged; counts?: ChangeCounts; kept?: Kept; groups?: GroupCounts; passing?: boolean };
 
 async function begin(world: World, app_id: string, request: ImportRequest): Promise<ImportRun | Refusal> {
   const { rows } = await sql<{ id: string; label: string; sourcing: Sourcing | null; status: string }>`
@@ -106,26 +112,22 @@ async function begin(world: World, app_id: string, request: ImportRequest): Prom
     };
   }
   if (app.status !== "ACTIVE") return { refused: `${app.label} is switched off: activate it first`, code: "invalid" };
-  const node = JSON.stringify({ node: world.node });
-  const alive_since = new Date(world.now().getTime() - node_silence_ms);
-  const started = await sql<{ id: string }>`
-    insert into imports (app_id, status, mode, dry_run, cause, started_by, started_at, detail)
-    select ${app_id}, 'RUNNING', ${request.mode}, ${request.dry_run ?? false}, null,
-      ${JSON.stringify(request.actor)}::jsonb, ${world.now()}::timestamptz, ${node}::jsonb
-    where not exists (
-      select 1 from imports i join nodes n on n.id = i.detail->>'node'
-      where i.app_id = ${app_id} and i.status = 'RUNNING' and n.seen_at > ${alive_since}::timestamptz)
-    returning id`.execute(world.db);
-  const id = started.rows[0]?.id;
+  const id = await openImport(world, app_id, request);
   if (id === undefined) {
     return { refused: `an import of ${app.label} is running: wait for it, or cancel it`, code: "stale" };
   }
-  const base: Command = { db: world.db, now: () => world.now(), actor: request.actor };
+  const { session } = request;
+  const base: Command = { db: world.db, now: () => world.now(), actor: request.actor, cause: session?.cause ?? null };
   const cause = await log(base, {
     type: "system.import.start",
     app_id,
     targets: [{ id: app_id, type: "AppInstance", name: app.label }],
-    detail: { import: id, mode: request.mode, dry_run: request.dry_run ?? false },
+    detail: {
+      import: id,
+      mode: request.mode,
+      dry_run: request.dry_run ?? false,
+      ...(session ? { session: session.id } : {}),
+    },
   });
   await sql`update imports set cause = ${cause} where id = ${id}`.execute(world.db);
   const run = { world, command: { ...base, cause }, id, app_id, label: app.label, sourcing: app.sourcing, request };
@@ -133,9 +135,46 @@ async function begin(world: World, app_id: string, request: ImportRequest): Prom
   return run;
 }
 
+/** Notes a new import as running, and claims its session. Gives its id; undefined: something of the source runs already. */
+async function openImport(world: World, app_id: string, request: ImportRequest): Promise<string | undefined> {
+  const { session, released = false } = request;
+  const now = world.now();
+  const silent_since = new Date(now.getTime() - node_silence_ms);
+  const detail = JSON.stringify({ node: world.node, ...sessionDetail(request) });
+  try {
+    const opened = await transact<string>(world.db, async (trx) => {
+      // An import that had the session before has lost it by then, or the session is not given.
+      const { rows } = await sql<{ id: string }>`
+        insert into imports (app_id, status, mode, dry_run, cause, started_by, started_at, detail)
+        select ${app_id}, 'RUNNING', ${request.mode}, ${request.dry_run ?? false}, null,
+          ${JSON.stringify(request.actor)}::jsonb, ${now}::timestamptz, ${detail}::jsonb
+        where not exists (
+          select 1 from imports i join nodes n on n.id = i.detail->>'node'
+          where i.app_id = ${app_id} and i.status = 'RUNNING' and n.seen_at > ${silent_since}::timestamptz
+            and i.detail->>'session' is distinct from ${session?.id ?? ""})
+        returning id`.execute(trx);
+      const import_id = rows[0]?.id;
+      const stale = { refused: "another runs", code: "stale" } as const;
+      if (import_id === undefined || session === undefined) return import_id ?? stale;
+      const running: Command & { db: typeof trx } = { db: trx, now: () => now, actor: request.actor };
+      const claim = { session_id: session.id, import_id, released };
+      return (await claimSession(running, claim, { now, silent_since })) ? import_id : stale;
+    });
+    return isRefusal(opened) ? undefined : opened;
+  } catch (error) {
+    if (violatedUnique(error) === "import_sessions_running") return undefined;
+    throw error;
+  }
+}
+
+/** What an import remembers of its session: whoever lets a held one pass, or counts what came one by one, needs it. */
+const sessionDetail = ({ session, released }: ImportRequest) =>
+  session === undefined ? {} : { session: session.id, single: session.single, ...(released ? { released: true } : {}) };
+
 async function proceed(run: ImportRun, known: Known): Promise<ImportSummary> {
   const { world, request, id, app_id } = run;
-  const app = await world.source(app_id, request.file);
+  const { session } = request;
+  const app = session ? await sessionSource(world, app_id, session.id) : await world.source(app_id, request.file);
   const deadline = world.deadline(new Date(world.now().getTime() + reading_ms));
   const signal = request.signal ? AbortSignal.any([deadline, request.signal]) : deadline;
   const ctx: Context = { signal, log: () => {}, now: () => world.now() };
@@ -156,6 +195,7 @@ async function proceed(run: ImportRun, known: Known): Promise<ImportSummary> {
   const verdict = await judgeImport(run);
   const held = verdict !== undefined && !request.released && !request.dry_run;
   const note = await passChanges(run, known.counts, held || request.dry_run === true, signal);
+  if (session && !held) known.groups = await applyGroups(run, session.id, signal);
   if (!request.dry_run) await voidHolds(run, held);
   if (!held) {
     await tellKept(run, kept);
@@ -175,32 +215,47 @@ async function proceed(run: ImportRun, known: Known): Promise<ImportSummary> {
 }
 
 async function finish(run: ImportRun, known: Known, status: ImportStatus, reason?: string): Promise<ImportSummary> {
-  const { world, id } = run;
+  const { world, id, request } = run;
   const counts = await countRows(run, known);
   const complete = (status === "DONE" || status === "HELD") && known.staged?.complete === true;
   // Whoever lets it pass reads the same file.
-  const file = status === "HELD" && run.request.file !== undefined ? { file: run.request.file } : {};
-  const detail = { complete, node: world.node, ...(reason === undefined ? {} : { reason }), ...file };
-  await sql`
-    update imports set status = ${status}, finished_at = ${world.now()}::timestamptz, counts = ${JSON.stringify(counts)}::jsonb,
-      detail = ${JSON.stringify(detail)}::jsonb where id = ${id}`.execute(world.db);
-  await log(run.command, {
-    type: status === "HELD" ? "system.import.roadblock" : "system.import.complete",
-    outcome: status === "DONE" || status === "HELD" ? "SUCCESS" : "FAILURE",
-    reason: reason ?? null,
-    app_id: run.app_id,
-    targets: [{ id: run.app_id, type: "AppInstance", name: run.label }],
-    detail: { import: id, ...counts } as Record<string, Value>,
+  const file = status === "HELD" && request.file !== undefined ? { file: request.file } : {};
+  const why = reason === undefined ? {} : { reason };
+  const detail = { complete, node: world.node, ...why, ...file, ...sessionDetail(request) };
+  await runCommand<true>(run.command, async (running) => {
+    await sql`
+      update imports set status = ${status}, finished_at = ${world.now()}::timestamptz, counts = ${JSON.stringify(counts)}::jsonb,
+        detail = ${JSON.stringify(detail)}::jsonb where id = ${id}`.execute(running.db);
+    if (request.session) await endClaim(running, id, sessionEnd(run, known, status, reason));
+    await log(running, {
+      type: status === "HELD" ? "system.import.roadblock" : "system.import.complete",
+      outcome: status === "DONE" || status === "HELD" ? "SUCCESS" : "FAILURE",
+      reason: reason ?? null,
+      app_id: run.app_id,
+      targets: [{ id: run.app_id, type: "AppInstance", name: run.label }],
+      detail: { import: id, ...counts } as Record<string, Value>,
+    });
+    return true;
   });
-  return { id, status, counts, complete, ...(reason === undefined ? {} : { reason }) };
+  return { id, status, counts, complete, ...why };
+}
+
+/** What becomes of a session whose import ended so: one that was cut off by time goes on, one that a person cancelled not. */
+function sessionEnd({ request }: ImportRun, known: Known, status: ImportStatus, reason?: string): SessionEnd {
+  if (status === "DONE") return { to: "COMPLETED" };
+  if (status === "HELD") return { to: "held" };
+  const again = status === "CANCELLED" ? !request.released : known.passing === true;
+  return again ? { to: "again" } : { to: "ERROR", reason: reason ?? status };
 }
 
 /** Rows by outcome: those that were written, and those that changed nothing or were not come to. */
-async function countRows({ world, id }: ImportRun, { staged, counts, kept }: Known): Promise<Record<string, number>> {
-  const written = await countOutcomes(world.db, id);
+async function countRows({ world, id }: ImportRun, known: Known): Promise<Record<string, number>> {
+  const { staged, counts, kept, groups } = known;
+  const written = { ...(await countOutcomes(world.db, id)), ...groups };
   if (staged === undefined || counts === undefined) return written;
   const differing = counts.arriving + counts.leaving;
-  const decided = Object.values(written).reduce((sum, n) => sum + n, 0) - staged.refused;
+  const people = Object.entries(written).filter(([outcome]) => !/^(group|member)/.test(outcome));
+  const decided = people.reduce((sum, [, n]) => sum + n, 0) - staged.refused;
   const unchanged = staged.rows + counts.vanished - differing;
   const rest = { unchanged, undecided: differing - decided, kept: kept?.count ?? 0 };
   return { ...written, ...Object.fromEntries(Object.entries(rest).filter(([, n]) => n > 0)) };

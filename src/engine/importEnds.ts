@@ -56,12 +56,17 @@ async function logEnds(command: Command, ends: readonly Forgotten[]): Promise<vo
   );
 }
 
-/** Voids the holds of a source that a newer import has overtaken. `again`: it is held itself, and the task is its own. */
+/**
+ * Voids the holds of a source that a newer import has overtaken; not those of what it sent by itself, which no later
+ * import tells again. `again`: the newer one is held itself, and the task is its own.
+ */
 export async function voidHolds({ command, id, app_id }: ImportRun, again: boolean): Promise<void> {
   const ended = { ended: "overtaken", ended_by: id, ended_at: command.now().toISOString() };
   const { rows } = await sql`
     update imports set status = 'CANCELLED', detail = detail || ${JSON.stringify(ended)}::jsonb
-    where app_id = ${app_id} and status = 'HELD' and id < ${id} returning id`.execute(command.db);
+    where app_id = ${app_id} and status = 'HELD' and id < ${id} and not detail ? 'session' returning id`.execute(
+    command.db,
+  );
   if (rows.length === 0 || again) return;
   await closeTasksFor(command, { dedupe: [`import:${app_id}`], note: `a newer import (${id}) was carried out` });
 }

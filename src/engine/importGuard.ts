@@ -9,17 +9,24 @@ import { sql } from "../store/database.ts";
 import type { ImportRun } from "./import.ts";
 import { readBy } from "./importNeeds.ts";
 import { changesOf, stageOf } from "./importStage.ts";
+import { lossOfMembers } from "./sessionGroups.ts";
+
+/** Leavers that a source names one by one are judged as if it had named all of a day at once. */
+const together_ms = 86_400_000;
 
 /** Why the import is held, or undefined. Okta's measure (20 %) with a floor in people, so that small companies can work. */
 export async function judgeImport(run: ImportRun): Promise<string | undefined> {
   const { sourcing, app_id, label } = run;
+  const { session } = run.request;
   const counts = await countChanges(run);
   const scope = { type: "source", id: app_id, name: label } as const;
   const losses: Loss[] = [];
   if (sourcing.on_inactive !== "none") {
     const kind = sourcing.on_inactive === "suspend" ? "users_suspended" : "users_deactivated";
-    losses.push({ kind, scope, count: counts.leaving, total: counts.total });
+    const before = session?.single && counts.leaving > 0 ? await countSingles(run) : 0;
+    losses.push({ kind, scope, count: counts.leaving + before, total: counts.total + before });
   }
+  if (session) losses.push(await lossOfMembers(run, session.id, scope));
   const limit = { percent: sourcing.guard_percent, at_least: sourcing.guard_people, absolute: null };
   const rules = [{ kind: null, scope_type: null, scope_id: null, limit }];
   // Only an import that changes so many can empty an attribute of so many: most are spared reading the profiles.
@@ -41,6 +48,16 @@ async function countChanges({ world, id, app_id }: ImportRun): Promise<Counts> {
       (select count(*)::int from accounts a where a.app_id = ${app_id} and (a.have->>'enabled')::boolean) as total
     from ${changesOf(id)} c join users u on u.id = c.user_id`.execute(world.db);
   return rows[0] ?? { leaving: 0, changing: 0, total: 0 };
+}
+
+/** Who left of late by records that came one by one; those that a person let pass are not counted again. */
+async function countSingles({ world, app_id }: ImportRun): Promise<number> {
+  const since = new Date(world.now().getTime() - together_ms);
+  const { rows } = await sql<{ n: number }>`
+    select count(*)::int as n from imports i join import_rows r on r.import_id = i.id and r.outcome = 'left'
+    where i.app_id = ${app_id} and i.started_at > ${since}::timestamptz and i.detail->'single' = 'true'
+      and not i.detail ? 'released'`.execute(world.db);
+  return rows[0]?.n ?? 0;
 }
 
 /** For each attribute of the source that fills one of users, how many people had a value and have none any more. */

@@ -3,8 +3,9 @@
  * may run it over one database; nothing here is needed for correctness, so it may be killed at any moment.
  *
  * Beside each other run: two lanes of desire, which answer dirty users; the evaluation of due rules; a pump for each app (pump.ts); the collector,
- * which confirms for all of them; the schedule, which makes time pass; the reconcile of one app at a time; and the event
- * hooks that are being told. One sick app therefore never slows another, and nothing large makes a leaver wait.
+ * which confirms for all of them; the schedule, which makes time pass; the import of what sources sent by themselves; the
+ * reconcile of one app at a time; and the event hooks that are being told. One sick app therefore never slows another, and
+ * nothing large makes a leaver wait.
  */
 import { priority } from "../directory/command.ts";
 import { isAway } from "../store/database.ts";
@@ -20,6 +21,7 @@ import { type Claimer, claimer, type Pump, pump } from "./pump.ts";
 import { runnablePushes } from "./pushQueue.ts";
 import { evaluateRules } from "./ruleEvaluation.ts";
 import { reconcileDue, schedule } from "./schedule.ts";
+import { runNextSession } from "./sessionRuns.ts";
 import type { World } from "./world.ts";
 
 /** `poll_ms`: how often to look without being woken. `onError`: told of what the loop survived. */
@@ -100,6 +102,7 @@ export async function startEngine(world: World, options: EngineOptions = {}): Pr
     forever(state, "dispatch", poll_ms, true, () => dispatch(state)),
     // Time passes by itself: a wake changes nothing for these.
     forever(state, "schedule", schedule_ms, false, () => schedule(world)),
+    forever(state, "sessions of sources", schedule_ms, false, () => runNextSession(world)),
     forever(state, "reconcile", schedule_ms, false, () => reconcileDue(world)),
     // A wake means work for accounts, which is seldom something to tell.
     forever(state, "event hooks", schedule_ms, false, () => tellHooks(state)),

@@ -6,12 +6,14 @@
 import type { Profile } from "../core/types.ts";
 import { expireAssignments } from "../directory/assignments.ts";
 import { type Command, priority, run } from "../directory/command.ts";
+import { expireSessions } from "../directory/importSessions.ts";
 import { expireLicences } from "../directory/licences.ts";
 import { markDirtyWhere } from "../directory/marks.ts";
 import { expireMemberships } from "../directory/memberships.ts";
 import { applyPushRules } from "../directory/pushRules.ts";
 import { markRulesDue } from "../directory/ruleDue.ts";
 import { expireExceptions } from "../directory/rules.ts";
+import { giveUpSessions } from "../directory/sessionTurns.ts";
 import { readSetting, setSetting } from "../directory/settings.ts";
 import { transitionUsers } from "../directory/userLifecycle.ts";
 import { updateUsersEach } from "../directory/users.ts";
@@ -19,6 +21,7 @@ import { isRefusal, sql } from "../store/database.ts";
 import { system } from "../store/log.ts";
 import { loadCompany } from "./company.ts";
 import { endForgotten } from "./importEnds.ts";
+import { node_silence_ms } from "./importStage.ts";
 import { reconcileApp } from "./reconcile.ts";
 import type { World } from "./world.ts";
 
@@ -39,6 +42,8 @@ export async function schedule(world: World): Promise<boolean> {
     await expireExceptions(command, world.now(), batch),
     await expireLicences(command, world.now()),
   ];
+  await expireSessions(command);
+  await giveUpSessions(command, { now: world.now(), silent_since: new Date(world.now().getTime() - node_silence_ms) });
   await sql`delete from secrets where expires_at <= ${world.now()}::timestamptz`.execute(world.db);
   await askTheClock(world, command);
   return done.some((count) => count >= batch);
@@ -115,7 +120,7 @@ export async function reconcileDue(world: World): Promise<boolean> {
     with picked as (
       select h.app_id from app_health h join apps a on a.id = h.app_id
       where h.reconcile_due_at <= ${world.now()}::timestamptz and a.status = 'ACTIVE' and a.sourcing is null
-        and a.kind not in ('none', 'manual', 'csv') and (h.paused_until is null or h.paused_until <= ${world.now()}::timestamptz)
+        and a.kind not in ('none', 'manual', 'csv', 'push') and (h.paused_until is null or h.paused_until <= ${world.now()}::timestamptz)
       order by h.reconcile_due_at limit 1 for update of h skip locked
     )
     update app_health h set reconciled_at = ${world.now()}::timestamptz,

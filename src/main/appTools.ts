@@ -3,6 +3,7 @@
  * connectors: which fields are secret, whether the rest fits, what the app can do, and where the credentials will go.
  */
 import { secret } from "../connectors/connector.ts";
+import { push_attributes } from "../connectors/push/connector.ts";
 import { configJsonSchema, connectorKind, connectorKinds, createConnector } from "../connectors/registry.ts";
 import { profiles } from "../connectors/scim/profiles/index.ts";
 import { profileSchema } from "../connectors/scim/schema.ts";
@@ -61,6 +62,7 @@ function originOf(url: Value | undefined): string | undefined {
 
 /** The schema of an app before it was ever asked. */
 function knownAttributes(kind: string, config: Readonly<Record<string, Value>>): readonly Attribute[] | undefined {
+  if (kind === "push") return push_attributes;
   if (kind !== "scim") return undefined;
   const profile = profiles[(config["profile"] ?? "strict") as keyof typeof profiles];
   return profileSchema(profile).attributes;

@@ -51,6 +51,7 @@ const types: Readonly<Record<string, string>> = {
   "00T": "Token",
   tsk: "Task",
   imp: "Import",
+  aps: "IdentitySourceSession",
   who: "Webhook",
   cal: "InlineHook",
   cr0: "CustomRole",

@@ -37,7 +37,8 @@ export async function buildServer(options: ApiOptions): Promise<Server> {
   const api: Api = { ...options, db: options.world.db, memory: newMemory() };
   const server: Server = fastify({
     bodyLimit: body_bytes_max,
-    routerOptions: { maxParamLength: 500, ignoreTrailingSlash: true },
+    // An id in a source has up to 512 characters, of which each may take nine in a path.
+    routerOptions: { maxParamLength: 5_000, ignoreTrailingSlash: true },
     // Forwarded headers are believed from a proxy on this machine only.
     trustProxy: "loopback",
     genReqId: () => randomUUID(),
@@ -174,7 +175,7 @@ function answerError(
   request: FastifyRequest,
   reply: FastifyReply,
 ): FastifyReply {
-  const error = thrown instanceof ApiError ? thrown : translate(thrown);
+  const error = thrown instanceof ApiError ? thrown : translate(thrown, request);
   const body = errorBody(error);
   if (error.status === 500)
     api.onError?.(
@@ -186,7 +187,7 @@ function answerError(
 }
 
 /** What the framework, the database or a bug threw, as one of ours. */
-function translate(error: FastifyError): ApiError {
+function translate(error: FastifyError, request: FastifyRequest): ApiError {
   if (error.validation !== undefined) return validationError(error);
   if (isAway(error)) {
     return new ApiError(503, "E0000010", "The database cannot be reached", [
@@ -203,7 +204,7 @@ function translate(error: FastifyError): ApiError {
       );
     case "FST_ERR_CTP_BODY_TOO_LARGE":
       return new ApiError(413, "E0000001", "Api validation failed: request", [
-        `The body is larger than ${body_bytes_max / 1024 / 1024} MB; send it in parts`,
+        `The body is larger than ${sizeOf(request.routeOptions.bodyLimit ?? body_bytes_max)}; send it in parts`,
       ]);
     case "FST_ERR_BAD_URL":
       return new ApiError(400, "E0000003", "The request could not be read", ["The address holds a wrong % sequence"]);
@@ -213,6 +214,8 @@ function translate(error: FastifyError): ApiError {
   }
   return new ApiError(500, "E0000009", "Internal Server Error");
 }
+
+const sizeOf = (bytes: number) => (bytes < 1024 ** 2 ? `${bytes / 1024} KB` : `${bytes / 1024 ** 2} MB`);
 
 function validationError(error: FastifyError): ApiError {
   const issues = (error.validation ?? []).map(({ instancePath, message }) => ({

@@ -1,9 +1,12 @@
 /**
  * The rows of the tables that the Management API brought (migrations 0010 and on): roles, types of people, sign-in,
- * keys and clients of apps, inline hooks. Part of `Tables` (tables.ts); what each column means is said in `migrations/`.
+ * keys and clients of apps, hooks, sessions of sources. Part of `Tables` (tables.ts); what each column means is said in
+ * `migrations/`.
  */
-import type { Generated } from "kysely";
+import type { Generated, GeneratedAlways } from "kysely";
+import type { Profile } from "../core/types.ts";
 import type { Json, MaybeTime, Object_, Time } from "./columnTypes.ts";
+import type { Actor } from "./tables.ts";
 
 /**
  * What a sign-in hands out between two steps. `session`: signed in, worth one session; `change`: the password is right and
@@ -132,8 +135,49 @@ export type RoleGrantRow = {
   updated_at: Time;
 };
 
+/** How far a session of a source is; Okta's words. */
+export type ImportSessionStatus =
+  | "CREATED"
+  | "IN_PROGRESS"
+  | "TRIGGERED"
+  | "COMPLETED"
+  | "CLOSED"
+  | "EXPIRED"
+  | "ERROR";
+
+export type ImportSessionRow = {
+  id: Generated<string>;
+  app_id: string;
+  status: Generated<ImportSessionStatus>;
+  single: Generated<boolean>;
+  calls: Generated<number>;
+  created_by: Json<Actor>;
+  created_at: Time;
+  updated_at: Time;
+  started_by: Json<Actor | null>;
+  triggered_at: MaybeTime;
+  cause: number | null;
+  claimed_by: string | null;
+  claimed_until: MaybeTime;
+  attempts: Generated<number>;
+  held: Generated<boolean>;
+  import_id: string | null;
+  reason: string | null;
+};
+
 /** Part of `Tables`. */
 export type ApiTables = {
+  import_sessions: ImportSessionRow;
+  import_session_rows: {
+    session_id: string;
+    kind: "user" | "group" | "member";
+    external_id: string;
+    member_id: Generated<string>;
+    n: GeneratedAlways<number>;
+    profile: Json<Profile>;
+    gone: Generated<boolean>;
+    partial: Generated<boolean>;
+  };
   custom_roles: {
     id: Generated<string>;
     label: string;

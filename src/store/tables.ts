@@ -269,6 +269,7 @@ export type Target = Readonly<{
     | "EventHook"
     | "Task"
     | "Import"
+    | "ImportSession"
     | "Mapping"
     | "Schema"
     | "Token"

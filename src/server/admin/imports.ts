@@ -10,7 +10,9 @@ import { join } from "node:path";
 import { Readable } from "node:stream";
 import { z } from "zod";
 import type { Refusal } from "../../core/types.ts";
+import { type Command, run } from "../../directory/command.ts";
 import { loadSchema } from "../../directory/schemaQueries.ts";
+import { discardSession } from "../../directory/sessionTurns.ts";
 import { closeTasksFor } from "../../directory/tasks.ts";
 import { type ImportProgress, type ImportRequest, type ImportSummary, startImport } from "../../engine/import.ts";
 import { isRefusal, sql } from "../../store/database.ts";
@@ -139,14 +141,15 @@ function endings(server: Server, api: Api, running: Map<string, Running>): void 
     async (request, reply) => {
       const command = commandOf(api, request);
       const held = await endHeld(api, running, request.params.import_id, command, "released");
-      const wish = { mode: held.mode, actor: command.actor, released: true, ...given("file", fileOf(held)) };
+      const from = { ...given("file", fileOf(held)), ...given("session", sessionOf(held)) };
+      const wish = { mode: held.mode, actor: command.actor, released: true, ...from };
       const id = await begin(api, running, held.app_id, wish).catch(async (error: unknown) => {
         await holdAgain(api, held.id);
         throw error;
       });
       await sql`update imports set detail = detail || jsonb_build_object('ended_as', ${id}::text)
         where id = ${held.id}`.execute(api.db);
-      await closeTasksFor(command, { dedupe: [`import:${held.app_id}`], note: "the import was released" });
+      await closeHeldTask(command, held.app_id, "the import was released");
       return reply.code(202).send(await readImport(api, running, id));
     },
   );
@@ -157,7 +160,11 @@ function endings(server: Server, api: Api, running: Map<string, Running>): void 
     async (request) => {
       const command = commandOf(api, request);
       const held = await endHeld(api, running, request.params.import_id, command, "discarded");
-      await closeTasksFor(command, { dedupe: [`import:${held.app_id}`], note: "the import was discarded" });
+      await run<true>(command, async (running) => {
+        await discardSession(running, held.id, `its import ${held.id} was discarded by ${command.actor.name}`);
+        await closeHeldTask(running, held.app_id, "the import was discarded");
+        return true;
+      });
       const file = fileOf(held);
       if (file !== undefined) await rm(join(api.import_folder, file), { force: true });
       return readImport(api, running, held.id);
@@ -186,6 +193,19 @@ async function holdAgain(api: Api, id: string): Promise<void> {
   await sql`
     update imports set status = 'HELD', detail = detail - 'ended' - 'ended_by' - 'ended_at'
     where id = ${id} and status = 'CANCELLED'`.execute(api.db);
+}
+
+/** One task for a source: it stays while something else of it is held, as records that came one by one are. */
+async function closeHeldTask(command: Command, app_id: string, note: string): Promise<void> {
+  const { rows } = await sql`select 1 from imports where app_id = ${app_id} and status = 'HELD' limit 1`.execute(
+    command.db,
+  );
+  if (rows.length === 0) await closeTasksFor(command, { dedupe: [`import:${app_id}`], note });
+}
+
+/** What a source had sent by itself when its import was held. */
+function sessionOf({ detail: { session, single } }: ImportRow): ImportRequest["session"] {
+  return typeof session === "string" ? { id: session, single: single === true, cause: null } : undefined;
 }
 
 /** The upload that a held import was read from; undefined: where the source is configured to look. */

@@ -24,6 +24,10 @@ import { groupPushRoutes } from "./groupPush.ts";
 import { groupRuleRoutes } from "./groupRules.ts";
 import { groupRoutes } from "./groups.ts";
 import { iamRoleRoutes } from "./iamRoles.ts";
+import { identityBulkRoutes } from "./identityBulk.ts";
+import { identityGroupRoutes } from "./identityGroups.ts";
+import { identitySourceRoutes } from "./identitySources.ts";
+import { identityUserRoutes } from "./identityUsers.ts";
 import { inlineHookRoutes } from "./inlineHooks.ts";
 import { linkedObjectRoutes } from "./linkedObjects.ts";
 import { logRoutes } from "./logs.ts";
@@ -83,6 +87,10 @@ export function oktaRoutes(server: Server, api: Api): void {
   inlineHookRoutes(server, api);
   linkedObjectRoutes(server, api);
   mappingRoutes(server, api);
+  identitySourceRoutes(server, api);
+  identityBulkRoutes(server, api);
+  identityUserRoutes(server, api);
+  identityGroupRoutes(server, api);
   logRoutes(server, api);
   eventHookRoutes(server, api);
 }

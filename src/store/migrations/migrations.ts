@@ -11,6 +11,7 @@ import { people } from "./0011_people.ts";
 import { apps } from "./0012_apps.ts";
 import { eventHooks } from "./0013_event_hooks.ts";
 import { inlineHooks } from "./0014_inline_hooks.ts";
+import { importSessions } from "./0015_import_sessions.ts";
 
 /** Statements of a script, one by one: PGlite's extended protocol takes no more; bodies between `$$` stay whole. */
 function statements(script: string): string[] {
@@ -36,6 +37,7 @@ const migrations: Record<string, Migration> = {
   "0012_apps": run(apps),
   "0013_event_hooks": run(eventHooks),
   "0014_inline_hooks": run(inlineHooks),
+  "0015_import_sessions": run(importSessions),
 };
 
 /**
