@@ -103,7 +103,11 @@ export function isRefusal(result: unknown): result is Refusal {
   return typeof result === "object" && result !== null && "refused" in result && "code" in result;
 }
 
-const code = (error: unknown) => (error as { code?: string } | null)?.code ?? "";
+/** A text, or nothing: the code of an aborted signal is a number. */
+function code(error: unknown): string {
+  const given = (error as { code?: unknown } | null)?.code;
+  return typeof given === "string" ? given : "";
+}
 
 /** 40001 serialization_failure, 40P01 deadlock_detected: the same statement may succeed at once. */
 export function isContention(error: unknown): boolean {
