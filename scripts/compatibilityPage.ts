@@ -46,7 +46,7 @@ const open_title = "Without a token";
 
 /** What Okta has and Tenure does not serve, and why. */
 const gaps: readonly (readonly [string, string])[] = [
-  ["`/api/v1/policies`, `/api/v1/authorizationServers` beyond the default one", "sign-on is not served"],
+  ["`/api/v1/policies`, `/api/v1/authorizationServers`", "sign-on is not served"],
   ["`/api/v1/idps`, `/api/v1/trustedOrigins`, `/api/v1/zones`", "sign-on and networks are not Tenure's business"],
   ["`/api/v1/directories/{id}/groups/modify`", "groups of a directory are written by group push"],
   ["`/api/v1/brands`, `/api/v1/domains`, `/api/v1/email-domains`", "there are no branded pages and no mail"],
@@ -77,7 +77,7 @@ function intro(endpoints: readonly Endpoint[], statuses: ReadonlyMap<string, rea
 
 Written by \`npm run compatibility\`, which runs the API's tests and notes what each endpoint answered; not edited by hand.
 Where an endpoint has a status below 400 a test has seen it do its work. The others only say that it is there, who may
-call it and how it refuses. That every endpoint refuses whoever may not call it is tested for all of them.
+call it and how it refuses; of one with a dash they do not say even that. That every endpoint refuses whoever may not call it is tested for all of them.
 
 ${endpoints.length} endpoints are served; ${good} of them were seen at work by these tests. Clients that start a server of
 their own (the command line, SDKs, Terraform) call more of them than are counted here.
