@@ -6,7 +6,7 @@
  * wait; a session that nobody loads for a day is over. Commands on the sessions of one source go one by one (its app's row
  * is held). A single record is a session of its own, started as it is made.
  *
- * Called by server/okta/identity*.ts; `expireSessions` also by the schedule.
+ * Called by server/okta/identity*.ts; `expireSessions` and `forgetRecords` by the schedule.
  */
 import type { Selectable, Updateable } from "kysely";
 import type { Refusal } from "../core/types.ts";
@@ -215,12 +215,16 @@ export async function expireSessions(command: Command, app_id?: string): Promise
     );
     return rows;
   });
-  if (app_id === undefined) {
-    await sql`
-      delete from import_sessions where single and status <> 'TRIGGERED'
-        and updated_at <= ${new Date(now.getTime() - done_ms)}::timestamptz`.execute(command.db);
-  }
   return isRefusal(expired) ? 0 : expired.length;
+}
+
+/** Forgets single records that were imported and answered long ago. It reads all sessions: for once an hour. */
+export async function forgetRecords(command: Command): Promise<void> {
+  const done_since = new Date(command.now().getTime() - done_ms);
+  await sql`
+    delete from import_sessions where single and status <> 'TRIGGERED' and updated_at <= ${done_since}::timestamptz`.execute(
+    command.db,
+  );
 }
 
 /** The sessions of a source that are loaded or wait to be imported, the newest first. */

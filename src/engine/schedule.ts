@@ -6,7 +6,7 @@
 import type { Profile } from "../core/types.ts";
 import { expireAssignments } from "../directory/assignments.ts";
 import { type Command, priority, run } from "../directory/command.ts";
-import { expireSessions } from "../directory/importSessions.ts";
+import { expireSessions, forgetRecords } from "../directory/importSessions.ts";
 import { expireLicences } from "../directory/licences.ts";
 import { markDirtyWhere } from "../directory/marks.ts";
 import { expireMemberships } from "../directory/memberships.ts";
@@ -108,6 +108,7 @@ async function askTheClock(world: World, command: Command): Promise<void> {
   const rules = company.rules.filter((rule) => rule.clock).map((rule) => rule.id);
   if (rules.length > 0) await run(command, (running) => markRulesDue(running, rules, null));
   await applyPushRules(command);
+  await forgetRecords(command);
   await setSetting(command, "engine.clock_asked_at", world.now().toISOString());
 }
 

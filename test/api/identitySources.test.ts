@@ -1,5 +1,7 @@
 /** Sources that send many people at once, in sessions: on a real PostgreSQL, with the engine's import. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { run } from "../../src/directory/command.ts";
+import { endClaim } from "../../src/directory/sessionTurns.ts";
 import { listTasks } from "../../src/directory/tasks.ts";
 import { startImport } from "../../src/engine/import.ts";
 import { schedule } from "../../src/engine/schedule.ts";
@@ -409,6 +411,34 @@ describe("a session whose import is cut off", () => {
     expect(
       (await given.api.call("GET", `/admin/v1/imports?app=${hr.id}`)).body.map((one: { status: string }) => one.status),
     ).toEqual(["DONE", "FAILED"]);
+  });
+
+  test("goes on in another import when its time was over, and one that comes back late ends nothing", async () => {
+    const hr = await given.source("HR");
+    const id = await hr.send(...loads());
+    const time = new AbortController();
+    const late = await startImport(given.world, hr.id, {
+      ...{ mode: "incremental", actor: system, session: { id, single: false, cause: null }, signal: time.signal },
+      onProgress: ({ phase }) => {
+        if (phase === "applying") time.abort();
+      },
+    });
+    expect(late).toMatchObject({ status: "CANCELLED", counts: { undecided: expect.any(Number) } });
+    expect(await hr.session(id)).toMatchObject({ status: "TRIGGERED", held: false });
+    await sql`update import_sessions set claimed_by = 'impother', claimed_until = now() + interval '1 minute'`.execute(
+      db,
+    );
+    expect(await given.importNext()).toBe(false);
+    const command = { db, now: given.world.now, actor: system };
+    await run(command, async (running) => {
+      await endClaim(running, "implate", { to: "COMPLETED" });
+      return true;
+    });
+    expect((await hr.session(id)).status).toBe("TRIGGERED");
+    given.world.later(61_000);
+    expect(await given.importNext()).toBe(true);
+    expect((await hr.session(id)).status).toBe("COMPLETED");
+    expect(await peopleBy(db, "department")).toEqual({ Mills: size });
   });
 
   test("is given up after five tries that got nowhere", async () => {
