@@ -76,7 +76,10 @@ async function unmapped(db: Database, app_id: string): Promise<Refusal> {
   const { rows } = await sql<{ label: string }>`select label from apps where id = ${app_id}`.execute(db);
   const label = rows[0]?.label;
   if (label === undefined) return { refused: `there is no app ${app_id.slice(0, 100)}`, code: "not_found" };
-  return { refused: `${label} has no mapping: an app gets one when it is connected, and manual ones have none`, code: "not_found" };
+  return {
+    refused: `${label} has no mapping: an app gets one when it is connected, and manual ones have none`,
+    code: "not_found",
+  };
 }
 
 /** A line may not be taken away without which no account could be made. What a person lacks, the import says. */
