@@ -29,15 +29,15 @@ export function openDatabase(
     application_name: "tenure",
     connectionTimeoutMillis: 10_000,
     keepAlive: true,
+    // Every statement of ours is short or set-based; a server of one's own compiles them unless told not to.
+    onConnect: async (client) => {
+      await client.query("set jit = off");
+    },
   });
   // Without a listener a server stop (57P01) on an idle client would end the process.
   pool.on("error", (error) => options.onError?.(error));
-  pool.on("connect", (client) => {
-    // Nor may one that breaks between two statements of a transaction: the next statement fails and says it.
-    client.on("error", () => {});
-    // Every statement of ours is short or set-based; a server of one's own compiles them unless told not to.
-    client.query("set jit = off").catch(() => {});
-  });
+  // Nor may one that breaks between two statements of a transaction: the next statement fails and says it.
+  pool.on("connect", (client) => client.on("error", () => {}));
   const db = new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) });
   pools.set(db, pool);
   return db;
