@@ -92,7 +92,7 @@ async function linkAccounts(
   if (rows.length === 0) return 0;
   const ids = rows.map((row) => row.id);
   const cause = await log(running, {
-    type: "application.provision.user.link",
+    type: "application.provision.user.import",
     app_id,
     targets: [{ id: app_id, type: "AppInstance", name: app.label }],
     reason: "brought over with their ids in the app",
