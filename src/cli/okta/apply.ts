@@ -2,11 +2,11 @@
  * Carries a plan out, through the API of the running server: what things are first, then who there is, then who belongs to
  * what, and last what acts by itself.
  *
- * Laws: an app that is made here is paused before anybody is given it, so nothing is written in a real app until an
- * administrator connects it; nobody is sent anything; rules act only once everyone is where they belong; what was done
+ * Laws: an app that is made here is switched off and paused before anybody is given it, and stays paused, so nothing is
+ * written in a real app until an administrator connects it; nobody is sent anything; rules act only once everyone is where they belong; what was done
  * stays done, so that whoever is interrupted runs it again and goes on.
  */
-import { applyApp, applyAppGroups } from "./applyApps.ts";
+import { applyApp, applyAppGroups, turnApps } from "./applyApps.ts";
 import { type Applying, appId, attempt, count, eachOf, groupId, inHalves, partsOf, personId } from "./applying.ts";
 import { inLanes } from "./lanes.ts";
 import { type AppUser, fold, type Group, groupKey, isTree, type Person, type Rule, type Tree } from "./organisation.ts";
@@ -46,6 +46,7 @@ export async function applySteps(applying: Applying, steps: Steps): Promise<void
   await inLanes(steps.app_groups, 4, applying.stop, (step) => applyAppGroups(applying, step));
   await applyAppUsers(applying, steps.app_users);
   await applyPushes(applying, steps.pushes);
+  await turnApps(applying, steps.apps);
 }
 
 /** Types of people, attributes, kinds of link. */
@@ -135,18 +136,21 @@ async function applyChange(applying: Applying, { person, profile, event }: Perso
 }
 
 async function applyMembers(applying: Applying, members: Steps["members"]): Promise<void> {
-  const parts = members.flatMap(({ group, people }) => partsOf(people, set_size).map((some) => ({ group, some })));
+  const pairs = members.flatMap(({ group, people }) => people.map((login) => ({ group, login })));
   let finished = 0;
-  await inLanes(parts, set_lanes, applying.stop, async ({ group, some }) => {
-    await inHalves(applying, "membership", some, {
-      name: (login) => `${login} in ${group}`,
-      work: (logins) => {
-        const users = logins.map((login) => personId(applying, login));
-        const body = { group_id: groupId(applying, group), users, reason: "was in the group in Okta" };
-        return applying.client.send("POST", "/admin/v1/memberships", body);
+  await inLanes(partsOf(pairs, set_size), set_lanes, applying.stop, async (part) => {
+    await inHalves(applying, "membership", part, {
+      name: ({ group, login }) => `${login} in ${group}`,
+      work: (some) => {
+        const groups = [...Map.groupBy(some, ({ group }) => group)].map(([group, of_group]) => ({
+          group_id: groupId(applying, group),
+          users: of_group.map(({ login }) => personId(applying, login)),
+        }));
+        return applying.client.send("POST", "/admin/v1/memberships", { groups, reason: "was in the group in Okta" });
       },
     });
-    applying.tell("memberships", ++finished, parts.length);
+    finished += part.length;
+    applying.tell("memberships", finished, pairs.length);
   });
 }
 

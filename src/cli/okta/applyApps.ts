@@ -1,6 +1,7 @@
 /** Makes and changes apps, and gives them to groups (see apply.ts). */
 import type { Value } from "../../core/types.ts";
 import { type Applying, appId, attempt, groupId, inHalves } from "./applying.ts";
+import { inLanes } from "./lanes.ts";
 import { type App, fold, isTree, type Lines, type Tree } from "./organisation.ts";
 import type { Steps } from "./plan.ts";
 import { type AppChange, changeOf } from "./planApp.ts";
@@ -73,10 +74,17 @@ async function writeParts(applying: Applying, id: string, change: AppChange, ext
     const body = { importRules: { userCreateAndMatch: app.sourcing } };
     await part(() => client.send("PUT", `${path}/features/INBOUND_PROVISIONING`, body));
   }
-  if (change.status) {
+}
+
+/** Switches apps on and off, last of all: until then nobody's accounts in a new app are computed, and then once. */
+export async function turnApps(applying: Applying, apps: Steps["apps"]): Promise<void> {
+  await inLanes(apps, 1, applying.stop, async ({ app, status }) => {
+    const id = applying.ours.ids.apps.get(fold(app.label));
+    if (!status || id === undefined) return;
     const turn = app.status === "ACTIVE" ? "activate" : "deactivate";
-    await part(() => client.send("POST", `${path}/lifecycle/${turn}`));
-  }
+    const path = `/api/v1/apps/${id}/lifecycle/${turn}`;
+    await attempt(applying, "app", app.label, () => applying.client.send("POST", path), false);
+  });
 }
 
 /** A replacement says everything: what is here, with what they say laid over it. */

@@ -28,29 +28,27 @@ export function grantRoutes(server: Server, api: Api): void {
 }
 
 function membershipRoutes(server: Server, api: Api): void {
-  const membership = z.object({
-    group_id: z.string().max(100),
-    users: many.describe("Ids or logins"),
-    reason,
-    expires_at: moment.nullish(),
-  });
+  const members = z.object({ group_id: z.string().max(100), users: many.describe("Ids or logins") });
+  const terms = z.object({ reason, expires_at: moment.nullish() });
+  const several = z.object({ groups: z.array(members).min(1).max(1_000).describe("Several groups at once") });
+  const membership = z.union([members.extend(terms.shape), several.extend(terms.shape)]);
   server.post(
     "/admin/v1/memberships",
-    about("members", "Put people in a group, with a reason and an end", { body: membership }, { within: true }),
+    about("members", "Put people in groups, with a reason and an end", { body: membership }, { within: true }),
     async (request) => {
-      const { group_id, users, reason: why, expires_at } = request.body;
-      await reach(api, request, { group: [group_id] });
-      await oneGroup(api, group_id);
+      const { reason: why, expires_at } = request.body;
+      const groups = "groups" in request.body ? request.body.groups : [request.body];
+      await reach(api, request, { group: groups.map(({ group_id }) => group_id) });
+      for (const { group_id } of groups) await oneGroup(api, group_id);
       const command = commandOf(api, request);
-      const ids = await idsOf(api, users);
-      const grants = ids.map((user_id) => ({
-        user_id,
-        group_id,
-        kind: "person" as const,
-        source_id: command.actor.id,
-        reason: why ?? null,
-        expires_at: expires_at ?? null,
-      }));
+      const named = [...new Set(groups.flatMap(({ users }) => users))];
+      const ids = new Map((await idsOf(api, named)).map((id, n) => [named[n] ?? "", id]));
+      const grants = groups.flatMap(({ group_id, users }) =>
+        users.map((user) => ({
+          ...{ user_id: ids.get(user) ?? "", group_id, kind: "person" as const, source_id: command.actor.id },
+          ...{ reason: why ?? null, expires_at: expires_at ?? null },
+        })),
+      );
       return { began: must(await grantMemberships(command, grants)) };
     },
   );
