@@ -29,6 +29,9 @@ organisation at OKTA_URL, or without one of this Tenure.`,
       help: "Okta's API token, read-only is enough (- for standard input; else OKTA_IMPORT_TOKEN)",
     },
     from: { value: "FILE", help: "Take a file that --export wrote in place of an organisation" },
+    "ask-passwords": {
+      help: "With --apply: who is new here signs in with the old password; the password import hook is asked",
+    },
     apply: { help: "Do what the plan says" },
     export: { value: "FILE", help: "Write the organisation as a document; always in the same order" },
   },
@@ -164,7 +167,7 @@ function tellPlan(given: Given, plan: Plan): ExitCode {
 
 async function carryOut(given: Given, client: Client, plan: Plan, ours: Read, doing: Doing): Promise<ExitCode> {
   const applying: Applying = {
-    ...{ client, ours, stop: doing.stop, failures: [], done: new Map() },
+    ...{ client, ours, stop: doing.stop, ask_passwords: given.flag("ask-passwords"), failures: [], done: new Map() },
     tell: (what, done, total) => doing.bar.show(what, done, total),
   };
   if (!given.flag("json")) printPlan(plan);

@@ -8,7 +8,11 @@ const statuses = ["STAGED", "PROVISIONED", "RECOVERY", "PASSWORD_EXPIRED", "LOCK
 export function plainApp(label: string, more: Partial<App> = {}): App {
   return {
     ...{ label, name: null, kind: "none", status: "ACTIVE", mode: null, body: {}, address: null },
-    ...{ provisioning: null, sourcing: null, attributes: { userName: { title: "User name", type: "string", required: true } } },
+    ...{
+      provisioning: null,
+      sourcing: null,
+      attributes: { userName: { title: "User name", type: "string", required: true } },
+    },
     ...{ to_app: { userName: { expression: "user.login", push: true } }, to_user: {} },
     ...{ groups: [], people: [], pushes: [] },
     ...more,
@@ -30,7 +34,9 @@ export const nothing: Organisation = {
 };
 
 /** Half of the groups are filled by rules, half by hand; half of the apps have a connector. */
-export function organisation(size: Readonly<{ people: number; groups: number; rules: number; apps: number }>): Organisation {
+export function organisation(
+  size: Readonly<{ people: number; groups: number; rules: number; apps: number }>,
+): Organisation {
   const people = Array.from({ length: size.people }, (_, n) => {
     const { login, profile } = plainPerson(n);
     const status = n % 40 === 0 ? (statuses[(n / 40) % statuses.length] ?? "ACTIVE") : "ACTIVE";
@@ -64,7 +70,10 @@ export function organisation(size: Readonly<{ people: number; groups: number; ru
     user_types: [
       {
         ...{ name: "user", title: "User", description: null, standard: true },
-        attributes: { badge: attribute("Badge", "string"), shifts: { ...attribute("Shifts", "array"), items: { type: "string" } } },
+        attributes: {
+          badge: attribute("Badge", "string"),
+          shifts: { ...attribute("Shifts", "array"), items: { type: "string" } },
+        },
       },
       {
         ...{ name: "contractor", title: "Contractor", description: "Paid by the day", standard: false },
@@ -88,7 +97,9 @@ function bigApp(
   const connected = n % 2 === 0;
   const groups = [4, 1, 3, 0, 2].map((g) => key((n * 5 + g) % size.groups));
   return plainApp(`App ${n}`, {
-    ...(connected ? { kind: "scim", address: `https://app${n}.example.com/scim/v2` } : { mode: "BOOKMARK", name: "bookmark" }),
+    ...(connected
+      ? { kind: "scim", address: `https://app${n}.example.com/scim/v2` }
+      : { mode: "BOOKMARK", name: "bookmark" }),
     body: {
       settings: connected ? { app: { profile: "okta" } } : { app: { url: `https://app${n}.example.com` } },
       visibility: { autoLaunch: n % 3 === 0 },
@@ -97,7 +108,10 @@ function bigApp(
       ? {
           create: { lifecycleCreate: { status: "ENABLED" } },
           update: {
-            ...{ profile: { status: "ENABLED" }, lifecycleDeactivate: { status: n % 4 === 0 ? "ENABLED" : "DISABLED" } },
+            ...{
+              profile: { status: "ENABLED" },
+              lifecycleDeactivate: { status: n % 4 === 0 ? "ENABLED" : "DISABLED" },
+            },
             password: { status: "DISABLED" },
           },
         }

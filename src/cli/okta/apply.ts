@@ -95,6 +95,8 @@ async function applyGroup({ client, ours }: Applying, group: Group, known: boole
   ours.ids.groups.set(key, String(made["id"]));
 }
 
+const signs_in = new Set(["ACTIVE", "PASSWORD_EXPIRED", "LOCKED_OUT", "SUSPENDED"]);
+
 /** New people in sets; the answer says of each what became of them. */
 async function applyPeople(applying: Applying, people: readonly Person[]): Promise<void> {
   const { client, ours } = applying;
@@ -103,7 +105,7 @@ async function applyPeople(applying: Applying, people: readonly Person[]): Promi
   const bring = async (some: readonly Person[]) => {
     const users = some.map(({ profile, status, type, provider }) => ({
       ...{ profile, status, type_id: ours.ids.types.get(type) },
-      ...(provider === undefined ? {} : { provider }),
+      ...(provider === undefined ? { password_hook: applying.ask_passwords && signs_in.has(status) } : { provider }),
     }));
     const answer = await client.send<Answer>("POST", "/admin/v1/users", { users });
     for (const [n, { login }] of some.entries()) {

@@ -16,6 +16,8 @@ export type Applying = Readonly<{
   /** What is here, as it was read for the plan; ids of what is made are added. */
   ours: Read;
   stop: Stop;
+  /** People who sign in there with a password are asked for it at their first sign-in here (password import hook). */
+  ask_passwords: boolean;
   tell: (what: string, done: number, total: number) => void;
   failures: Failure[];
   /** How many calls did what they should, by kind; of sets how many of the set. */

@@ -18,6 +18,7 @@ const person = z.object({
   profile: profile_input,
   status: z.enum(statuses).describe("As it is in the directory that they come from"),
   type_id: z.string().max(100).optional(),
+  password_hook: z.boolean().default(false).describe("Their password is asked of the password import hook"),
   provider: z.object({ type: z.string().min(1).max(50), name: z.string().min(1).max(100) }).optional(),
 });
 const account = z.object({
@@ -35,10 +36,11 @@ export function carryRoutes(server: Server, api: Api): void {
       body: z.object({ users: z.array(person).min(1).max(1_000) }),
     }),
     async (request) => {
-      const inputs = request.body.users.map(({ profile, status, type_id, provider }) => ({
+      const inputs = request.body.users.map(({ profile, status, type_id, provider, password_hook }) => ({
         profile: profileOf(profile),
         stands: status,
         ...(type_id === undefined ? {} : { type_id: storedTypeId(type_id) }),
+        ...(password_hook ? { password_hook } : {}),
         ...given("provider", provider),
       }));
       const results = must(await createUsersEach(commandOf(api, request), inputs, { key: api.tools.key }));
