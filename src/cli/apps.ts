@@ -322,6 +322,37 @@ const licence: Part = {
   },
 };
 
+const connect: Part = {
+  usage: {
+    name: "apps connect",
+    words: "APP",
+    summary: `Says where an app is and gives its token, tries them, and lets the app be called: from then on accounts are kept
+there.`,
+    options: {
+      "base-url": { value: "URL", help: "scim: the address that /Users follows; without it, the one it has" },
+      "token-file": { value: "FILE", help: "File that holds the token (- for standard input)" },
+      "no-test": { help: "Do not try it, and do not let the app be called yet" },
+    },
+  },
+  least: 1,
+  run: async (client, given, [app = ""]) => {
+    required(connect.usage, given, "token-file");
+    const { id } = await findApp(client, app);
+    const address = given.text("base-url");
+    const body = {
+      ...(address === undefined ? {} : { baseUrl: address }),
+      profile: { authScheme: "TOKEN", token: tokenOf(given) },
+    };
+    await client.send("POST", `/api/v1/apps/${id}/connections/default`, body, { activate: !given.flag("no-test") });
+    const found = await findApp(client, id);
+    printFacts(given, found, [
+      ["app", found.label],
+      ["health", found.health?.state],
+      ["due", found.health?.due],
+    ]);
+  },
+};
+
 const map: Part = {
   usage: {
     name: "apps map",
@@ -436,6 +467,6 @@ const remove: Part = {
 
 export const { run } = commandOf(
   "apps",
-  { list, show, add, set: change, discover, map, pause, resume, licence, reconcile, orphans, delete: remove },
+  { list, show, add, connect, set: change, discover, map, pause, resume, licence, reconcile, orphans, delete: remove },
   "list",
 );

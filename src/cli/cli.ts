@@ -24,6 +24,7 @@ const commands: Readonly<Record<string, Readonly<{ summary: string; load?: () =>
   log: { summary: "What happened, and what happens", load: () => import("./log.ts") },
   status: { summary: "How everything stands", load: () => import("./status.ts") },
   "okta-env": { summary: "Point Okta's own clients at this server", load: () => import("./oktaEnv.ts") },
+  "okta-import": { summary: "Move an Okta organisation here", load: () => import("./oktaImport.ts") },
   "okta-coverage": { summary: "Which of Okta's endpoints are called here", load: () => import("./oktaCoverage.ts") },
   token: { summary: "API tokens", load: () => import("./token.ts") },
 };

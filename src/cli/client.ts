@@ -1,12 +1,16 @@
 /**
- * The CLI's way to the server: finds its address and a token (options, environment, data folder, in this order), sends
+ * The CLI's way to a server: finds its address and a token (options, environment, data folder, in this order), sends
  * JSON, follows pages, and turns every refusal into a CliError with the exit code of its kind.
+ *
+ * Law: a token goes to the address that it was given for and no other, whatever a link says; a server that says "too many
+ * requests" is asked again when it said.
  */
 import { existsSync, readFileSync } from "node:fs";
-import { request as httpRequest } from "node:http";
+import { request as httpRequest, type IncomingHttpHeaders } from "node:http";
 import { request as httpsRequest } from "node:https";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Given } from "./args.ts";
 import { CliError, type ExitCode, exit_codes } from "./errors.ts";
 
@@ -29,7 +33,22 @@ export type Client = Readonly<{
   upload<T>(path: string, stream: Readable, size: number, query?: Query): Promise<T>;
 }>;
 
-type Answer = Readonly<{ status: number; text: string; link: string | undefined; request_id: string | undefined }>;
+type Answer = Readonly<{
+  status: number;
+  text: string;
+  link: string | undefined;
+  request_id: string | undefined;
+  /** With 429: how long to wait. */
+  wait_ms: number;
+}>;
+
+/** An answer is a page or a thing; what is larger is no answer of these APIs. */
+const answer_bytes_max = 64 * 1024 * 1024;
+/** Longer silence is a lost connection. A page of a large organisation takes seconds. */
+const silence_ms = 120_000;
+/** Okta counts by the minute. */
+const wait_max_ms = 120_000;
+const waits_max = 20;
 
 const standard_url = "http://127.0.0.1:4780";
 
@@ -56,8 +75,24 @@ export function openClient(given: Given, env = process.env): Client {
       `no API token: give --token, set TENURE_TOKEN, or run where ${join(folder, "admin.token")} is (--data FOLDER)`,
     );
   }
-  const call = (method: string, path: string, query: Query | undefined, body?: string) =>
-    exchange(method, path.startsWith("http") ? path : `${url}${path}${queryText(query)}`, token, body);
+  return clientAt(url, token);
+}
+
+/** A client of any server that speaks these APIs. */
+export function clientAt(url: string, token: string): Client {
+  // A link names the server as it knows itself, behind a proxy or not: its path is what counts.
+  const own = (link: string) => {
+    const { pathname, search } = new URL(link);
+    return `${new URL(url).origin}${pathname}${search}`;
+  };
+  const call = async (method: string, path: string, query: Query | undefined, body?: string) => {
+    const address = path.startsWith("http") ? own(path) : `${url}${path}${queryText(query)}`;
+    for (let waits = 0; ; waits++) {
+      const answer = await exchange(method, address, token, body);
+      if (answer.status !== 429 || waits >= waits_max) return answer;
+      await sleep(answer.wait_ms);
+    }
+  };
   const page = async <T>(path: string, query?: Query) => {
     const answer = await call("GET", path, query);
     return { items: parse<readonly T[]>(answer), next: nextOf(answer.link) };
@@ -91,7 +126,8 @@ export function openClient(given: Given, env = process.env): Client {
   };
 }
 
-function requireAddress(text: string): string {
+/** @throws CliError for what is no address. */
+export function requireAddress(text: string): string {
   if (/^https?:$/.test(URL.parse(text)?.protocol ?? "")) return text;
   throw new CliError(exit_codes.usage, `"${text}" is no http(s) address of a server`);
 }
@@ -145,8 +181,13 @@ function exchange(
   return new Promise((resolve, reject) => {
     const request = send(url, { method, headers }, (response) => {
       const parts: Buffer[] = [];
+      let length = 0;
       if (onPart === undefined || response.statusCode !== 200) {
-        response.on("data", (part: Buffer) => parts.push(part));
+        response.on("data", (part: Buffer) => {
+          length += part.length;
+          if (length > answer_bytes_max) response.destroy(new Error(`${url.origin} answers with more than fits`));
+          parts.push(part);
+        });
       } else {
         response.setEncoding("utf8").on("data", (part: string) => {
           try {
@@ -163,15 +204,26 @@ function exchange(
           text: Buffer.concat(parts).toString("utf8"),
           link: [response.headers.link ?? []].flat().join(", "),
           request_id: String(response.headers["x-okta-request-id"] ?? ""),
+          wait_ms: waitOf(response.headers),
         }),
       );
     });
     request.on("error", (error: NodeJS.ErrnoException) => reject(unreachable(url, error)));
+    if (method === "GET") request.setTimeout(silence_ms, () => request.destroy(new Error("it does not answer")));
     if (stream) {
       body.on("error", (error) => request.destroy(error));
       body.pipe(request);
     } else request.end(body);
   });
+}
+
+/** Until when a server wants to be left alone. Its clock and ours may differ, so its own date is what its reset is compared with. */
+function waitOf(headers: IncomingHttpHeaders): number {
+  const reset_s = Number(headers["x-rate-limit-reset"]);
+  const date_ms = Date.parse(headers.date ?? "");
+  const now_ms = Number.isNaN(date_ms) ? Date.now() : date_ms;
+  const wait_ms = Number.isFinite(reset_s) ? reset_s * 1000 - now_ms + 1000 : Number(headers["retry-after"]) * 1000;
+  return Math.min(wait_max_ms, Math.max(1000, Number.isNaN(wait_ms) ? 0 : wait_ms));
 }
 
 /** Cuts what comes into lines of JSON. */
@@ -213,7 +265,8 @@ function refusal({ status, text, request_id }: Answer): CliError {
     // Not ours: a proxy's page. Its status is all there is to tell.
   }
   const told = causes.length > 0 ? causes.join("\n  ") : summary;
-  return new CliError(codeOf(status), status >= 500 && status !== 503 ? `${told} (request ${request_id})` : told);
+  const message = status >= 500 && status !== 503 ? `${told} (request ${request_id})` : told;
+  return new CliError(codeOf(status), message, status);
 }
 
 function codeOf(status: number): ExitCode {

@@ -13,8 +13,10 @@ export const exit_codes = {
   unreachable: 5,
   /** No token, an unknown one, or one whose role may not. */
   not_allowed: 6,
-  /** Done, but some rows of the file were refused. */
+  /** Done, but not all of it: some rows of the file, or some things of an organisation, were refused. */
   partly: 7,
+  /** Ended by Ctrl-C, in order. */
+  interrupted: 130,
 } as const;
 
 export type ExitCode = (typeof exit_codes)[keyof typeof exit_codes];
@@ -22,9 +24,12 @@ export type ExitCode = (typeof exit_codes)[keyof typeof exit_codes];
 /** The end of a command with a message for people. */
 export class CliError extends Error {
   readonly exit_code: ExitCode;
-  constructor(exit_code: ExitCode, message: string) {
+  /** The status of the server's answer, if it was one. */
+  readonly status: number | undefined;
+  constructor(exit_code: ExitCode, message: string, status?: number) {
     super(message);
     this.name = "CliError";
     this.exit_code = exit_code;
+    this.status = status;
   }
 }

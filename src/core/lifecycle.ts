@@ -35,6 +35,8 @@ export type LifecycleEvent =
       change_password: boolean;
       signs_in_elsewhere: boolean;
       starts_at: Date | null;
+      /** They come from another directory and go on here as they stood there. */
+      stands?: UserStatus;
     }>
   | Readonly<{ kind: "activate" | "reactivate" | "deactivate" | "suspend" | "unsuspend" | "unlock" | "lock" }>
   | Readonly<{ kind: "reset_password" | "complete_reset" | "expire_password" | "set_password" | "delete" }>
@@ -278,6 +280,8 @@ function create(event: Extract<LifecycleEvent, { kind: "create" }>, now: Date): 
     );
   }
   const stored: LifecycleEffect[] = event.has_password ? ["store_password"] : [];
+  // No token is issued: whoever works there goes on working, and is not asked to activate anything.
+  if (event.stands !== undefined) return moved(event.stands, [...stored, "recompute"]);
   if (waits) return moved("STAGED", [...stored, "recompute"]);
   if (event.change_password) return moved("PASSWORD_EXPIRED", [...stored, "recompute"]);
   if (event.has_password || event.signs_in_elsewhere) return moved("ACTIVE", [...stored, "recompute"]);

@@ -27,6 +27,8 @@ import { refuseUnknownTypes } from "./userTypes.ts";
 export type NewUser = Readonly<{
   profile: Profile;
   activate?: boolean;
+  /** The status they have in the directory that they come from; then `activate` says nothing. */
+  stands?: UserStatus;
   password?: NewPassword;
   /** The password is asked of an outside system when the person first signs in. */
   password_hook?: boolean;
@@ -147,6 +149,7 @@ function draft(
       change_password: input.must_change_password ?? false,
       signs_in_elsewhere: isElsewhere(input.provider),
       starts_at,
+      ...(input.stands === undefined ? {} : { stands: input.stands }),
     },
     now,
   );
@@ -223,7 +226,7 @@ async function insertUsers(
         created_at, updated_at, status_changed_at, activated_at, password_changed_at, type_id)
       select id, status, profile, credentials, provenance, coalesce(super_admin, false), time_zone, starts_at, ends_at,
         ${now}::timestamptz, ${now}::timestamptz, ${now}::timestamptz,
-        case when status <> 'STAGED' then ${now}::timestamptz end, password_changed_at, type_id
+        case when status <> all (${not_activated}) then ${now}::timestamptz end, password_changed_at, type_id
       from given order by place
       ${taken === "skip" ? sql`on conflict do nothing` : sql``} returning id, login, status
     ), created as (
@@ -234,7 +237,7 @@ async function insertUsers(
     ), activated as (
       insert into events (published_at, type, actor, targets, user_id, cause)
       select ${now}::timestamptz, 'user.lifecycle.activate', ${json(running.actor)}, ${target}, id, c.seq
-      from made join created c on c.user_id = id where status <> 'STAGED' returning user_id, seq
+      from made join created c on c.user_id = id where status <> all (${not_activated}) returning user_id, seq
     ), marked as (
       insert into dirty (user_id, priority, marked_at, cause)
       select c.user_id, ${urgency}::smallint, ${now}::timestamptz, coalesce(a.seq, c.seq)
@@ -249,6 +252,9 @@ async function insertUsers(
     }),
   );
 }
+
+/** Who begins like this was not activated here. */
+const not_activated = sql`'{STAGED,DEPROVISIONED}'::text[]`;
 
 /** `userTarget` in SQL. */
 const target = sql`jsonb_build_array(jsonb_build_object('id', id, 'type', 'User', 'name', login))`;
@@ -294,7 +300,7 @@ function storedUser(one: Draft, id: string, login: string, now: Date): StoredUse
     ends_at: input.ends_at ?? null,
     created_at: now,
     updated_at: now,
-    activated_at: status === "STAGED" ? null : now,
+    activated_at: status === "STAGED" || status === "DEPROVISIONED" ? null : now,
     status_changed_at: now,
     last_login_at: null,
     password_changed_at: passwordSet(one, now),

@@ -113,6 +113,13 @@ export async function getUsers(db: Database, ids: readonly string[]): Promise<Re
   return new Map(rows.map((row) => [row.id, row]));
 }
 
+/** Those of the ids that are somebody's. */
+export async function knownIds(db: Database, ids: readonly string[]): Promise<ReadonlySet<string>> {
+  const { rows } = await sql<{ id: string }>`
+    select id from users where id = any(${[...new Set(ids)]}::text[])`.execute(db);
+  return new Set(rows.map((row) => row.id));
+}
+
 /** A page of users in order of id (or of `sort`). Fewer than `limit`: it was the last. */
 export function listUsers(db: Database, choice: UserChoice, page: UserPage): Promise<readonly StoredUser[]> {
   return findUsers<StoredUser>(db, choice, page, all);

@@ -5,6 +5,7 @@ import { assignGroups } from "../../directory/groupAssignments.ts";
 import { membershipGrants } from "../../directory/groupQueries.ts";
 import { grantMemberships, revokeMemberships } from "../../directory/memberships.ts";
 import { holdUser, unholdUser } from "../../directory/userLifecycle.ts";
+import { knownIds } from "../../directory/userQueries.ts";
 import { updateUsers } from "../../directory/users.ts";
 import { nameReasons } from "../../engine/reasons.ts";
 import { type Api, about, commandOf, type Server } from "../api.ts";
@@ -27,29 +28,27 @@ export function grantRoutes(server: Server, api: Api): void {
 }
 
 function membershipRoutes(server: Server, api: Api): void {
-  const membership = z.object({
-    group_id: z.string().max(100),
-    users: many.describe("Ids or logins"),
-    reason,
-    expires_at: moment.nullish(),
-  });
+  const members = z.object({ group_id: z.string().max(100), users: many.describe("Ids or logins") });
+  const terms = z.object({ reason, expires_at: moment.nullish() });
+  const several = z.object({ groups: z.array(members).min(1).max(1_000).describe("Several groups at once") });
+  const membership = z.union([members.extend(terms.shape), several.extend(terms.shape)]);
   server.post(
     "/admin/v1/memberships",
-    about("members", "Put people in a group, with a reason and an end", { body: membership }, { within: true }),
+    about("members", "Put people in groups, with a reason and an end", { body: membership }, { within: true }),
     async (request) => {
-      const { group_id, users, reason: why, expires_at } = request.body;
-      await reach(api, request, { group: [group_id] });
-      await oneGroup(api, group_id);
+      const { reason: why, expires_at } = request.body;
+      const groups = "groups" in request.body ? request.body.groups : [request.body];
+      await reach(api, request, { group: groups.map(({ group_id }) => group_id) });
+      for (const { group_id } of groups) await oneGroup(api, group_id);
       const command = commandOf(api, request);
-      const ids = await idsOf(api, users);
-      const grants = ids.map((user_id) => ({
-        user_id,
-        group_id,
-        kind: "person" as const,
-        source_id: command.actor.id,
-        reason: why ?? null,
-        expires_at: expires_at ?? null,
-      }));
+      const named = [...new Set(groups.flatMap(({ users }) => users))];
+      const ids = new Map((await idsOf(api, named)).map((id, n) => [named[n] ?? "", id]));
+      const grants = groups.flatMap(({ group_id, users }) =>
+        users.map((user) => ({
+          ...{ user_id: ids.get(user) ?? "", group_id, kind: "person" as const, source_id: command.actor.id },
+          ...{ reason: why ?? null, expires_at: expires_at ?? null },
+        })),
+      );
       return { began: must(await grantMemberships(command, grants)) };
     },
   );
@@ -225,8 +224,10 @@ function personRoutes(server: Server, api: Api): void {
   );
 }
 
+/** Ids of people who are named by id or login. Ids are looked up in one statement, because they come by the thousand. */
 async function idsOf(api: Api, users: readonly string[]): Promise<string[]> {
+  const known = await knownIds(api.db, users);
   const ids: string[] = [];
-  for (const user of users) ids.push((await oneUser(api, user)).id);
+  for (const user of users) ids.push(known.has(user) ? user : (await oneUser(api, user)).id);
   return ids;
 }

@@ -1,6 +1,7 @@
 /** The second half of the API: what Okta has no words for. */
 import type { Api, Server } from "../api.ts";
 import { adminAppRoutes } from "./apps.ts";
+import { carryRoutes } from "./carry.ts";
 import { coverageRoutes } from "./coverage.ts";
 import { eventHookDeliveryRoutes } from "./eventHooks.ts";
 import { grantRoutes } from "./grants.ts";
@@ -22,6 +23,7 @@ export function adminRoutes(server: Server, api: Api): void {
   adminAppRoutes(server, api);
   pushRuleRoutes(server, api);
   grantRoutes(server, api);
+  carryRoutes(server, api);
   statusRoutes(server, api);
   passwordPolicyRoutes(server, api);
   adminInlineHookRoutes(server, api);

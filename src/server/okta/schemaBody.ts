@@ -160,6 +160,7 @@ export function definitionOf(name: string, sent: Tree): AttributeDefinition | un
     max_length: number("maxLength"),
     pattern: text("pattern"),
     external_name: text("externalName"),
+    union: { ENABLE: true, DISABLE: false }[String(sent["union"])],
     enum: allowed.length > 0 ? allowed : undefined,
   };
   return {

@@ -4,6 +4,7 @@
  */
 import { z } from "zod";
 import type { Attribute, Refusal } from "../../core/types.ts";
+import { adoptAppSchema } from "../../directory/apps.ts";
 import { type Command, run } from "../../directory/command.ts";
 import {
   default_type_id,
@@ -12,7 +13,7 @@ import {
   type StoredSchema,
   schemaOfType,
 } from "../../directory/schemaQueries.ts";
-import { defineAttributes, putAppSchema, removeAttributes } from "../../directory/schemas.ts";
+import { defineAttributes, removeAttributes } from "../../directory/schemas.ts";
 import { readSetting, setSetting } from "../../directory/settings.ts";
 import { getUserType, removeTypeAttributes, storedTypeId, type UserType } from "../../directory/userTypes.ts";
 import { type Database, isRefusal } from "../../store/database.ts";
@@ -212,7 +213,7 @@ function appSchemas(server: Server, api: Api): void {
           array: was?.array ?? array ?? false,
         });
       }
-      must(await putAppSchema(commandOf(api, request), app.id, [...attributes.values()]), "schema");
+      must(await adoptAppSchema(commandOf(api, request), app.id, [...attributes.values()]), "schema");
       return bodyOf(app.id, request.base_url);
     },
   );

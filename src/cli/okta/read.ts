@@ -1,0 +1,252 @@
+/**
+ * Reads an organisation through Okta's API, theirs or ours: the same calls, the same document (organisation.ts).
+ *
+ * Law: nothing is written; what cannot be read or said is told as a lack and ends nothing. Everyone and all their groups are held
+ * in memory once, about two kilobytes a person: nothing else grows with the organisation.
+ */
+import type { Client } from "../client.ts";
+import { CliError, exit_codes } from "../errors.ts";
+import { inLanes } from "./lanes.ts";
+import {
+  canonicalTree,
+  fold,
+  type Group,
+  groupKey,
+  inOrder,
+  isTree,
+  type Link,
+  type LinkKind,
+  type Members,
+  type Organisation,
+  type Person,
+  type Rule,
+  type Tree,
+  type UserType,
+} from "./organisation.ts";
+import { readApps } from "./readApps.ts";
+import {
+  all,
+  at,
+  attributesOf,
+  eachPage,
+  type Ids,
+  lanes,
+  maybe,
+  named,
+  type Reading,
+  text,
+  unique,
+} from "./reading.ts";
+
+/** `reading`: to read a part of it again. */
+export type Read = Readonly<{ organisation: Organisation; ids: Ids; reading: Reading }>;
+
+const page_size = 200;
+const members_page_size = 1_000;
+
+/** Reads everything. */
+export async function readOrganisation(client: Client, { stop, tell }: Pick<Reading, "stop" | "tell">): Promise<Read> {
+  const ids: Ids = {
+    ...{ types: new Map(), schemas: new Map(), groups: new Map(), people: new Map() },
+    ...{ apps: new Map(), rules: new Map(), pushes: new Map(), waiting: new Set() },
+  };
+  const names = { labels: new Map(), logins: new Map(), keys: new Map(), type_names: new Map() };
+  const reading: Reading = { client: patient(client), stop, tell, lacks: [], ids, ...names };
+  const user_types = await readTypes(reading);
+  const group_attributes = attributesOf(await reading.client.get<Tree>("/api/v1/meta/schemas/group/default")).custom;
+  const app_bodies = await all(reading, "/api/v1/apps", { limit: page_size });
+  for (const body of app_bodies) reading.labels.set(text(body["id"]), text(body["label"]));
+  const groups = await readGroups(reading);
+  const people = await readPeople(reading);
+  const members = await readMembers(reading, groups);
+  const link_kinds = await readLinkKinds(reading);
+  const links = await readLinks(reading, link_kinds, people);
+  const rules = await readRules(reading);
+  const apps = await readApps(reading, app_bodies);
+  const organisation: Organisation = {
+    ...{ version: 1, user_types, link_kinds, group_attributes, groups, people, members, links, rules, apps },
+    lacks: reading.lacks.toSorted((a, b) => inOrder(`${a.kind} ${a.name} ${a.why}`, `${b.kind} ${b.name} ${b.why}`)),
+  };
+  return { organisation, ids, reading };
+}
+
+const tries_max = 5;
+
+/** A client whose reads are tried again when the way to the server fails: an hour's reading is not lost for a second. */
+function patient(client: Client): Client {
+  const again = async <T>(work: () => Promise<T>): Promise<T> => {
+    for (let tries = 1; ; tries++) {
+      try {
+        return await work();
+      } catch (error) {
+        const away = error instanceof CliError && error.exit_code === exit_codes.unreachable;
+        // A server that is not there at all is told at once.
+        if (!away || tries >= tries_max || error.message.includes("nothing listens")) throw error;
+        await new Promise((resolve) => setTimeout(resolve, 500 * 2 ** tries));
+      }
+    }
+  };
+  return {
+    ...client,
+    get: (path, query) => again(() => client.get(path, query)),
+    page: (path, query) => again(() => client.page(path, query)),
+  };
+}
+
+async function readTypes(reading: Reading): Promise<UserType[]> {
+  const { client, ids, type_names } = reading;
+  const found = await client.get<readonly Tree[]>("/api/v1/meta/types/user");
+  const types: UserType[] = [];
+  for (const type of found) {
+    const [id, name] = [text(type["id"]), text(type["name"])];
+    const links = isTree(type["_links"]) && isTree(type["_links"]["schema"]) ? type["_links"]["schema"] : {};
+    const schema_id = type["default"] === true ? "default" : (text(links["href"]).split("/").at(-1) ?? "");
+    const schema = await client.get<Tree>(`/api/v1/meta/schemas/user/${encodeURIComponent(schema_id)}`);
+    ids.types.set(name, id);
+    ids.schemas.set(name, schema_id);
+    type_names.set(id, name);
+    const { base, custom } = attributesOf(schema);
+    for (const needed of ["firstName", "lastName"]) {
+      if (base[needed] === undefined || base[needed]["required"] === true) continue;
+      const why = "may be empty there and not here: whoever has none is refused";
+      reading.lacks.push({ kind: "attribute", name: needed, why });
+    }
+    const description = text(type["description"]) || null;
+    const title = text(type["displayName"]);
+    types.push({ name, title, description, standard: type["default"] === true, attributes: custom });
+  }
+  return types.toSorted((a, b) => inOrder(a.name, b.name));
+}
+
+async function readLinkKinds({ client }: Reading): Promise<LinkKind[]> {
+  const found = (await maybe(() => client.get<readonly Tree[]>("/api/v1/meta/schemas/user/linkedObjects"))) ?? [];
+  const end = (value: unknown) => {
+    const { name, title, description } = isTree(value) ? value : ({} as Tree);
+    return { name: text(name), title: text(title), description: text(description) };
+  };
+  return found
+    .map((kind) => ({ primary: end(kind["primary"]), associated: end(kind["associated"]) }))
+    .toSorted((a, b) => inOrder(a.primary.name, b.primary.name));
+}
+
+/** Who is linked to whom is told one person at a time: it costs a call for each of them, where links are in use at all. */
+async function readLinks(reading: Reading, found: readonly LinkKind[], people: readonly Person[]): Promise<Link[]> {
+  const links: Link[] = [];
+  const living = people.filter(({ status }) => status !== "DEPROVISIONED");
+  let done = 0;
+  for (const { primary } of found) {
+    const name = encodeURIComponent(primary.name);
+    const some = await inLanes(living, lanes, reading.stop, async ({ login }): Promise<Link[]> => {
+      const id = reading.ids.people.get(fold(login)) ?? "";
+      const told = await maybe(() => reading.client.get<readonly Tree[]>(`/api/v1/users/${id}/linkedObjects/${name}`));
+      reading.tell("reading links", ++done, living.length * found.length);
+      return (told ?? []).flatMap((one) => {
+        const self = isTree(one["_links"]) && isTree(one["_links"]["self"]) ? one["_links"]["self"] : {};
+        const boss = reading.logins.get(text(self["href"]).split("/").at(-1) ?? "");
+        return boss === undefined ? [] : [{ name: primary.name, associated: login, primary: boss }];
+      });
+    });
+    links.push(...some.flat());
+  }
+  return links;
+}
+
+async function readGroups(reading: Reading): Promise<Group[]> {
+  const found = await all(reading, "/api/v1/groups", { limit: page_size });
+  const groups = found.map((body) => {
+    const profile = canonicalTree(body["profile"]);
+    const { name, ...rest } = profile;
+    const source = isTree(body["source"]) ? text(body["source"]["id"]) : "";
+    const app = reading.labels.get(source) ?? (body["type"] === "APP_GROUP" ? source : null);
+    const group: Group = { type: text(body["type"]), name: text(name), app, profile: rest };
+    return { id: text(body["id"]), key: groupKey(group), group };
+  });
+  const kept = unique(
+    reading,
+    "group",
+    groups,
+    ({ key }) => key,
+    ({ key }) => key,
+  );
+  for (const { id, key } of kept) {
+    reading.keys.set(id, key);
+    reading.ids.groups.set(key, id);
+  }
+  return kept
+    .filter(({ group }) => group.type !== "BUILT_IN")
+    .toSorted((a, b) => inOrder(a.key, b.key))
+    .map(({ group }) => group);
+}
+
+/** Okta leaves those who are deactivated out of the plain list. */
+async function readPeople(reading: Reading): Promise<Person[]> {
+  const { ids, logins, type_names } = reading;
+  const people: Person[] = [];
+  const take = (items: readonly Tree[]) => {
+    for (const body of items) {
+      const profile = canonicalTree(body["profile"]);
+      const login = text(profile["login"]);
+      const type = isTree(body["type"]) ? type_names.get(text(body["type"]["id"])) : undefined;
+      const credentials = isTree(body["credentials"]) ? body["credentials"] : {};
+      const provider = isTree(credentials["provider"]) ? credentials["provider"] : {};
+      const elsewhere = provider["type"] !== undefined && provider["type"] !== "OKTA";
+      ids.people.set(fold(login), text(body["id"]));
+      logins.set(text(body["id"]), login);
+      people.push({
+        ...{ login, status: text(body["status"]), type: type ?? "user", profile },
+        ...(elsewhere ? { provider: { type: text(provider["type"]), name: text(provider["name"]) } } : {}),
+      });
+    }
+    reading.tell("reading people", people.length, null);
+  };
+  await eachPage(reading, "/api/v1/users", { limit: page_size }, take);
+  await eachPage(reading, "/api/v1/users", { limit: page_size, filter: 'status eq "DEPROVISIONED"' }, take);
+  // Somebody may have been deactivated between the two.
+  const once = new Map(people.map((person) => [fold(person.login), person]));
+  return [...once.values()].sort((a, b) => inOrder(a.login, b.login));
+}
+
+async function readMembers(reading: Reading, groups: readonly Group[]): Promise<Members[]> {
+  let done = 0;
+  const own = groups.filter(({ type }) => type === "OKTA_GROUP");
+  return inLanes(own, lanes, reading.stop, async (group) => {
+    const key = groupKey(group);
+    const path = `/api/v1/groups/${encodeURIComponent(reading.ids.groups.get(key) ?? "")}/users`;
+    const people: string[] = [];
+    await eachPage(reading, path, { limit: members_page_size }, (items) => {
+      people.push(...items.flatMap((one) => reading.logins.get(text(one["id"])) ?? []));
+    });
+    reading.tell("reading members of groups", ++done, own.length);
+    return { group: key, people: people.sort(inOrder) };
+  });
+}
+
+async function readRules(reading: Reading): Promise<Rule[]> {
+  const found = await all(reading, "/api/v1/groups/rules", { limit: page_size });
+  const rules = unique(
+    reading,
+    "rule",
+    found,
+    (rule) => text(rule["name"]),
+    (rule) => text(rule["name"]),
+  );
+  return rules
+    .map((body): Rule => {
+      reading.ids.rules.set(text(body["name"]), text(body["id"]));
+      const groups = listAt(body, "actions", "assignUserToGroups", "groupIds");
+      const except = listAt(body, "conditions", "people", "users", "exclude");
+      return {
+        name: text(body["name"]),
+        status: text(body["status"]),
+        expression: named(reading, text(at(body, "conditions", "expression", "value"))),
+        groups: groups.map((id) => reading.keys.get(id) ?? id).sort(inOrder),
+        except: except.flatMap((id) => reading.logins.get(id) ?? []).sort(inOrder),
+      };
+    })
+    .toSorted((a, b) => inOrder(a.name, b.name));
+}
+
+const listAt = (body: Tree, ...path: readonly string[]): string[] => {
+  const list = at(body, ...path);
+  return Array.isArray(list) ? list.map(text) : [];
+};
