@@ -61,8 +61,8 @@ async function writeParts(applying: Applying, id: string, change: AppChange, ext
     name: ([name]) => `${app.label}: ${name}`,
     work: (some) => define(Object.fromEntries(some)),
   });
-  await writeLines(applying, id, app.label, "to_app", change.to_app, change.created ? app.to_app : undefined);
-  await writeLines(applying, id, app.label, "to_user", change.to_user, change.created ? app.to_user : undefined);
+  await writeLines(applying, id, app, "to_app", change.to_app, change.created);
+  await writeLines(applying, id, app, "to_user", change.to_user, change.created);
   if (extra.length > 0) {
     const gone = extra.filter((name) => name !== "userName");
     await part(() => define(Object.fromEntries(gone.map((name) => [name, null]))));
@@ -107,12 +107,13 @@ function laid(ours: Value, theirs: Value): Value {
 async function writeLines(
   applying: Applying,
   id: string,
-  label: string,
+  app: App,
   direction: "to_app" | "to_user",
   changed: Lines,
-  whole: Lines | undefined,
+  whole: boolean,
 ): Promise<void> {
-  if (whole === undefined && Object.keys(changed).length === 0) return;
+  const lines = Object.entries(whole ? app[direction] : changed);
+  if (!whole && lines.length === 0) return;
   const { client, ours } = applying;
   const path = `/admin/v1/apps/${id}/mappings/${direction}`;
   const lineOf = ({ expression, push, when_empty, fallback }: Lines[string]) => ({
@@ -123,19 +124,19 @@ async function writeLines(
   });
   type Stored = Readonly<{ id: string | null; lines: Readonly<Record<string, unknown>> }>;
   const before = await client.get<Stored>(path);
-  // An app that was never asked for its attributes has no mapping, and with no lines it needs none.
-  if (before.id === null && Object.keys(whole ?? changed).length === 0) return;
-  let kept: Record<string, unknown> = whole === undefined ? { ...before.lines } : {};
-  const lines = Object.entries(whole ?? changed);
-  // None at all is said too: the defaults go.
-  if (lines.length === 0) return void (await client.send("PUT", path, { lines: {} }));
+  // A source that was never asked for its attributes has no mapping, and with no lines it needs none.
+  if (before.id === null && lines.length === 0) return;
+  // What an app requires keeps the line that it has from the beginning, where theirs has none that can be used.
+  const needs = Object.entries(before.lines).filter(([name]) => !whole || app.attributes[name]?.["required"] === true);
+  let kept: Record<string, unknown> = Object.fromEntries(needs);
+  const put = async (next: Record<string, unknown>) => {
+    await client.send("PUT", path, { lines: next });
+    kept = next;
+  };
+  if (lines.length === 0) await attempt(applying, "app", app.label, () => put(kept), false);
   await inHalves(applying, "mapping line", lines, {
-    name: ([name]) => `${label}: ${name}`,
-    work: async (some) => {
-      const next = { ...kept, ...Object.fromEntries(some.map(([name, line]) => [name, lineOf(line)])) };
-      await client.send("PUT", path, { lines: next });
-      kept = next;
-    },
+    name: ([name]) => `${app.label}: ${name}`,
+    work: (some) => put({ ...kept, ...Object.fromEntries(some.map(([name, line]) => [name, lineOf(line)])) }),
   });
 }
 

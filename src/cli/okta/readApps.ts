@@ -103,7 +103,7 @@ async function readApp(reading: Reading, body: Tree, mappings: MappingIds = {}):
     body: bodyOf(reading, body, { label, kind, custom, theirs: told === undefined }),
     address: text(connection?.["baseUrl"]) || null,
     provisioning: provisioningOf(features),
-    sourcing: sourcingOf(body, features),
+    sourcing: sourcingOf(body, features, told === undefined),
     attributes,
     to_app: withUserName(reading, body, label, attributes, await readLines(reading, mappings.to_app)),
     to_user: await readLines(reading, mappings.to_user),
@@ -136,9 +136,11 @@ function bodyOf(
     const why = `settings of its own are not carried over, because it is connected here: ${named.join(", ")}`;
     lacks.push({ kind: "app", name: label, why });
   }
+  // Links are called after the app's name, which a connector makes anew.
+  const linked = !custom && kind === "none" && appLinks !== undefined;
   return canonicalTree({
     accessibility: part("accessibility"),
-    visibility: { ...visibility, ...(custom || appLinks === undefined ? {} : { appLinks }) },
+    visibility: { ...visibility, ...(linked ? { appLinks } : {}) },
     credentials: { ...credentials, oauthClient: client },
     settings: { ...settings, ...(isTree(signOn) ? { signOn: sign_on } : {}), ...(foreign ? {} : { app: config }) },
     profile: part("profile"),
@@ -157,10 +159,11 @@ function provisioningOf(features: readonly Tree[] | undefined): Tree | null {
   return canonicalTree({ create: create ?? null, update: { ...rest, password: pushed } });
 }
 
-/** Every app that can be imported from has the feature; only one that people's profiles come from is a source. */
-function sourcingOf(body: Tree, features: readonly Tree[] | undefined): Tree | null {
-  const on = Array.isArray(body["features"]) && body["features"].includes("PROFILE_MASTERING");
+/** At Okta every app that can be imported from has the feature; only one that people's profiles come from is a source. */
+function sourcingOf(body: Tree, features: readonly Tree[] | undefined, theirs: boolean): Tree | null {
   const found = feature(features, "INBOUND_PROVISIONING");
+  const masters = Array.isArray(body["features"]) && body["features"].includes("PROFILE_MASTERING");
+  const on = theirs ? masters : found?.["status"] === "ENABLED";
   const rules = found === undefined ? undefined : at(found, "capabilities", "importRules", "userCreateAndMatch");
   if (!on || !isTree(rules)) return null;
   const { exactMatchCriteria = null, autoConfirmExactMatch = null, autoActivateNewUsers = null } = rules;

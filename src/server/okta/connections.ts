@@ -53,7 +53,9 @@ export function connectionRoutes(server: Server, api: Api): void {
       };
       const command = commandOf(api, request);
       if (request.query.activate === "true") await tryConnection(api, app, config);
-      const first = isWaiting(app) && baseUrl !== undefined;
+      // Until it was said where the app is, its switches were off; whoever has set them meanwhile knows what they want.
+      const { create, update, on_unassign } = app.provisioning;
+      const first = isWaiting(app) && baseUrl !== undefined && !create && !update && on_unassign === "keep";
       const switches = first ? { provisioning: { create: true, update: true, on_unassign: "disable" as const } } : {};
       const changed = must(await updateApp(command, app.id, { config, ...switches }, api.tools));
       if (request.query.activate === "true") must(await resumeApp(command, app.id));
