@@ -58,8 +58,11 @@ export type Written = Readonly<{ id: ExternalId; account?: RemoteAccount; pendin
 // biome-ignore lint/suspicious/noConfusingVoidType: nearly every connector has nothing to say of a deletion
 export type Deleted = void | Readonly<{ pending: boolean }>;
 
-/** `cursor` is opaque and comes from the previous page; `since` asks only for what changed after that token. */
-export type PageRequest = Readonly<{ cursor?: string; since?: string; limit?: number }>;
+/**
+ * `cursor` is opaque and comes from the previous page; `since` asks only for what changed after that token. `repeats`:
+ * several items of one id are wanted, not a mistake.
+ */
+export type PageRequest = Readonly<{ cursor?: string; since?: string; limit?: number; repeats?: boolean }>;
 
 /**
  * `gone`: ids that the app says were deleted. `next`: there is more. `since`: token for the next incremental list.

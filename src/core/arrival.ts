@@ -10,8 +10,11 @@
  */
 import type { Outcome, UserStatus } from "./types.ts";
 
-/** A user who agrees with a row. `row`: the other row of this source that they come from; null: from none. */
-export type ArrivalMatch = Readonly<{ user_id: string; row: string | null }>;
+/**
+ * A user who agrees with a row. `row`: the other row of this source that they come from; null: from none. `former`: they
+ * came from another row that has left: a person under a new number.
+ */
+export type ArrivalMatch = Readonly<{ user_id: string; row: string | null; former?: boolean }>;
 
 export type Arrival = Readonly<{
   /** The source says that the person works here. */
@@ -21,6 +24,10 @@ export type Arrival = Readonly<{
   /** What is wrong with the values of the row; the first one is told. */
   problems: readonly string[];
   dates: Outcome<unknown>;
+  /** Their last day has passed. */
+  over?: boolean;
+  /** The row says it was merged into the one with this id. */
+  merged_into?: string;
   /** Only for rows of nobody. */
   matches: readonly ArrivalMatch[];
 }>;
@@ -30,7 +37,7 @@ export type ArrivalPolicy = Readonly<{ match_on: readonly string[]; auto_confirm
 /** `candidates`: the people who would fit a row that waits. */
 export type ArrivalVerdict =
   | Readonly<{ outcome: "create" | "update" | "return" | "leave" }>
-  | Readonly<{ outcome: "link"; user_id: string }>
+  | Readonly<{ outcome: "link"; user_id: string; former?: true }>
   | Readonly<{ outcome: "waiting"; reason: string; user_id?: string; candidates?: readonly string[] }>
   | Readonly<{ outcome: "refused" | "skipped"; reason: string }>;
 
@@ -44,9 +51,18 @@ export function judgeArrival(arrival: Arrival, policy: ArrivalPolicy): ArrivalVe
     if (user !== null) return { outcome: "leave" };
     return { outcome: "skipped", reason: "not active in the source, and nobody of ours" };
   }
+  if (arrival.merged_into !== undefined) {
+    const reason = `was merged into ${arrival.merged_into}`;
+    return user === null
+      ? { outcome: "skipped", reason }
+      : { outcome: "waiting", reason: `${reason}: see who goes on, and deactivate the other one` };
+  }
   const [problem] = problems;
   if (problem !== undefined) return { outcome: "refused", reason: problem };
   if ("refused" in dates) return { outcome: "refused", reason: dates.refused };
+  if (user === null && arrival.over === true) {
+    return { outcome: "skipped", reason: "the last day is over, and nobody of ours" };
+  }
   if (user === null) return judgeStranger(arrival.matches, policy);
   return { outcome: user.status === "DEPROVISIONED" || user.status === "SUSPENDED" ? "return" : "update" };
 }
@@ -70,5 +86,5 @@ function judgeStranger(matches: readonly ArrivalMatch[], { match_on, auto_confir
     };
   }
   if (!auto_confirm) return { outcome: "waiting", reason: "waits to be confirmed", user_id: match.user_id };
-  return { outcome: "link", user_id: match.user_id };
+  return { outcome: "link", user_id: match.user_id, ...(match.former ? { former: true } : {}) };
 }

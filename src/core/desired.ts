@@ -52,6 +52,8 @@ export type Before = Readonly<{
 export type Person<Facts> = Readonly<{
   status: UserStatus;
   prior_status: UserStatus | null;
+  /** Their first day is near: accounts are made, switched off. */
+  prepared: boolean;
   /** group id → the grants that put the user there. */
   groups: ReadonlyMap<string, readonly Readonly<{ kind: GrantKind; source_id: string }>[]>;
   grants: readonly OwnGrant[];
@@ -79,9 +81,10 @@ export function desiredAccounts<Facts>(person: Person<Facts>, apps: readonly App
     if (!app.active) continue;
     const had = before.get(app.id);
     const grants = grantsFor(person, app);
-    const may = assignable(person.status, person.prior_status);
+    const may = assignable(person.status, person.prior_status, person.prepared);
     if (grants.length > 0 && may !== "none" && !app.expired) {
-      desired.push(assigned(person, app, grants, had, may === "per_app" && app.on_suspend === "disable"));
+      const off = may === "off" || (may === "per_app" && app.on_suspend === "disable");
+      desired.push(assigned(person, app, grants, had, off));
     } else if (had !== undefined) {
       desired.push(unassigned(app, had));
     }
@@ -114,7 +117,7 @@ function assigned<Facts>(
   app: AppFacts<Facts>,
   grants: readonly AccountGrant[],
   had: Before | undefined,
-  suspended: boolean,
+  off: boolean,
 ): Desired {
   const previous = had?.assigned && had.want !== null ? had.want.profile : undefined;
   const mapped = mapProfile(app.lines, person.facts(app), previous);
@@ -123,7 +126,7 @@ function assigned<Facts>(
   return {
     app_id: app.id,
     assigned: true,
-    want: { enabled: !suspended, create: app.create, profile },
+    want: { enabled: !off, create: app.create, profile, ...(person.status === "STAGED" ? { early: true } : {}) },
     grants,
     match_key: typeof key === "string" && key !== "" ? key : (had?.match_key ?? null),
     release: false,

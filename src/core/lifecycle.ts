@@ -341,10 +341,20 @@ function sourceActive(
   const returns =
     (user.status === "SUSPENDED" && event.reactivate_suspended) ||
     (user.status === "DEPROVISIONED" && event.reactivate_deactivated);
-  // Someone whose time is yet to come, or is over, is not brought back early by a source that lists them.
-  if (!returns || isAhead(user.starts_at, now) || isReached(user.ends_at, now)) return unchanged(user);
+  // Someone whose time is over is not brought back by a source that lists them, and one whose time is yet to come waits.
+  if (isReached(user.ends_at, now)) return unchanged(user);
+  if (isAhead(user.starts_at, now)) return waits(user, returns, now);
+  if (!returns) return unchanged(user);
   if (isHeld(user, now)) return refuseHeld(user, "The source says this person is active");
   return user.status === "SUSPENDED" ? unsuspended(user) : activated(user);
+}
+
+/** Their first day lies ahead: the clock brings them in. Whoever is here already is taken out until then. */
+function waits(user: UserState, returns: boolean, now: Date): LifecycleOutcome {
+  const gone = user.status === "SUSPENDED" || user.status === "DEPROVISIONED";
+  if (user.status === "STAGED" || (gone && !returns)) return unchanged(user);
+  const stopped = cutOffRefusal(user, now, "The source says this person's first day lies ahead");
+  return stopped ?? moved("STAGED", gone ? ["recompute"] : ["end_sessions", "recompute"]);
 }
 
 function startReached(user: UserState, now: Date): LifecycleOutcome {
@@ -410,11 +420,17 @@ function refuse(reason: LifecycleReason, refused: string, code: Refusal["code"],
 /**
  * Does someone in this status get accounts (okta-lifecycle 1.3)? `full`: as their assignments say; `per_app`: each app
  * says whether a suspended person's account stays, is disabled or removed; `none`: no accounts. Someone suspended
- * before they were ever activated had none, so a suspension gives them none.
+ * before they were ever activated had none, so a suspension gives them none. `off`: as their assignments say, but switched
+ * off, for someone whose first day is near.
  */
-export function assignable(status: UserStatus, prior_status: UserStatus | null = null): "none" | "full" | "per_app" {
+export function assignable(
+  status: UserStatus,
+  prior_status: UserStatus | null = null,
+  prepared = false,
+): "none" | "off" | "full" | "per_app" {
   switch (status) {
     case "STAGED":
+      return prepared ? "off" : "none";
     case "DEPROVISIONED":
       return "none";
     case "SUSPENDED":

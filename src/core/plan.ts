@@ -3,7 +3,7 @@
  * execution has none left. The same function serves the live engine, a preview and a repair.
  *
  * Laws (tested): `plan(w, apply(plan(w, h), h))` does nothing; a plan never writes what the app says cannot be written;
- * an account is never made only to be disabled; a difference of spelling (normalisation) is no difference (drift).
+ * an account is never made only to be disabled, but for someone whose first day is near (`early`); a difference of spelling (normalisation) is no difference (drift).
  */
 import { type Change, sameValue } from "./diff.ts";
 import type { Attribute, Capabilities, Have, Profile, Want } from "./types.ts";
@@ -47,7 +47,7 @@ function planAbsence(have: Have | null, can: Capabilities): Step {
 }
 
 function planCreate(want: Want, app: PlanApp): Step {
-  if (!want.create || !want.enabled) return none;
+  if (!want.create || !(want.enabled || (want.early === true && app.can.disable))) return none;
   if (!app.can.create) return { kind: "unsupported", missing: "creating an account" };
   const writable = new Set(app.attributes.filter((a) => a.writable !== "never").map((a) => a.name));
   const given = Object.entries(want.profile).filter(([name, value]) => value !== null && writable.has(name));

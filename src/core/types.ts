@@ -89,7 +89,7 @@ export type Attribute = Readonly<{
 export type Schema = Readonly<{ attributes: readonly Attribute[]; links?: readonly string[] }>;
 
 /** What an account should be. `create: false`: change it if it is there, never make it. `null`: it must not be there. */
-export type Want = Readonly<{ enabled: boolean; create: boolean; profile: Profile }>;
+export type Want = Readonly<{ enabled: boolean; create: boolean; profile: Profile; early?: true }>;
 
 /** What an account was last seen to be. `null`: it was not there. */
 export type Have = Readonly<{ enabled: boolean; profile: Profile }>;

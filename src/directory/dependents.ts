@@ -41,3 +41,22 @@ export async function dependents(db: Database, changed: readonly ChangedPerson[]
     order by user_id`.execute(db);
   return rows;
 }
+
+/**
+ * Who names one of these new people as their manager already: they came first. Of a first import nobody asks, unless an
+ * expression does.
+ */
+export async function dependentsOfNew(
+  db: Database,
+  created: readonly Readonly<{ id: string; profile: Profile }>[],
+): Promise<readonly Dependent[]> {
+  if (created.length === 0) return [];
+  const { rows } = await sql<{ asked: boolean }>`
+    select exists (select from mappings where lines::text ~ ${reaches})
+      or exists (select from rules where status = 'ACTIVE' and expression ~ ${reaches}) as asked`.execute(db);
+  if (rows[0]?.asked !== true) return [];
+  return dependents(
+    db,
+    created.map(({ id, profile }) => ({ id, profiles: [profile] })),
+  );
+}

@@ -14,6 +14,8 @@ import { column, shared } from "../store/columns.ts";
 import { isRefusal, json, sql, violatedUnique } from "../store/database.ts";
 import type { Credentials, Provenance } from "../store/tables.ts";
 import { type Command, priority, type Running, run, wake } from "./command.ts";
+import { dependentsOfNew } from "./dependents.ts";
+import { markDirtyEach } from "./marks.ts";
 import { grantMemberships } from "./memberships.ts";
 import { hashPassword, judgePassword, type NewPassword } from "./password.ts";
 import { keepPasswords, type PasswordKeeping } from "./passwordKeeping.ts";
@@ -315,6 +317,15 @@ async function followCreation(
   results: readonly (StoredUser | Refusal)[],
   options: CreationOptions,
 ): Promise<Refusal | undefined> {
+  const around = await dependentsOfNew(
+    running.db,
+    results.flatMap((result) => (isRefusal(result) ? [] : [result])),
+  );
+  await markDirtyEach(
+    running,
+    around.map(({ user_id }) => ({ user_id, cause: running.cause ?? null })),
+    options.urgency,
+  );
   const grants = results.flatMap((result, n) =>
     isRefusal(result)
       ? []

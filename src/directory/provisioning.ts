@@ -4,6 +4,7 @@
  */
 import { z } from "zod";
 import type { Capabilities, Outcome, Refusal } from "../core/types.ts";
+import type { DateSwitches } from "../store/appSwitches.ts";
 import type { Provisioning, Sourcing } from "../store/tables.ts";
 
 const provisioningShape = z.strictObject({
@@ -18,6 +19,8 @@ const provisioningShape = z.strictObject({
   reconcile_hours: z.int().min(1).max(8_784),
 });
 
+const source_attribute = z.string().min(1).max(200).nullable();
+
 const sourcingShape = z.strictObject({
   match_on: z.array(z.string().min(1).max(200)).min(1).max(10),
   auto_confirm: z.boolean(),
@@ -27,10 +30,23 @@ const sourcingShape = z.strictObject({
   reactivate_deactivated: z.boolean(),
   guard_percent: z.number().min(0).max(100),
   guard_people: z.int().min(0).max(10_000_000),
-  start_attribute: z.string().min(1).max(200).nullable(),
-  end_attribute: z.string().min(1).max(200).nullable(),
-  time_zone_attribute: z.string().min(1).max(200).nullable(),
+  start_attribute: source_attribute,
+  end_attribute: source_attribute,
+  time_zone_attribute: source_attribute,
   import_hook: z.string().min(1).max(100).nullable().default(null),
+  start_hour: z.int().min(0).max(23),
+  end_hour: z.int().min(1).max(24),
+  hire_lead_days: z.int().min(0).max(366),
+  change_lead_days: z.int().min(0).max(366),
+  leave_lead_days: z.int().min(0).max(366),
+  last_day_attribute: source_attribute,
+  urgent_attribute: source_attribute,
+  several_rows: z.boolean(),
+  primary_attribute: source_attribute,
+  absence_start_attribute: source_attribute,
+  absence_end_attribute: source_attribute,
+  on_absence: z.enum(["keep", "suspend"]),
+  merged_attribute: source_attribute,
 });
 
 /** The switches a new app starts with: all that its connector can do. `undefined`: an app without connector. */
@@ -48,6 +64,23 @@ export function provisioningDefaults(can: Capabilities | undefined): Provisionin
   };
 }
 
+/** How days are read when nobody says otherwise: local midnight, and everything on its day. */
+export const dateDefaults: DateSwitches = {
+  start_hour: 0,
+  end_hour: 24,
+  hire_lead_days: 0,
+  change_lead_days: 0,
+  leave_lead_days: 0,
+  last_day_attribute: null,
+  urgent_attribute: null,
+  several_rows: false,
+  primary_attribute: null,
+  absence_start_attribute: null,
+  absence_end_attribute: null,
+  on_absence: "suspend",
+  merged_attribute: null,
+};
+
 /** The rules a new source starts with: an exact match is confirmed, and a leaver in the source leaves (guarded). */
 export const sourcingDefaults: Sourcing = {
   match_on: ["login"],
@@ -62,6 +95,7 @@ export const sourcingDefaults: Sourcing = {
   end_attribute: null,
   time_zone_attribute: null,
   import_hook: null,
+  ...dateDefaults,
 };
 
 /** `before` with a change applied, or what is wrong with it; switching on what the connector cannot do is refused. */
@@ -100,7 +134,7 @@ function missingCapability(
 
 /** The rules of a source with a change applied to `before` (or to the defaults), or what is wrong with it. */
 export function changeSourcing(before: Sourcing | null, change: Readonly<Record<string, unknown>>): Outcome<Sourcing> {
-  const parsed = sourcingShape.safeParse({ ...(before ?? sourcingDefaults), ...change });
+  const parsed = sourcingShape.safeParse({ ...sourcingDefaults, ...before, ...change });
   return parsed.success ? { ok: parsed.data } : shapeRefusal("sourcing", parsed.error);
 }
 

@@ -224,6 +224,7 @@ function eventType(event: UserEvent, { before, transition: after }: Move): strin
     default:
       if (after.status === "DEPROVISIONED") return "user.lifecycle.deactivate";
       if (after.status === "SUSPENDED") return "user.lifecycle.suspend";
+      if (after.status === "STAGED") return "user.lifecycle.stage";
       return before.status === "SUSPENDED" ? "user.lifecycle.unsuspend" : "user.lifecycle.activate";
   }
 }
@@ -253,7 +254,8 @@ async function followMoves(
   );
   const marks = moves.map((move, n) => ({ move, user_id: move.before.id, cause: seqs[n] ?? null }));
   const recompute = marks.filter(({ move }) => has(move, "recompute"));
-  const cutOff = ({ move }: { move: Move }) => ["DEPROVISIONED", "SUSPENDED"].includes(move.transition.status);
+  const cutOff = ({ move }: { move: Move }) =>
+    ["DEPROVISIONED", "SUSPENDED", "STAGED"].includes(move.transition.status);
   await markDirtyEach(running, recompute.filter(cutOff), priority.leaver);
   await markDirtyEach(running, recompute.filter((mark) => !cutOff(mark)) satisfies readonly Mark[], priority.change);
   const clear = options.password;

@@ -130,7 +130,12 @@ function isSame({ before, desired, want_moved, turn }: Compared): boolean {
 
 function sameWant(a: Want | null, b: Want | null): boolean {
   if (a === null || b === null) return a === b;
-  return a.enabled === b.enabled && a.create === b.create && sameValue(a.profile as Value, b.profile as Value);
+  return (
+    a.enabled === b.enabled &&
+    a.create === b.create &&
+    a.early === b.early &&
+    sameValue(a.profile as Value, b.profile as Value)
+  );
 }
 
 /** Rows, log and work for a batch of changed accounts. Gives how many became due. */
@@ -187,7 +192,7 @@ const switched = ({ before, desired }: Compared) =>
 
 function toLine(company: Company, change: Compared, cause: number | null) {
   const { desired, mark } = change;
-  const leaving = desired.want === null || !desired.want.enabled;
+  const leaving = desired.want === null || (!desired.want.enabled && desired.want.early !== true);
   return {
     app_id: desired.app_id,
     user_id: mark.user_id,

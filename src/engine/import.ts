@@ -18,8 +18,9 @@ import type { Actor, Sourcing } from "../store/tables.ts";
 import { findKept, type Kept, provesAbsence, tellKept } from "./importAbsence.ts";
 import { type ChangeCounts, compareLines, finishComparing } from "./importChanges.ts";
 import { endEarlier, voidHolds } from "./importEnds.ts";
+import { compareFolded } from "./importFold.ts";
 import { judgeImport } from "./importGuard.ts";
-import { loadNeeds } from "./importNeeds.ts";
+import { loadNeeds, tellDangling } from "./importNeeds.ts";
 import { passChanges } from "./importPass.ts";
 import { prepareSource } from "./importPrepare.ts";
 import { countOutcomes } from "./importRows.ts";
@@ -182,12 +183,15 @@ async function proceed(run: ImportRun, known: Known): Promise<ImportSummary> {
   if (unprepared !== undefined) return finish(run, known, "FAILED", unprepared.refused);
   await openStage(world.db, id, world.now());
   const needs = await loadNeeds(run);
+  const several = run.sourcing.several_rows === true;
   const read = await fillStage(world.db, id, app, ctx, {
     needs,
+    several,
     onPage: (rows) => request.onProgress?.({ id, phase: "reading", done: rows, total: null }),
     onBlock: (after, to) => compareLines(world.db, id, app_id, after, to),
   });
   const staged = { ...read, complete: await provesAbsence(run, read) };
+  if (several) await compareFolded(run, staged.complete);
   known.staged = staged;
   known.counts = await finishComparing(world.db, id, app_id, request.mode === "full" && staged.complete);
   const kept = await findKept(run, staged);
@@ -199,7 +203,8 @@ async function proceed(run: ImportRun, known: Known): Promise<ImportSummary> {
   if (!request.dry_run) await voidHolds(run, held);
   if (!held) {
     await tellKept(run, kept);
-    const told = [request.dry_run ? verdict : undefined, kept?.why, note].filter((one) => one !== undefined);
+    const dangling = await tellDangling(run, known.counts.arriving);
+    const told = [request.dry_run ? verdict : undefined, kept?.why, note, dangling].filter((one) => one !== undefined);
     return finish(run, known, "DONE", told.length === 0 ? undefined : told.join(". "));
   }
   await raiseTasks(run.command, [
@@ -257,6 +262,6 @@ async function countRows({ world, id }: ImportRun, known: Known): Promise<Record
   const people = Object.entries(written).filter(([outcome]) => !/^(group|member)/.test(outcome));
   const decided = people.reduce((sum, [, n]) => sum + n, 0) - staged.refused;
   const unchanged = staged.rows + counts.vanished - differing;
-  const rest = { unchanged, undecided: differing - decided, kept: kept?.count ?? 0 };
+  const rest = { unchanged, undecided: differing - decided - (counts.renumbered ?? 0), kept: kept?.count ?? 0 };
   return { ...written, ...Object.fromEntries(Object.entries(rest).filter(([, n]) => n > 0)) };
 }

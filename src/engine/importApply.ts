@@ -6,7 +6,9 @@
 import type { Refusal } from "../core/types.ts";
 import { type Running, run as runCommand } from "../directory/command.ts";
 import { lockPeople } from "../directory/locks.ts";
+import { raiseTasks } from "../directory/tasks.ts";
 import { transitionUsers, type UserEvent } from "../directory/userLifecycle.ts";
+import type { StoredUser } from "../directory/userQueries.ts";
 import { createUsersEach, type NewUser, type UserChange, updateUsersEach } from "../directory/users.ts";
 import { isRefusal, sql } from "../store/database.ts";
 import type { ImportRun } from "./import.ts";
@@ -14,11 +16,32 @@ import type { LeavingRow } from "./importChanges.ts";
 import { byLoginAlone, type DecidedRow, decideChunk } from "./importDecide.ts";
 import type { ImportPlan } from "./importPass.ts";
 import { type Applied, recordArrivals, recordLeavers } from "./importRecord.ts";
+import { forgetLater, whoIsAway, writeTimes } from "./importTimes.ts";
 
 /** Applies a chunk of rows of people who are there, and of strangers. */
 export async function applyArrivals(plan: ImportPlan, decided: readonly DecidedRow[]): Promise<void> {
   const { run } = plan;
-  await inTransaction(run, async (running) => recordArrivals(run, running, await arrive(plan, running, decided)));
+  await inTransaction(run, async (running) => {
+    const applied = await arrive(plan, running, decided);
+    await recordArrivals(run, running, applied);
+    await tellMerged(run, running, applied);
+  });
+}
+
+/** Records that were merged into others are nobody's to delete: a person sees to it. */
+async function tellMerged(run: ImportRun, running: Running, applied: readonly Applied[]): Promise<void> {
+  const merged = applied.filter(({ one }) => one.merged_into !== undefined && one.verdict.outcome === "waiting");
+  await raiseTasks(
+    running,
+    merged.map(({ one: { row, merged_into = "", profile } }) => ({
+      kind: "import_row",
+      title: `${String(profile["login"] ?? row.external_id)} (${row.external_id}) was merged into ${merged_into} in ${run.label}: see who goes on, and deactivate the other one`,
+      dedupe: `merged:${run.app_id}:${row.external_id}`,
+      app_id: run.app_id,
+      user_id: row.user_id,
+      detail: { import: run.id, row: row.external_id, merged_into },
+    })),
+  );
 }
 
 /** Makes, changes and brings back people in a transaction. Gives what became of every row, which nobody has recorded yet. */
@@ -57,7 +80,13 @@ export async function leave(
   const theirs = await outranked(run, running, ids);
   const mine = ids.filter((user_id) => !theirs.has(user_id));
   const event = { kind: "source_inactive" as const, mode: run.sourcing.on_inactive };
-  return { theirs, kept: await turn(run, running, mine, event) };
+  const kept = await turn(run, running, mine, event);
+  await forgetLater(
+    run,
+    running,
+    mine.filter((user_id) => !kept.has(user_id)),
+  );
+  return { theirs, kept };
 }
 
 async function inTransaction(run: ImportRun, work: (running: Running) => Promise<void>): Promise<void> {
@@ -111,22 +140,31 @@ async function create(plan: ImportPlan, running: Running, rows: readonly Decided
   const provenance = { "*": { source: run.app_id } };
   const now = run.world.now();
   const inputs = rows.map(({ profile, dates }): NewUser => {
-    const known = "ok" in dates ? dates.ok : {};
+    const known = "ok" in dates ? dates.ok.dates : {};
     const later = known.starts_at != null && known.starts_at > now;
     return { profile, activate: run.sourcing.auto_activate && !later, ...known, provenance };
   });
   const created = await createUsersEach(running, inputs, { urgency });
   if (isRefusal(created)) throw new Error(created.refused);
-  return rows.map((one, n): Applied => {
+  const applied = rows.map((one, n): Applied => {
     const user = created[n];
     if (user === undefined || isRefusal(user)) return refused(one, user);
     return { one, outcome: "created", user_id: user.id };
   });
+  await writeTimes(run, running, timed(applied));
+  return applied;
 }
 
 const refused = (one: DecidedRow, refusal: Refusal = { refused: "not done", code: "unavailable" }): Applied => ({
   ...{ one, outcome: "refused", user_id: null, refusal },
 });
+
+const timed = (applied: readonly Applied[]) =>
+  applied.flatMap(({ one, user_id }) =>
+    user_id === null || !("ok" in one.dates)
+      ? []
+      : [{ user_id, later: one.later, preparations: one.dates.ok.preparations }],
+  );
 
 /** Changes people, and then brings back those who return, by the source's rules. */
 async function change(plan: ImportPlan, running: Running, rows: readonly DecidedRow[]): Promise<Applied[]> {
@@ -134,19 +172,26 @@ async function change(plan: ImportPlan, running: Running, rows: readonly Decided
   const { run, urgency } = plan;
   const provenance = { "*": { source: run.app_id } };
   const changes = rows.map((one): UserChange => {
-    const dates = "ok" in one.dates ? one.dates.ok : {};
+    const dates = "ok" in one.dates ? one.dates.ok.dates : {};
     return { id: personOf(one) ?? "", profile: one.profile, ...dates, provenance };
   });
   const changed = await updateUsersEach(running, changes, { deactivated: true, sourced: true, urgency });
   if (isRefusal(changed)) throw new Error(changed.refused);
-  const back = rows.flatMap((one, n) => {
+  const done = rows.flatMap((one, n) => {
     const result = changed[n];
-    return one.verdict.outcome === "return" && result !== undefined && !isRefusal(result) ? [result.user.id] : [];
+    return result === undefined || isRefusal(result) ? [] : [{ one, user: result.user }];
   });
+  const away = await whoIsAway(
+    running,
+    done.flatMap(({ user }) => (user.status === "SUSPENDED" ? [user.id] : [])),
+  );
+  const back = done.flatMap(({ one, user }) =>
+    turns(one, user, running.now()) && !away.has(user.id) ? [user.id] : [],
+  );
   const { reactivate_suspended, reactivate_deactivated } = run.sourcing;
   const event = { kind: "source_active" as const, reactivate_suspended, reactivate_deactivated };
   const kept = await turn(run, running, back, event);
-  return rows.map((one, n): Applied => {
+  const applied = rows.map((one, n): Applied => {
     const result = changed[n];
     if (result === undefined || isRefusal(result)) return refused(one, result);
     const user_id = result.user.id;
@@ -156,6 +201,16 @@ async function change(plan: ImportPlan, running: Running, rows: readonly Decided
     const { changes } = result;
     return { one, outcome: outcomes[one.verdict.outcome as keyof typeof outcomes], user_id, changes };
   });
+  await writeTimes(run, running, timed(applied));
+  return applied;
+}
+
+/** Is it for the state machine? Whoever returns, and whoever works here and whose first day was put off. */
+function turns({ verdict, user: was }: DecidedRow, { starts_at, status }: StoredUser, now: Date): boolean {
+  if (verdict.outcome === "return" || (verdict.outcome === "link" && verdict.former === true)) return true;
+  if (verdict.outcome !== "update" || status === "STAGED" || starts_at === null || starts_at <= now) return false;
+  // Someone whom an administrator let in before a first day that was ahead already stays in.
+  return was === null || was.starts_at === null || was.starts_at <= now;
 }
 
 /** An event of the source for people. Gives, by person, why it did not happen. */

@@ -29,7 +29,10 @@ export type LeavingRow = Readonly<{
 }>;
 
 /** How many rows are to be looked at: `arriving` before `leaving`, of whom `vanished` have no row any more. */
-export type ChangeCounts = Readonly<{ arriving: number; leaving: number; vanished: number }>;
+export type ChangeCounts = Readonly<{ arriving: number; leaving: number; vanished: number }> & {
+  /** Of those leaving: who came under another id in the same import (known when all have arrived). */
+  renumbered?: number;
+};
 
 /**
  * Compares the lines behind one and up to another with the source's accounts. Each row is looked up in an index, whatever
@@ -83,6 +86,19 @@ async function addVanished(db: Database, import_id: string, app_id: string): Pro
     insert into ${changesOf(import_id)} (line, user_id, enabled)
     select -row_number() over (order by a.id), a.user_id, false
     from ${missingFrom(import_id, app_id)} a`.execute(db);
+}
+
+/**
+ * Whoever left under one id and came under another in the same import has not left. Gives how many were taken out of the
+ * leavers.
+ */
+export async function dropRenumbered(db: Database, import_id: string): Promise<number> {
+  const { numAffectedRows } = await sql`
+    delete from ${changesOf(import_id)} c using import_rows r
+    where r.import_id = ${import_id} and r.outcome in ('linked', 'link') and r.user_id = c.user_id and not (${isArriving})`.execute(
+    db,
+  );
+  return Number(numAffectedRows ?? 0);
 }
 
 /** The next rows of people who are there, and of strangers, behind a line. */

@@ -1,42 +1,175 @@
 /**
- * First and last day of a person as a source has them: midnight where the person is. A date or zone that cannot be read
- * is refused, because without it someone would start too early or never end.
+ * When a person comes, is away, changes and goes as a source has it: midnight, or the hour the source's rules say, where
+ * the person is. A date or zone that cannot be read is refused, because without it someone would start too early or
+ * never end. What several rows of one person mean together is core/jobs.ts.
  *
- * Called when rows are decided, so that a dry run tells, and again when they are applied.
+ * Called when rows are decided, so that a dry run tells, and by the guard.
  */
 import { dayBegins, dayEnds } from "../core/days.ts";
 import { isZone } from "../core/expression/functions/zones.ts";
-import type { Outcome, Profile } from "../core/types.ts";
+import { type Job, type Period, timeline } from "../core/jobs.ts";
+import type { Outcome, Profile, Value } from "../core/types.ts";
+import { dateDefaults } from "../directory/provisioning.ts";
 import type { NewUser } from "../directory/users.ts";
+import type { DateSwitches } from "../store/appSwitches.ts";
 import type { Sourcing } from "../store/tables.ts";
 
 /** What is not sourced is absent; what the source leaves empty is null. */
 export type PersonDates = Pick<NewUser, "starts_at" | "ends_at" | "time_zone">;
 
-/** The dates of one row. Refuses a day that is none and a zone that nobody knows, naming the attribute. */
-export function datesOf(sourcing: Sourcing, row: Profile): Outcome<PersonDates> {
-  const { start_attribute, end_attribute, time_zone_attribute } = sourcing;
-  const text = (name: string | null): string | undefined => {
-    const value = name === null ? undefined : row[name];
-    return typeof value === "string" && value.trim() !== "" ? value.trim() : undefined;
-  };
-  const zone = text(time_zone_attribute);
-  if (zone !== undefined && !isZone(zone)) {
-    return invalid(time_zone_attribute, zone, "no time zone; use a name such as Europe/Rome");
+/** From when accounts are made, and an absence. */
+export type Preparations = Readonly<{
+  prepares_at: Date | null;
+  absent_from: Date | null;
+  absent_until: Date | null;
+}>;
+
+/**
+ * One person's days. `profile`: the row that counts now, for the mapping. `later`: rows that count from an instant on.
+ * `preparations`: absent where the source's rules know of none.
+ */
+export type PersonDays = Readonly<{
+  dates: PersonDates;
+  profile: Profile;
+  later: readonly Readonly<{ at: Date; profile: Profile; period: Period }>[];
+  preparations?: Preparations;
+}>;
+
+/** Under which name several rows of one person lie in the stage's profile of them. */
+export const rows_key = "$rows";
+
+/** What a row was merged into, if it says so. */
+export function mergedInto(sourcing: Sourcing, own: Profile): string | undefined {
+  return text(own, sourcing.merged_attribute ?? null);
+}
+
+type Row = Readonly<{ enabled: boolean; profile: Profile }>;
+
+/** All rules, whether or not the source was made before they were there. */
+export const switchesOf = (sourcing: Sourcing): Sourcing & DateSwitches => ({ ...dateDefaults, ...sourcing });
+
+/** The days of a person's rows. Refuses a day that is none and a zone that nobody knows, naming the attribute. */
+export function daysOf(sourcing: Sourcing, own: Profile, now: Date): Outcome<PersonDays> {
+  const switches = switchesOf(sourcing);
+  const rows = switches.several_rows ? rowsOf(own) : undefined;
+  if (rows === undefined && isPlain(switches)) return plainDays(sourcing, own);
+  const profiles = activeRows(rows, own);
+  const jobs: Job[] = [];
+  for (const profile of profiles) {
+    const job = jobOf(switches, profile);
+    if ("refused" in job) return job;
+    jobs.push(job.ok);
   }
-  const [first, last] = [text(start_attribute), text(end_attribute)];
-  const starts_at = first === undefined ? null : remembered(begins, dayBegins, first, zone ?? "UTC");
-  const ends_at = last === undefined ? null : remembered(ends, dayEnds, last, zone ?? "UTC");
-  if (starts_at === undefined) return invalid(start_attribute, first, "no day; use the form 2026-03-01");
-  if (ends_at === undefined) return invalid(end_attribute, last, "no day; use the form 2026-03-01");
+  const { job: at, period, later } = timeline(jobs, switches, now);
+  const profile = profiles[at] ?? own;
+  const absence = absenceOf(switches, profile);
+  if ("refused" in absence) return absence;
+  const zone = text(profile, switches.time_zone_attribute);
+  const prepares_at = switches.hire_lead_days > 0 ? period.prepares_at : null;
   return {
     ok: {
-      ...(zone === undefined ? {} : { time_zone: zone }),
-      ...(start_attribute === null ? {} : { starts_at }),
-      ...(end_attribute === null ? {} : { ends_at }),
+      dates: {
+        ...(zone === undefined ? {} : { time_zone: zone }),
+        ...(switches.start_attribute === null ? {} : { starts_at: period.starts_at }),
+        ...(endAttribute(switches) === null ? {} : { ends_at: period.ends_at }),
+      },
+      profile,
+      later: later.map((one) => ({ at: one.at, profile: profiles[one.job] ?? own, period: one.period })),
+      ...(prepares(switches) ? { preparations: { prepares_at, ...absence.ok } } : {}),
     },
   };
 }
+
+/** Do the rules know of accounts made early, or of absences? */
+export const prepares = ({ hire_lead_days, absence_start_attribute }: Sourcing & DateSwitches): boolean =>
+  hire_lead_days > 0 || absence_start_attribute !== null;
+
+const endAttribute = (switches: Sourcing & DateSwitches) => switches.end_attribute ?? switches.last_day_attribute;
+
+/** Only first day, last day and zone, at midnight: as most sources are. */
+const isPlain = (switches: Sourcing & DateSwitches) =>
+  switches.start_hour === 0 &&
+  switches.end_hour === 24 &&
+  switches.leave_lead_days === 0 &&
+  switches.last_day_attribute === null &&
+  switches.urgent_attribute === null &&
+  !prepares(switches);
+
+/** Several rows of one person, if there are; those that the source calls inactive count only if all are. */
+function rowsOf(own: Profile): readonly Row[] | undefined {
+  const rows = Object.hasOwn(own, rows_key) ? own[rows_key] : undefined;
+  return Array.isArray(rows) && rows.length > 0 && rows.every(isRow) ? (rows as unknown as readonly Row[]) : undefined;
+}
+
+const isRow = (row: unknown): boolean =>
+  typeof row === "object" && row !== null && typeof (row as Row).profile === "object" && (row as Row).profile !== null;
+
+function activeRows(rows: readonly Row[] | undefined, own: Profile): readonly Profile[] {
+  if (rows === undefined) return [own];
+  const active = rows.filter(({ enabled }) => enabled);
+  return (active.length > 0 ? active : rows).map(({ profile }) => profile);
+}
+
+function text(row: Profile, name: string | null): string | undefined {
+  const value = name === null || !Object.hasOwn(row, name) ? undefined : row[name];
+  return typeof value === "string" && value.trim() !== "" ? value.trim() : undefined;
+}
+
+const yes: ReadonlySet<string> = new Set(["true", "yes", "1", "x", "y", "primary", "urgent"]);
+const isYes = (row: Profile, name: string | null) => {
+  const value: Value | undefined = name === null ? undefined : row[name];
+  return value === true || (typeof value === "string" && yes.has(value.trim().toLowerCase()));
+};
+
+function jobOf(switches: Sourcing & DateSwitches, row: Profile): Outcome<Job> {
+  const zone = text(row, switches.time_zone_attribute);
+  if (zone !== undefined && !isZone(zone)) return noZone(switches.time_zone_attribute, zone);
+  const days: (string | null)[] = [];
+  for (const name of [switches.start_attribute, switches.end_attribute, switches.last_day_attribute]) {
+    const day = text(row, name);
+    if (day !== undefined && dayBegins(day, "UTC") === undefined) return noDay(name, day);
+    days.push(day ?? null);
+  }
+  const [from = null, to = null, last_day = null] = days;
+  if (from !== null && to !== null && to.slice(0, 10) < from.slice(0, 10)) {
+    return { refused: `${switches.end_attribute}: ${to} is before ${from}`, code: "invalid" };
+  }
+  const [primary, urgent] = [isYes(row, switches.primary_attribute), isYes(row, switches.urgent_attribute)];
+  return { ok: { from, to, last_day, zone: zone ?? "UTC", primary, urgent } };
+}
+
+/** An absence from the morning of its first day to the end of its last; without a last day, until the source tells one. */
+function absenceOf(
+  switches: Sourcing & DateSwitches,
+  row: Profile,
+): Outcome<Pick<Preparations, "absent_from" | "absent_until">> {
+  const zone = text(row, switches.time_zone_attribute) ?? "UTC";
+  const [first, last] = [text(row, switches.absence_start_attribute), text(row, switches.absence_end_attribute)];
+  if (first === undefined || switches.on_absence === "keep") return { ok: { absent_from: null, absent_until: null } };
+  const [absent_from, absent_until] = [dayBegins(first, zone), last === undefined ? null : dayEnds(last, zone)];
+  if (absent_from === undefined) return noDay(switches.absence_start_attribute, first);
+  if (absent_until === undefined) return noDay(switches.absence_end_attribute, last);
+  return { ok: { absent_from, absent_until } };
+}
+
+function plainDays(sourcing: Sourcing, own: Profile): Outcome<PersonDays> {
+  const { start_attribute, end_attribute, time_zone_attribute } = sourcing;
+  const zone = text(own, time_zone_attribute);
+  if (zone !== undefined && !isZone(zone)) return noZone(time_zone_attribute, zone);
+  const [first, last] = [text(own, start_attribute), text(own, end_attribute)];
+  const starts_at = first === undefined ? null : remembered(begins, dayBegins, first, zone ?? "UTC");
+  const ends_at = last === undefined ? null : remembered(ends, dayEnds, last, zone ?? "UTC");
+  if (starts_at === undefined) return noDay(start_attribute, first);
+  if (ends_at === undefined) return noDay(end_attribute, last);
+  const dates = {
+    ...(zone === undefined ? {} : { time_zone: zone }),
+    ...(start_attribute === null ? {} : { starts_at }),
+    ...(end_attribute === null ? {} : { ends_at }),
+  };
+  return { ok: { dates, profile: own, later: none } };
+}
+
+const none: PersonDays["later"] = [];
 
 type Days = Map<string, Date | null>;
 const [begins, ends]: [Days, Days] = [new Map(), new Map()];
@@ -52,6 +185,11 @@ function remembered(days: Days, of: typeof dayBegins, day: string, zone: string)
   days.set(key, at ?? null);
   return at;
 }
+
+const noDay = (attribute: string | null, value: string | undefined) =>
+  invalid(attribute, value, "no day; use the form 2026-03-01");
+const noZone = (attribute: string | null, value: string) =>
+  invalid(attribute, value, "no time zone; use a name such as Europe/Rome");
 
 function invalid(attribute: string | null, value: string | undefined, why: string): Outcome<never> {
   return { refused: `${attribute}: "${String(value).slice(0, 100)}" is ${why}`, code: "invalid" };

@@ -12,19 +12,28 @@ import type { Outcome, Profile, Schema, UserStatus, Value } from "../core/types.
 import { uniqueAttributes } from "../directory/uniqueness.ts";
 import { type Database, sql } from "../store/database.ts";
 import type { ChangedRow } from "./importChanges.ts";
-import { datesOf, type PersonDates } from "./importDates.ts";
+import { daysOf, mergedInto, type PersonDays } from "./importDates.ts";
 import { findMatches, type Match, type Matching, matchKeys } from "./importMatch.ts";
 import type { ImportPlan } from "./importPass.ts";
+import type { LaterChange } from "./importTimes.ts";
 
-type Known = Readonly<{ id: string; status: UserStatus; profile: Profile }>;
+type Known = Readonly<{
+  id: string;
+  status: UserStatus;
+  profile: Profile;
+  starts_at: Date | null;
+  ends_at: Date | null;
+}>;
 
-/** A row with the user profile that it maps to. */
+/** A row with the user profile that it maps to, and those that it will map to. */
 export type MappedRow = Readonly<{
   row: ChangedRow;
   profile: Profile;
   problems: readonly string[];
-  dates: Outcome<PersonDates>;
+  dates: Outcome<Pick<PersonDays, "dates" | "preparations">>;
+  later: readonly LaterChange[];
   user: Known | null;
+  merged_into?: string;
 }>;
 
 /** A row, its profile as a user, and what is to become of it. `chosen`: a hook has said so (importHook.ts). */
@@ -35,20 +44,43 @@ export async function prepareChunk(
   plan: ImportPlan,
   rows: readonly ChangedRow[],
 ): Promise<Readonly<{ rows: readonly MappedRow[]; keys: ReadonlySet<string> }>> {
-  const { run, lines, schema } = plan;
+  const { run, schema } = plan;
   const known = await loadKnown(
     run.world.db,
     rows.flatMap((row) => row.user_id ?? []),
   );
-  const now = run.world.now();
   const mapped = rows.map((row): MappedRow => {
     const user = known.get(row.user_id ?? "") ?? null;
     const own = JSON.parse(row.profile) as Profile;
-    const { profile, errors } = mapProfile(lines, factsOf(own, user, now), user?.profile);
-    const problems = errors.map(({ attribute, message }) => `${attribute}: ${message}`);
-    return { row, profile, problems, dates: datesOf(run.sourcing, own), user };
+    const merged_into = mergedInto(run.sourcing, own);
+    return { row, user, ...mapRow(plan, own, user), ...(merged_into === undefined ? {} : { merged_into }) };
   });
   return { rows: mapped, keys: keysOf(mapped, schema, run.sourcing.match_on) };
+}
+
+/** What a row, or several of one person, is as a user, now and later. */
+export function mapRow(
+  { run, lines }: ImportPlan,
+  own: Profile,
+  user: Known | null,
+): Pick<MappedRow, "profile" | "problems" | "dates" | "later"> {
+  const now = run.world.now();
+  const map = (raw: Profile) => mapProfile(lines, factsOf(raw, user, now), user?.profile);
+  const days = daysOf(run.sourcing, own, now);
+  if ("refused" in days) return { profile: map(own).profile, problems: [], dates: days, later: [] };
+  const { profile, errors } = map(days.ok.profile);
+  const later = days.ok.later.map((one) => ({ ...one, mapped: map(one.profile) }));
+  const problems = [...errors, ...later.flatMap(({ mapped }) => mapped.errors)].map(
+    ({ attribute, message }) => `${attribute}: ${message}`,
+  );
+  const changes = later.map(({ at, period, mapped }): LaterChange => ({ at, period, profile: mapped.profile }));
+  return { profile, problems, dates: { ok: corrected(days.ok, user, now) }, later: changes };
+}
+
+/** A first day that lay ahead and that the source has taken back: they work here already, and start now. */
+function corrected(days: PersonDays, user: Known | null, now: Date): PersonDays {
+  const waits = user?.status === "STAGED" && user.starts_at !== null && user.starts_at > now;
+  return waits && days.dates.starts_at === null ? { ...days, dates: { ...days.dates, starts_at: now } } : days;
 }
 
 /** What the lines of a source read of a row. */
@@ -104,15 +136,20 @@ export async function decideChunk(
   const matches = Map.groupBy(found, ({ n }) => n);
   // The first row that is linked to a person has them.
   const taken = new Map(options.taken);
+  const now = run.world.now();
   return rows.map((mapped, n) => {
-    const { row, profile, problems, dates, user } = mapped;
+    const { row, problems, dates, user } = mapped;
     const who = (matches.get(n) ?? none).map((match) => ({
       user_id: match.user_id,
       row: match.row ?? taken.get(match.user_id) ?? null,
+      former: match.former,
     }));
-    const verdict = judgeArrival({ enabled: row.enabled, user, problems, dates, matches: who }, run.sourcing);
+    const over = "ok" in dates && dates.ok.dates.ends_at != null && dates.ok.dates.ends_at <= now;
+    const merged = mapped.merged_into === undefined ? {} : { merged_into: mapped.merged_into };
+    const arrival = { enabled: row.enabled, user, problems, dates, over, ...merged, matches: who };
+    const verdict = judgeArrival(arrival, run.sourcing);
     if (verdict.outcome === "link") taken.set(verdict.user_id, row.external_id);
-    return { row, profile, problems, dates, user, verdict };
+    return { ...mapped, verdict };
   });
 }
 
@@ -124,9 +161,10 @@ export const byLoginAlone = ({ match_on }: Pick<Matching, "match_on">): boolean 
 
 async function loadKnown(db: Database, ids: readonly string[]): Promise<ReadonlyMap<string, Known>> {
   if (ids.length === 0) return new Map();
-  const { rows } = await sql<Known>`select id, status, profile from users where id = any(${[...ids]}::text[])`.execute(
-    db,
-  );
+  const { rows } =
+    await sql<Known>`select id, status, profile, starts_at, ends_at from users where id = any(${[...ids]}::text[])`.execute(
+      db,
+    );
   return new Map(rows.map((row) => [row.id, row]));
 }
 

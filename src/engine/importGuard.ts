@@ -7,6 +7,7 @@ import { judgeLosses, type Loss } from "../core/guard.ts";
 import { loadMappings } from "../directory/mappings.ts";
 import { sql } from "../store/database.ts";
 import type { ImportRun } from "./import.ts";
+import { countCutOff } from "./importGuardDates.ts";
 import { readBy } from "./importNeeds.ts";
 import { changesOf, stageOf } from "./importStage.ts";
 import { lossOfMembers } from "./sessionGroups.ts";
@@ -21,14 +22,17 @@ export async function judgeImport(run: ImportRun): Promise<string | undefined> {
   const counts = await countChanges(run);
   const scope = { type: "source", id: app_id, name: label } as const;
   const losses: Loss[] = [];
-  if (sourcing.on_inactive !== "none") {
-    const kind = sourcing.on_inactive === "suspend" ? "users_suspended" : "users_deactivated";
-    const before = session?.single && counts.leaving > 0 ? await countSingles(run) : 0;
-    losses.push({ kind, scope, count: counts.leaving + before, total: counts.total + before });
-  }
-  if (session) losses.push(await lossOfMembers(run, session.id, scope));
   const limit = { percent: sourcing.guard_percent, at_least: sourcing.guard_people, absolute: null };
   const rules = [{ kind: null, scope_type: null, scope_id: null, limit }];
+  const leaving = sourcing.on_inactive === "none" ? 0 : counts.leaving;
+  const before = session?.single && leaving > 0 ? await countSingles(run) : 0;
+  const gone: Loss = { kind: "users_deactivated", scope, count: leaving + before, total: counts.total + before };
+  // Dates cut off as many as change at most: most imports are spared reading them.
+  const may = "held" in judgeLosses([{ ...gone, count: gone.count + counts.changing }], rules);
+  const cut_off = may ? await countCutOff(run) : 0;
+  const kind = sourcing.on_inactive === "suspend" && cut_off === 0 ? "users_suspended" : "users_deactivated";
+  losses.push({ ...gone, kind, count: gone.count + cut_off });
+  if (session) losses.push(await lossOfMembers(run, session.id, scope));
   // Only an import that changes so many can empty an attribute of so many: most are spared reading the profiles.
   const all: Loss = { kind: "values_cleared", scope, count: counts.changing, total: counts.total };
   if ("held" in judgeLosses([all], rules)) {

@@ -11,7 +11,6 @@
  * Ours: so many calls at a time. An import without a hook does nothing of this. Called by importPass.ts.
  */
 import { type HookAnswer, hookEvent, type ImportChange, importChange } from "../core/inlineHook.ts";
-import { mapProfile } from "../core/mapping.ts";
 import type { Outcome, Profile, Value } from "../core/types.ts";
 import { logAll } from "../directory/command.ts";
 import { getInlineHook } from "../directory/inlineHooks.ts";
@@ -19,8 +18,8 @@ import { column } from "../store/columns.ts";
 import { sql } from "../store/database.ts";
 import { type HookReply, hookCalled, type OpenHook, openHook } from "./callHook.ts";
 import type { ImportRun } from "./import.ts";
-import { datesOf } from "./importDates.ts";
-import { type DecidedRow, decideChunk, factsOf, type MappedRow } from "./importDecide.ts";
+import { rows_key } from "./importDates.ts";
+import { type DecidedRow, decideChunk, type MappedRow, mapRow } from "./importDecide.ts";
 import type { ImportPlan } from "./importPass.ts";
 
 /**
@@ -184,14 +183,23 @@ function changeOf({ error, commands }: HookAnswer): Outcome<ImportChange> | Read
   return error === null ? importChange(commands) : { no: error };
 }
 
-function changed({ run, lines }: ImportPlan, one: DecidedRow, { row, user }: ImportChange): MappedRow {
+function changed(plan: ImportPlan, one: DecidedRow, { row, user }: ImportChange): MappedRow {
   const remapped = Object.keys(row).length > 0;
   if (!remapped && Object.keys(user).length === 0) return one;
-  if (!remapped) return { ...one, profile: { ...one.profile, ...user } };
-  const own = { ...(JSON.parse(one.row.profile) as Profile), ...row };
-  const { profile, errors } = mapProfile(lines, factsOf(own, null, run.world.now()), undefined);
-  const problems = errors.map(({ attribute, message }) => `${attribute}: ${message}`);
-  return { ...one, profile: { ...profile, ...user }, problems, dates: datesOf(run.sourcing, own) };
+  const mapped = remapped ? mapRow(plan, withRow(JSON.parse(one.row.profile) as Profile, row), null) : one;
+  const later = mapped.later.map((change) => ({ ...change, profile: { ...change.profile, ...user } }));
+  return { ...one, ...mapped, profile: { ...mapped.profile, ...user }, later };
+}
+
+/** What the hook says of a person holds for each of their rows. */
+function withRow(own: Profile, row: Profile): Profile {
+  const rows = own[rows_key];
+  if (!Array.isArray(rows)) return { ...own, ...row };
+  const each = (rows as readonly { profile: Profile }[]).map((one) => ({
+    ...one,
+    profile: { ...one.profile, ...row },
+  }));
+  return { ...own, ...row, [rows_key]: each as unknown as Value };
 }
 
 /** The verdicts of a chunk after the hook has spoken: rows that it changed are matched anew, unless it said with whom. */

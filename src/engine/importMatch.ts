@@ -9,13 +9,16 @@
 import { matches_max } from "../core/arrival.ts";
 import type { Profile, Value } from "../core/types.ts";
 import { type Database, sql } from "../store/database.ts";
-import { peopleOf } from "./importStage.ts";
+import { changesOf, peopleOf } from "./importStage.ts";
 
 /** A row to find people for. `n`: its place, which comes back with each match. */
 export type Wanted = Readonly<{ n: number; profile: Profile }>;
 
-/** `row`: the id of the row of this source that the user comes from already; null: of none. */
-export type Match = Readonly<{ n: number; user_id: string; row: string | null }>;
+/**
+ * `row`: the id of the row of this source that the user comes from already; null: of none. `former`: of one that the
+ * source no longer has, or calls inactive.
+ */
+export type Match = Readonly<{ n: number; user_id: string; row: string | null; former: boolean }>;
 
 /** How the rows of one import are matched. */
 export type Matching = Readonly<{ import_id: string; app_id: string; match_on: readonly string[] }>;
@@ -25,6 +28,7 @@ const hasIndex = (attribute: string) => attribute === "login" || attribute === "
 /** Makes what matching needs, before the first row is matched. */
 export async function openMatching(db: Database, { import_id, match_on }: Matching): Promise<void> {
   const [first] = match_on;
+  await sql`create index on ${changesOf(import_id)} (user_id) where user_id is not null`.execute(db);
   if (first === undefined || hasIndex(first)) return;
   const people = peopleOf(import_id);
   await sql`
@@ -59,11 +63,15 @@ export async function findMatches(
     ? sql`${peopleOf(import_id)} p join users u on u.id = p.id where p.key = ${key}`
     : sql`users u where ${first === "login" ? sql`u.login` : sql`lower(u.profile->>'email')`} = ${key}`;
   const { rows: found } = await sql<Match>`
-    select w.n, m.id as user_id,
-      (select a.external_id from accounts a where a.app_id = ${app_id} and a.user_id = m.id) as row
+    select w.n, m.id as user_id, case when not coalesce(r.former, false) then r.id end as row, coalesce(r.former, false) as former
     from rows from (${sql.join([sql`unnest(${wanted.map(({ n }) => n)}::int[])`, ...match_on.map((_, at) => sql`unnest(${wanted.map(({ keys }) => keys[at] ?? "")}::text[])`)])})
       as w(${sql.join([sql.ref("n"), sql.ref("key"), ...rest.map((_, n) => sql.ref(`rest_${n}`))])})
     cross join lateral (select u.id from ${candidates} ${sql.join(others, sql` `)} limit ${matches_max + 1}) m
+    left join lateral (
+      select a.external_id as id, case when (a.have->>'enabled')::boolean
+        then exists (select from ${changesOf(import_id)} c where c.user_id = m.id and not c.enabled)
+        else not exists (select from ${changesOf(import_id)} c where c.user_id = m.id and c.enabled) end as former
+      from accounts a where a.app_id = ${app_id} and a.user_id = m.id and a.external_id is not null) r on true
     order by w.n, m.id`.execute(db);
   return found;
 }

@@ -9,7 +9,7 @@ import { poolOf } from "../store/database.ts";
 import { loadSourceLines } from "./company.ts";
 import type { ImportRun } from "./import.ts";
 import { applyArrivals, applyLeavers } from "./importApply.ts";
-import { type ChangeCounts, nextArriving, nextLeaving } from "./importChanges.ts";
+import { type ChangeCounts, dropRenumbered, nextArriving, nextLeaving } from "./importChanges.ts";
 import { decideChunk, type Lines, prepareChunk } from "./importDecide.ts";
 import { asked_size, askImportHook, type ImportHook, openImportHook, unheard } from "./importHook.ts";
 import { type Chunk, workInLanes } from "./importLanes.ts";
@@ -73,6 +73,7 @@ export async function passChanges(
   } finally {
     await hook?.open.close();
   }
+  counts.renumbered = await dropRenumbered(db, run.id);
   await workInLanes(lanes, signal, leaving(plan, dry, tell));
   return hook && unheard(hook);
 }

@@ -9,6 +9,7 @@
 import type { Context, Page, RemoteAccount } from "../connectors/connector.ts";
 import { copyLine, openCopy } from "../store/copy.ts";
 import { type Database, sql } from "../store/database.ts";
+import { foldRows } from "./importFold.ts";
 import { type Needs, requireAttributes } from "./importNeeds.ts";
 import { type Outcome, writeOutcomes } from "./importRows.ts";
 import type { EngineApp } from "./world.ts";
@@ -73,6 +74,8 @@ async function dropForgotten(db: Database, now: Date): Promise<void> {
 /** What happens while a source is read. */
 export type Reading = Readonly<{
   needs: Needs;
+  /** Several rows of one id are one person's (importFold.ts); else the second one is refused. */
+  several: boolean;
   /** Told how many rows were read. */
   onPage: (rows: number) => void;
   /** These lines, behind the first and up to the second, are in the stage. The reading goes on meanwhile. */
@@ -88,14 +91,18 @@ export async function fillStage(
   import_id: string,
   app: EngineApp,
   ctx: Context,
-  { needs, onPage, onBlock }: Reading,
+  { needs, several, onPage, onBlock }: Reading,
 ): Promise<Staged> {
   const blocks = openBlocks(db, import_id, onBlock);
   let [rows, refused, complete] = [0, 0, true];
   let cursor: string | undefined;
   try {
     do {
-      const page = await app.connector.list(ctx, { limit: page_size, ...(cursor === undefined ? {} : { cursor }) });
+      const page = await app.connector.list(ctx, {
+        limit: page_size,
+        repeats: several,
+        ...(cursor === undefined ? {} : { cursor }),
+      });
       requireAttributes(page, needs);
       const judged = judgePage(page, rows + refused);
       await blocks.write(judged.good);
@@ -111,8 +118,13 @@ export async function fillStage(
     await blocks.abandon();
     throw error;
   }
+  const folded = several ? await foldRows(db, import_id) : { gone: 0, refused: 0 };
   const doubles = await dropDoubles(db, import_id);
-  return { rows: rows - doubles, refused: refused + doubles, complete: complete && doubles === 0 };
+  return {
+    rows: rows - doubles - folded.gone - folded.refused,
+    refused: refused + doubles + folded.refused,
+    complete: complete && doubles === 0,
+  };
 }
 
 /** Rows of a block: some tenths of a second of reading. */

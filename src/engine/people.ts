@@ -38,6 +38,7 @@ type UserFacts = {
   prior_status: UserStatus | null;
   profile: Profile;
   time_zone: string | null;
+  prepared: boolean;
 };
 
 type GrantFacts = Grant & {
@@ -76,6 +77,7 @@ export async function loadPeople(
 ): Promise<Map<string, PersonRecord>> {
   const users = await sql<UserFacts & Around>`
     select u.id, u.login, u.status, u.prior_status, u.profile, u.time_zone,
+      u.status = 'STAGED' and exists (select from person_dates d where d.user_id = u.id and d.prepared) as prepared,
       (select json_agg(m) from (
          select m.group_id, m.kind, m.source_id, g.profile->>'name' as name, g.type, g.source_app_id, g.profile
          from membership_grants m join groups g on g.id = m.group_id
@@ -165,6 +167,7 @@ function recordOf(company: Company, now: Date, user: UserFacts, rows: Rows): Per
     person: {
       status: user.status,
       prior_status: user.prior_status,
+      prepared: user.prepared,
       groups,
       grants: rows.own,
       before: [...accounts.values()],

@@ -128,7 +128,9 @@ async function lookFirst(world: World, app: EngineApp, ctx: Context, claimed: Cl
     seen.external_id = null;
   }
   // Nobody ever tried to make it and nothing is to be made: there is nothing to look for.
-  const idle = !claimed.was_unsure && (claimed.want === null || !claimed.want.create || !claimed.want.enabled);
+  const idle =
+    !claimed.was_unsure &&
+    (claimed.want === null || !claimed.want.create || !(claimed.want.enabled || claimed.want.early));
   if (idle || planted(world, "no_lookup")) return false;
   const found = await search(world, app, ctx, claimed);
   seen.external_id = found?.id ?? null;

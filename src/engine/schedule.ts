@@ -3,7 +3,6 @@
  * run at any moment, twice or together with another: they look at what is due by the clock, so what one has done the
  * next finds done.
  */
-import type { Profile } from "../core/types.ts";
 import { expireAssignments } from "../directory/assignments.ts";
 import { type Command, priority, run } from "../directory/command.ts";
 import { expireSessions, forgetRecords } from "../directory/importSessions.ts";
@@ -15,14 +14,13 @@ import { markRulesDue } from "../directory/ruleDue.ts";
 import { expireExceptions } from "../directory/rules.ts";
 import { giveUpSessions } from "../directory/sessionTurns.ts";
 import { readSetting, setSetting } from "../directory/settings.ts";
-import { transitionUsers } from "../directory/userLifecycle.ts";
-import { updateUsersEach } from "../directory/users.ts";
-import { isRefusal, sql } from "../store/database.ts";
+import { sql } from "../store/database.ts";
 import { system } from "../store/log.ts";
 import { loadCompany } from "./company.ts";
 import { endForgotten } from "./importEnds.ts";
 import { node_silence_ms } from "./importStage.ts";
 import { reconcileApp } from "./reconcile.ts";
+import { passDays } from "./times.ts";
 import type { World } from "./world.ts";
 
 const batch = 500;
@@ -34,9 +32,8 @@ export async function schedule(world: World): Promise<boolean> {
   const command: Command = { db: world.db, now: () => world.now(), actor: system };
   await beat(world);
   await endForgotten(command);
+  const days = await passDays(world, command);
   const done = [
-    await startAndEnd(world, command),
-    await applyScheduledChanges(world, command),
     await expireMemberships(command, world.now(), batch),
     await expireAssignments(command, world.now(), batch),
     await expireExceptions(command, world.now(), batch),
@@ -46,7 +43,7 @@ export async function schedule(world: World): Promise<boolean> {
   await giveUpSessions(command, { now: world.now(), silent_since: new Date(world.now().getTime() - node_silence_ms) });
   await sql`delete from secrets where expires_at <= ${world.now()}::timestamptz`.execute(world.db);
   await askTheClock(world, command);
-  return done.some((count) => count >= batch);
+  return days || done.some((count) => count >= batch);
 }
 
 /** This node lives: imports and locks of silent nodes are taken over. */
@@ -58,43 +55,6 @@ async function beat(world: World): Promise<void> {
   await sql`delete from nodes where seen_at < ${new Date(world.now().getTime() - 86_400_000)}::timestamptz`.execute(
     world.db,
   );
-}
-
-/** First days that have come and last days that are over. A hold is stronger than either. */
-async function startAndEnd(world: World, command: Command): Promise<number> {
-  const now = world.now();
-  const free = sql`(hold is null or (hold->>'until')::timestamptz <= ${now}::timestamptz)`;
-  const starting = await sql<{ id: string }>`
-    select id from users where status = 'STAGED' and starts_at <= ${now}::timestamptz
-      and (ends_at is null or ends_at > ${now}::timestamptz) and ${free} order by starts_at limit ${batch}`.execute(
-    world.db,
-  );
-  const ending = await sql<{ id: string }>`
-    select id from users where status <> 'DEPROVISIONED' and ends_at <= ${now}::timestamptz and not super_admin and ${free}
-    order by ends_at limit ${batch}`.execute(world.db);
-  const ids = (rows: readonly { id: string }[]) => rows.map((row) => row.id);
-  if (starting.rows.length > 0)
-    await transitionUsers(command, ids(starting.rows), { kind: "start_reached" }, { reason: "the first day has come" });
-  if (ending.rows.length > 0)
-    await transitionUsers(command, ids(ending.rows), { kind: "end_reached" }, { reason: "the last day is over" });
-  return Math.max(starting.rows.length, ending.rows.length);
-}
-
-/** Values that were entered with a date of their own. */
-async function applyScheduledChanges(world: World, command: Command): Promise<number> {
-  return world.db.transaction().execute(async (trx) => {
-    const { rows } = await sql<{ id: number; user_id: string; profile: Profile }>`
-      select id, user_id, profile from scheduled_changes where effective_at <= ${world.now()}::timestamptz
-      order by effective_at, id limit ${batch} for update skip locked`.execute(trx);
-    if (rows.length === 0) return 0;
-    const changed = await updateUsersEach(
-      { ...command, db: trx },
-      rows.map((row) => ({ id: row.user_id, profile: row.profile })),
-    );
-    if (isRefusal(changed)) throw new Error(changed.refused);
-    await sql`delete from scheduled_changes where id = any(${rows.map((row) => row.id)}::bigint[])`.execute(trx);
-    return rows.length;
-  });
 }
 
 /** Rules and mappings that ask the clock are asked again every hour, behind all other work; so are push rules. */

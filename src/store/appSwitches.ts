@@ -17,6 +17,32 @@ export type Provisioning = Readonly<{
   reconcile_hours: number;
 }>;
 
+/**
+ * How a source's days are read (core/jobs.ts, docs/dates.md). Attributes are the source's; null: none tells. What an
+ * older row lacks is as in `dateDefaults` of directory/provisioning.ts.
+ */
+export type DateSwitches = Readonly<{
+  /** The hour of the person's clock at which a first day begins, and a last day ends (24: midnight). */
+  start_hour: number;
+  end_hour: number;
+  /** Accounts are made, switched off, so many days before the first day; 0: on it. */
+  hire_lead_days: number;
+  change_lead_days: number;
+  leave_lead_days: number;
+  /** The last working day: access ends with it, though the employment goes on. */
+  last_day_attribute: string | null;
+  /** Holds true for whoever is to be cut off at once, whatever their last day. */
+  urgent_attribute: string | null;
+  /** Several rows of one id are one person's jobs, each with days of its own; else the second one is refused. */
+  several_rows: boolean;
+  primary_attribute: string | null;
+  absence_start_attribute: string | null;
+  absence_end_attribute: string | null;
+  on_absence: "keep" | "suspend";
+  /** Holds the id that a record was merged into: a task, and nothing is done by itself. */
+  merged_attribute: string | null;
+}>;
+
 /** A source's rules (okta-lifecycle 4.2); null on an app that is no source. */
 export type Sourcing = Readonly<{
   match_on: readonly string[];
@@ -34,4 +60,5 @@ export type Sourcing = Readonly<{
   time_zone_attribute: string | null;
   /** The inline hook that is asked about strangers; null or absent: none is. */
   import_hook?: string | null;
-}>;
+}> &
+  Partial<DateSwitches>;

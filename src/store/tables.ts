@@ -347,8 +347,17 @@ export type Tables = ApiTables & {
     user_id: string;
     profile: Json<Profile>;
     effective_at: Time;
+    dates: Json<{ starts_at: string | null; ends_at: string | null; prepares_at: string | null } | null>;
     source_id: string;
     created_at: Time;
+  };
+  person_dates: {
+    user_id: string;
+    prepares_at: MaybeTime;
+    prepared: Generated<boolean>;
+    absent_from: MaybeTime;
+    absent_until: MaybeTime;
+    away: Generated<boolean>;
   };
   schemas: {
     id: Generated<string>;

@@ -59,6 +59,7 @@ function person({ status = "ACTIVE", prior = null, groups = [], grants = [], bef
   return {
     status,
     prior_status: prior,
+    prepared: false,
     groups: new Map(groups.map((id) => [id, membership])),
     grants,
     before,

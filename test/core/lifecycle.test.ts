@@ -161,7 +161,7 @@ describe("leaving and returning", () => {
     expect(transition(gone, { kind: "delete" }, now)).toMatchObject({ ok: { effects: ["erase_user"] } });
   });
   test.each([
-    ["who starts later", { starts_at: future }, "DEPROVISIONED"],
+    ["who starts later", { starts_at: future }, "STAGED"],
     ["whose end is past", { ends_at: past }, "DEPROVISIONED"],
     ["whose end is ahead", { ends_at: future }, "PROVISIONED"],
   ] as const)("a source returns someone %s: %s", (_name, dates, expected) => {

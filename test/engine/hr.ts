@@ -25,7 +25,9 @@ export const columns = [
   "zone",
   "manager",
 ] as const;
-export type Row = Partial<Record<(typeof columns)[number], string>>;
+/** Columns of files whose days say more: a last working day, urgency, the job that counts, an absence, a merge. */
+export const more_columns = ["lastday", "urgent", "primary", "away", "back", "merged"] as const;
+export type Row = Partial<Record<(typeof columns)[number] | (typeof more_columns)[number], string>>;
 
 /** A person's row; the mail follows from the name. */
 export const rowOf = (id: string, first: string, last: string, more: Row = {}): Row => ({
@@ -60,6 +62,7 @@ const lines = {
 
 export type Hr = Readonly<{
   app_id: string;
+  path: string;
   write(rows: readonly Row[]): void;
   writeText(text: string | Uint8Array): void;
   /** Writes rows, if given, and imports the file; the source must be allowed to. */
@@ -67,13 +70,19 @@ export type Hr = Readonly<{
 }>;
 
 /** A source with the usual columns; sources that are made first come first. */
-export async function hrSource(world: TestWorld, sourcing: Partial<Sourcing> = {}, label = "HR"): Promise<Hr> {
+export async function hrSource(
+  world: TestWorld,
+  sourcing: Partial<Sourcing> = {},
+  label = "HR",
+  more = false,
+): Promise<Hr> {
   const folder = mkdtempSync(join(tmpdir(), "tenure-hr-"));
   const file = `${label}.csv`;
   const config: CsvConfig = { file, id_column: "id", enabled_column: "state" };
   const connector = csvConnector(config, { folder });
+  const header = [...columns, ...(more ? more_columns : [])];
   const check: AppTools["check"] = () => ({
-    ok: { config: {}, credentials: {}, can: connector.can, attributes: columns.map(attribute) },
+    ok: { config: {}, credentials: {}, can: connector.can, attributes: header.map(attribute) },
   });
   const dates = { start_attribute: "start", end_attribute: "end", time_zone_attribute: "zone" };
   const app = await must(
@@ -87,9 +96,10 @@ export async function hrSource(world: TestWorld, sourcing: Partial<Sourcing> = {
   await mapSource(world, app.id, lines);
   const writeText = (text: string | Uint8Array) => writeFileSync(join(folder, file), text);
   const write = (rows: readonly Row[]) =>
-    writeText([columns.join(), ...rows.map((row) => columns.map((name) => row[name] ?? "").join())].join("\n"));
+    writeText([header.join(), ...rows.map((row) => header.map((name) => row[name] ?? "").join())].join("\n"));
   return {
     app_id: app.id,
+    path: join(folder, file),
     write,
     writeText,
     run: async (rows, request = {}) => {

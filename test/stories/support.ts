@@ -188,6 +188,11 @@ function appVerbs(now: Now) {
       const mapping = await mappingOf(now().db, app_id, "to_app");
       return must(editMapping(now().command, mapping!.id, change));
     },
+    /** Changes what a source gives its people. */
+    mapUser: async (app_id: string, change: MappingChange) => {
+      const mapping = await mappingOf(now().db, app_id, "to_user");
+      return must(editMapping(now().command, mapping!.id, change));
+    },
     assign: (app_id: string, user_id: string, profile: Profile = {}, expires_at: Date | null = null) =>
       must(assignUsers(now().command, app_id, [{ user_id, profile, expires_at }])),
     unassign: (app_id: string, user_id: string) => must(unassignUsers(now().command, app_id, [user_id])),

@@ -212,7 +212,7 @@ async function list(parts: Parts, signal: AbortSignal, request: PageRequest): Pr
     if ("error" in account) {
       const { line, error, known_id } = account;
       refused.push({ place: `line ${line}`, reason: error, ...(known_id === undefined ? {} : { id: known_id }) });
-    } else if (reading.ids.has(account.id)) {
+    } else if (request.repeats !== true && reading.ids.has(account.id)) {
       refused.push({ place: `line ${row.line}`, reason: `the id ${account.id} was there before` });
     } else {
       remember(reading.ids, account.id);

@@ -1,0 +1,149 @@
+/**
+ * A person's jobs as a source tells them: one row, or several with days of their own (a change that lies ahead, a
+ * conversion, a second job, a return). Which of them counts now, when the person comes and goes, and what changes when.
+ *
+ * Laws (tested): pure; the order of the rows does not matter; a job that begins the day after another ended, wherever
+ * each is, leaves no gap; a later change is given with the instant at which it is due, so that nothing has to be read
+ * again on that day; nobody ends before a last working day that the source tells, unless it is urgent.
+ *
+ * Called by engine/importDates.ts.
+ */
+import { dayBegins, dayEnds } from "./days.ts";
+import { parseInstant } from "./instant.ts";
+
+const day_ms = 86_400_000;
+const hour_ms = 3_600_000;
+
+/** How a source's days are read. Hours are the clock of the person's zone: a first day begins, a last day ends at one. */
+export type DayRules = Readonly<{
+  start_hour: number;
+  end_hour: number;
+  hire_lead_days: number;
+  change_lead_days: number;
+  leave_lead_days: number;
+}>;
+
+/** A row. Days are ISO texts that were judged before; `to` is the last day, `last_day` the last working day. */
+export type Job = Readonly<{
+  from: string | null;
+  to: string | null;
+  last_day: string | null;
+  zone: string;
+  /** Of several jobs at once it is the one that counts. */
+  primary: boolean;
+  urgent: boolean;
+}>;
+
+/** A time of employment without a gap. `prepares_at`: from when accounts may be made, switched off. */
+export type Period = Readonly<{ starts_at: Date | null; ends_at: Date | null; prepares_at: Date | null }>;
+
+/** From `at` on the job `job` (an index) counts, and the period is this one. */
+export type LaterJob = Readonly<{ at: Date; job: number; period: Period }>;
+
+export type Timeline = Readonly<{ job: number; period: Period; later: readonly LaterJob[] }>;
+
+/** Later changes of one person that are kept; whoever plans more is told the rest as they come nearer. */
+const later_max = 100;
+
+/** What jobs mean at an instant. `jobs` must not be empty. */
+export function timeline(jobs: readonly Job[], rules: DayRules, now: Date): Timeline {
+  const spans = jobs.map((job) => spanOf(job, rules));
+  const periods = periodsOf(jobs, spans, rules, now);
+  const stateAt = (at: number) => ({ job: jobAt(jobs, spans, at), period: periodAt(periods, at) });
+  const instants = [
+    ...spans.flatMap(({ takes, ends }) => [takes, ends]),
+    ...periods.map(({ ends_at }) => time(ends_at)),
+  ];
+  const ahead = [...new Set(instants)].filter((at): at is number => at !== null && at > now.getTime());
+  const first = stateAt(now.getTime());
+  const later: LaterJob[] = [];
+  let last = first;
+  for (const at of ahead.sort((a, b) => a - b)) {
+    const state = stateAt(at);
+    if (state.job !== last.job || state.period !== last.period) later.push({ at: new Date(at), ...state });
+    last = state;
+  }
+  return { ...first, later: later.slice(0, later_max) };
+}
+
+const time = (at: Date | null) => at?.getTime() ?? null;
+
+/** When a job counts, in ms; null: open. `takes`: from when its values hold, `ends`: from when they do not. */
+type Span = Readonly<{ takes: number | null; ends: number | null }>;
+
+function spanOf({ from, to, zone }: Job, rules: DayRules): Span {
+  const takes = from === null ? null : beginsAt(moved(from, -rules.change_lead_days), zone, rules.start_hour).getTime();
+  return { takes, ends: to === null ? null : (dayEnds(to, zone)?.getTime() ?? null) };
+}
+
+/**
+ * The job that counts at an instant: of those in force the primary one, else the one that began last; when none is, the
+ * next to begin, else the last to have ended. Of equals the first by its days, then by its place.
+ */
+function jobAt(jobs: readonly Job[], spans: readonly Span[], at: number): number {
+  const began = (n: number) => spans[n]?.takes ?? Number.NEGATIVE_INFINITY;
+  const ended = (n: number) => spans[n]?.ends ?? Number.POSITIVE_INFINITY;
+  const all = jobs.map((_, n) => n);
+  const best = (some: readonly number[], rank: (n: number) => number) =>
+    some.reduce<number | undefined>((top, n) => (top === undefined || rank(n) > rank(top) ? n : top), undefined);
+  const in_force = all.filter((n) => began(n) <= at && at < ended(n));
+  const primary = in_force.filter((n) => jobs[n]?.primary === true);
+  const ahead = all.filter((n) => began(n) > at);
+  return best(primary.length > 0 ? primary : in_force, began) ?? best(ahead, (n) => -began(n)) ?? best(all, ended) ?? 0;
+}
+
+function periodsOf(jobs: readonly Job[], spans: readonly Span[], rules: DayRules, now: Date): readonly Period[] {
+  const day = (text: string | null, open: number) =>
+    text === null ? open : Math.floor((parseInstant(text.slice(0, 10)) ?? 0) / day_ms);
+  const sorted = jobs
+    .map((job, n) => ({
+      ...{ job, n, from: day(job.from, Number.NEGATIVE_INFINITY), to: day(job.to, Number.POSITIVE_INFINITY) },
+    }))
+    .sort((a, b) => a.from - b.from || a.to - b.to || a.n - b.n);
+  const merged: { first: Job; last: Job; to: number }[] = [];
+  for (const { job, from, to } of sorted) {
+    const open = merged.at(-1);
+    if (open === undefined || from > open.to + 1) merged.push({ first: job, last: job, to });
+    else if (to > open.to) Object.assign(open, { last: job, to });
+  }
+  const several = spans.length > 1;
+  return merged.map(({ first, last }): Period => {
+    const starts_at = first.from === null ? null : beginsAt(first.from, first.zone, rules.start_hour);
+    const prepares_at = first.from === null ? null : beginsAt(moved(first.from, -rules.hire_lead_days), first.zone, 0);
+    return { starts_at, ends_at: endOf(last, rules, now, several ? null : starts_at), prepares_at };
+  });
+}
+
+/** When access ends: after the last working day if it is told, else the employment's last day, less the lead; urgent: now. */
+function endOf(job: Job, rules: DayRules, now: Date, not_before: Date | null): Date | null {
+  const told = job.last_day ?? (job.to === null ? null : moved(job.to, -rules.leave_lead_days));
+  if (told === null) return null;
+  const at = endsAt(told, job.zone, rules.end_hour);
+  const cut = job.urgent && at > now ? now : at;
+  // A lead that reaches behind the first day would make it someone who ends before starting.
+  return not_before !== null && cut <= not_before ? endsAt(job.to ?? told, job.zone, rules.end_hour) : cut;
+}
+
+/** The first period that is not over, else the last. */
+function periodAt(periods: readonly Period[], at: number): Period {
+  const none: Period = { starts_at: null, ends_at: null, prepares_at: null };
+  return periods.find(({ ends_at }) => ends_at === null || ends_at.getTime() > at) ?? periods.at(-1) ?? none;
+}
+
+/** A day some days on, as ISO text. */
+function moved(day: string, days: number): string {
+  return new Date((parseInstant(day.slice(0, 10)) ?? 0) + days * day_ms).toISOString().slice(0, 10);
+}
+
+/** An hour of a day where the person is. Clocks that are changed that day are read as they then are. */
+function beginsAt(day: string, zone: string, hour: number): Date {
+  const midnight = dayBegins(day, zone) ?? new Date(0);
+  const next = dayBegins(moved(day, 1), zone) ?? midnight;
+  const shift = next.getTime() - midnight.getTime() - day_ms;
+  // Clocks change in the small hours: whoever starts later in the day starts by the changed clock.
+  return new Date(midnight.getTime() + hour * hour_ms + (hour > 3 ? shift : 0));
+}
+
+function endsAt(day: string, zone: string, hour: number): Date {
+  return hour === 24 ? (dayEnds(day, zone) ?? new Date(0)) : beginsAt(day, zone, hour);
+}

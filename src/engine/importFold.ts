@@ -1,0 +1,65 @@
+/**
+ * Folding: several rows of one id become one row of the stage, which holds them all (`$rows`, importDates.ts).
+ *
+ * Laws: their order in the source does not matter, so a file in another order is an unchanged file; nothing of the fold
+ * hangs on the day. Where one row of a person cannot be read, the others are refused with it: what is left would say that
+ * they start later, or that a change is off. In a list that may lack rows, nobody has fewer than before.
+ */
+import { type Database, sql } from "../store/database.ts";
+import type { ImportRun } from "./import.ts";
+import { rows_key } from "./importDates.ts";
+import { changesOf, haveOf, stageOf } from "./importStage.ts";
+
+/** Rows of one person: more are no jobs, and are refused as doubles are. */
+const jobs_max = 100;
+
+/** Folds a whole stage. Gives how many rows went into others, and how many were refused. */
+export async function foldRows(db: Database, import_id: string): Promise<Readonly<{ gone: number; refused: number }>> {
+  const stage = stageOf(import_id);
+  const torn = await sql<{ n: number }>`
+    with torn as (
+      delete from ${stage} s using (
+        select distinct external_id from import_rows
+        where import_id = ${import_id} and outcome = 'refused' and external_id is not null) r
+      where r.external_id = s.external_id returning s.line, s.external_id, s.place),
+    unchanged as (delete from ${changesOf(import_id)} c using torn where c.line = torn.line),
+    told as (
+      insert into import_rows (import_id, line, external_id, outcome, detail)
+      select ${import_id}, line, external_id, 'refused',
+        jsonb_build_object('place', concat_ws(', ', place, external_id), 'reason', 'another row of this person could not be read')
+      from torn)
+    select count(*)::int as n from torn`.execute(db);
+  const folded = await sql<{ n: number }>`
+    with people as (
+      select external_id, min(line) as line, bool_or(enabled) as enabled,
+        jsonb_agg(jsonb_build_object('enabled', enabled, 'profile', profile::jsonb) order by profile::jsonb, enabled) as jobs
+      from ${stage} group by external_id having count(*) between 2 and ${jobs_max}::int),
+    gone as (
+      delete from ${stage} s using people p where s.external_id = p.external_id and s.line <> p.line returning s.line),
+    unchanged as (delete from ${changesOf(import_id)} c using gone where c.line = gone.line),
+    kept as (
+      update ${stage} s set enabled = p.enabled,
+        profile = ((p.jobs->0->'profile') || jsonb_build_object(${rows_key}::text, p.jobs))::text
+      from people p where s.line = p.line)
+    select count(*)::int as n from gone`.execute(db);
+  return { gone: folded.rows[0]?.n ?? 0, refused: torn.rows[0]?.n ?? 0 };
+}
+
+/** Compares those who have several rows anew: each row of theirs was compared alone when it was read. */
+export async function compareFolded({ world, id, app_id }: ImportRun, complete: boolean): Promise<void> {
+  const [stage, changes] = [stageOf(id), changesOf(id)];
+  const several = sql`s.profile like ${`%"${rows_key}"%`}`;
+  await sql`delete from ${changes} c using ${stage} s where s.line = c.line and ${several}`.execute(world.db);
+  await sql`
+    insert into ${changes} (line, user_id, enabled)
+    select s.line, a.user_id, s.enabled from ${stage} s
+    left join accounts a on a.app_id = ${app_id} and a.external_id = s.external_id
+    where ${several} and (a.user_id is null or a.have is distinct from ${haveOf})`.execute(world.db);
+  if (complete) return;
+  const jobs = (profile: ReturnType<typeof sql>) =>
+    sql`coalesce(jsonb_array_length(case when jsonb_typeof(${profile}->${rows_key}::text) = 'array' then ${profile}->${rows_key}::text end), 1)`;
+  await sql`
+    delete from ${changes} c using ${stage} s, accounts a
+    where s.line = c.line and a.app_id = ${app_id} and a.user_id = c.user_id
+      and ${jobs(sql`s.profile::jsonb`)} < ${jobs(sql`(a.have->'profile')`)}`.execute(world.db);
+}
