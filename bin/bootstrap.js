@@ -28,6 +28,7 @@ const scripts = {
   compatibility: ["scripts/compatibility.ts"],
   simulate: ["test/simulation/run.ts"],
   kill: ["test/simulation/kill.ts"],
+  hr: ["test/hr/run.ts"],
 };
 
 /** Runs one of the npm scripts above: `args` is its name, then what the user added. */

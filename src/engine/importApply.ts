@@ -186,7 +186,7 @@ async function change(plan: ImportPlan, running: Running, rows: readonly Decided
     done.flatMap(({ user }) => (user.status === "SUSPENDED" ? [user.id] : [])),
   );
   const back = done.flatMap(({ one, user }) =>
-    turns(one, user, running.now()) && !away.has(user.id) ? [user.id] : [],
+    turns(one, user, running.now()) && !(away.has(user.id) && !isAhead(user, running.now())) ? [user.id] : [],
   );
   const { reactivate_suspended, reactivate_deactivated } = run.sourcing;
   const event = { kind: "source_active" as const, reactivate_suspended, reactivate_deactivated };
@@ -204,6 +204,8 @@ async function change(plan: ImportPlan, running: Running, rows: readonly Decided
   await writeTimes(run, running, timed(applied));
   return applied;
 }
+
+const isAhead = ({ starts_at }: StoredUser, now: Date) => starts_at !== null && starts_at > now;
 
 /** Is it for the state machine? Whoever returns, and whoever works here and whose first day was put off. */
 function turns({ verdict, user: was }: DecidedRow, { starts_at, status }: StoredUser, now: Date): boolean {

@@ -159,12 +159,13 @@ async function beginAbsences(world: World, command: Command): Promise<number> {
   );
 }
 
-/** Absences that are over, or that the source has taken back. */
+/** Absences that are over, that the source has taken back, or that a leave has ended: a return begins them anew. */
 async function endAbsences(world: World, command: Command): Promise<number> {
   const now = world.now();
   const { rows } = await sql<{ id: string }>`
     select u.id from person_dates d join users u on u.id = d.user_id
-    where d.away and (d.absent_from is null or d.absent_from > ${now}::timestamptz or d.absent_until <= ${now}::timestamptz)
+    where d.away and (d.absent_from is null or d.absent_from > ${now}::timestamptz or d.absent_until <= ${now}::timestamptz
+        or u.status in ('STAGED', 'DEPROVISIONED'))
       and ${freeAt(now)} limit ${batch}`.execute(world.db);
   const event = { kind: "source_active" as const, reactivate_suspended: true, reactivate_deactivated: false };
   return turnAway(

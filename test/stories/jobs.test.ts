@@ -186,6 +186,24 @@ describe("an absence", () => {
   });
 });
 
+test("an absence holds again for whoever left in the middle of it and came back, or begins later than was told", async () => {
+  const { hr } = await company();
+  const rows = [
+    { ...ada, away: "2026-03-01", back: "2026-05-31" },
+    { ...bob, away: "2026-03-01", back: "2026-05-31" },
+  ];
+  await arrive(hr, ...rows);
+  expect([await status(), await status("bob.stone")]).toEqual(["SUSPENDED", "SUSPENDED"]);
+  await arrive(hr, { ...rows[1]!, start: "2026-03-20" });
+  expect([await status(), await status("bob.stone")]).toEqual(["DEPROVISIONED", "STAGED"]);
+  await arrive(hr, rows[0]!, { ...rows[1]!, start: "2026-03-20" });
+  expect(await status()).toBe("SUSPENDED");
+  await at("2026-03-20T00:00:00Z");
+  expect(await status("bob.stone")).toBe("SUSPENDED");
+  await at("2026-06-01T00:00:00Z");
+  expect([await status(), await status("bob.stone")]).toEqual(["PROVISIONED", "PROVISIONED"]);
+});
+
 describe("a return", () => {
   test("on a day ahead waits for it, and brings the same person the same account and what their new job gives", async () => {
     const { hr, app } = await company();
