@@ -16,6 +16,7 @@ import { passGate } from "../directory/gate.ts";
 import { mappingTask } from "../directory/mappings.ts";
 import { applyRuleGrants } from "../directory/memberships.ts";
 import { raiseTasks } from "../directory/tasks.ts";
+import { column, shared } from "../store/columns.ts";
 import { sql, type Transaction } from "../store/database.ts";
 import { system } from "../store/log.ts";
 import type { Company } from "./company.ts";
@@ -75,9 +76,15 @@ export async function desire(world: World, n: number, which: Urgencies = every_u
   });
 }
 
+/**
+ * Only the ends that leave something out are asked for: of a range with two ends a planner that does not know the table
+ * yet expects next to nothing, and sorted all marks of a wave for each batch, 20,000 of them in 4 ms.
+ */
 async function takeMarks(trx: Transaction, n: number, { from, to }: Urgencies): Promise<readonly Mark[]> {
+  const least = from > every_urgency.from ? sql`priority >= ${from}::smallint` : sql`true`;
+  const most = to < every_urgency.to ? sql`priority <= ${to}::smallint` : sql`true`;
   const { rows } = await sql<Mark>`
-    select user_id, priority, cause from dirty where priority between ${from}::smallint and ${to}::smallint
+    select user_id, priority, cause from dirty where ${least} and ${most}
     order by priority, marked_at limit ${n} for update skip locked`.execute(trx);
   return rows;
 }
@@ -145,9 +152,7 @@ async function writeChanges(
   const lines = changed.map((change, n) => toLine(company, change, causes[n] ?? change.mark.cause));
   const { rows } = await sql<{ due: number }>`
     with input as (
-      select * from jsonb_to_recordset(${JSON.stringify(lines)}::jsonb) as i(app_id text, user_id text, assigned boolean,
-        want jsonb, want_moved boolean, grants jsonb, match_key text, turn text, release boolean, external boolean,
-        urgency smallint, cause bigint)
+      ${columnsOf(lines)}
     ), saved as (
       insert into accounts as a (app_id, user_id, assigned, want, want_revision, have, grants, match_key, assigned_at,
         created_at, updated_at)
@@ -197,11 +202,26 @@ function toLine(company: Company, change: Compared, cause: number | null) {
     grants: desired.grants,
     match_key: desired.match_key,
     turn: change.turn,
-    release: desired.release,
     external: company.external.has(desired.app_id),
     urgency: leaving ? priority.leaver : mark.priority,
     cause,
   };
+}
+
+/** The lines as SQL reads them: by columns, what many share sent once. As a list of objects they cost twice as much. */
+function columnsOf(lines: readonly ReturnType<typeof toLine>[]) {
+  const grants = shared(lines.map((line) => line.grants));
+  return sql`
+      select app_id, user_id, assigned, want, want_moved, ${grants.list}::jsonb -> grants as grants, match_key, turn, external,
+        urgency, cause
+      from rows from (unnest(${column(lines, (line) => line.app_id)}::text[]),
+        unnest(${column(lines, (line) => line.user_id)}::text[]), unnest(${column(lines, (line) => line.assigned)}::boolean[]),
+        jsonb_array_elements(${JSON.stringify(lines.map((line) => line.want))}::jsonb),
+        unnest(${column(lines, (line) => line.want_moved)}::boolean[]), unnest(${grants.at}::int[]),
+        unnest(${column(lines, (line) => line.match_key)}::text[]), unnest(${column(lines, (line) => line.turn)}::text[]),
+        unnest(${column(lines, (line) => line.external)}::boolean[]),
+        unnest(${column(lines, (line) => line.urgency)}::smallint[]), unnest(${column(lines, (line) => line.cause)}::bigint[]))
+        as i(app_id, user_id, assigned, want, want_moved, grants, match_key, turn, external, urgency, cause)`;
 }
 
 /** Okta's names: the assignment begins, ends, or its values change. A change of reasons alone is not an event. */
