@@ -17,7 +17,7 @@ import { mappingTask } from "../directory/mappings.ts";
 import { applyRuleGrants } from "../directory/memberships.ts";
 import { raiseTasks } from "../directory/tasks.ts";
 import { column, shared } from "../store/columns.ts";
-import { sql, type Transaction } from "../store/database.ts";
+import { sql, type Transaction, transact } from "../store/database.ts";
 import { system } from "../store/log.ts";
 import type { Company } from "./company.ts";
 import { companyNow } from "./companyNow.ts";
@@ -48,7 +48,8 @@ export type DesireCounts = Readonly<{ users: number; due: number }>;
 
 /** Answers at most `n` dirty users, the most urgent first; `which`: only those whose mark is as urgent as that. */
 export async function desire(world: World, n: number, which: Urgencies = every_urgency): Promise<DesireCounts> {
-  return world.db.transaction().execute(async (trx) => {
+  // A bulk mark between two steps of a command can end in a deadlock: tried again at once, so that a leaver waits no turn.
+  const counts = await transact<DesireCounts>(world.db, async (trx) => {
     await passGate({ db: trx });
     const marks = await takeMarks(trx, n, which);
     if (marks.length === 0) return { users: 0, due: 0 };
@@ -74,6 +75,7 @@ export async function desire(world: World, n: number, which: Urgencies = every_u
     if (pushes) await markPushes(world, command, changed);
     return { users: marks.length, due };
   });
+  return "users" in counts ? counts : { users: 0, due: 0 };
 }
 
 /**
