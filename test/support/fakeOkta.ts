@@ -3,7 +3,7 @@
  * Okta has: its own apps, a directory with an agent, groups of apps, templates of user names, and a limit of requests that
  * is reached. Read-only, as the token that is given for a move.
  */
-import { createServer, type ServerResponse } from "node:http";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 
 export type FakeOkta = Readonly<{
@@ -190,8 +190,34 @@ function refuse(response: ServerResponse, status: number, errorSummary: string, 
   answer(response, status, { ...code, errorSummary, errorCauses: [] }, headers);
 }
 
+/** What is otherwise in one organisation. `things`: laid over what is there. `meddle`: true, where it answers in its stead. */
+export type Otherwise = Readonly<{
+  things?: Readonly<Record<string, unknown>>;
+  meddle?: (path: string, response: ServerResponse, request: IncomingMessage) => boolean;
+}>;
+
+/** Its ids, for whoever wants it otherwise. */
+export const fake = {
+  id,
+  app,
+  schema,
+  text,
+  rule,
+  group,
+  user,
+  account,
+  chat,
+  wiki,
+  sales,
+  imported,
+  things,
+  refuse,
+  answer,
+};
+
 /** Starts it. The first list of people says "too many requests" once, and comes in two pages. */
-export async function startFakeOkta(): Promise<FakeOkta> {
+export async function startFakeOkta(otherwise: Otherwise = {}): Promise<FakeOkta> {
+  const there = { ...things, ...otherwise.things };
   const [token, calls] = ["00okta-token", [] as string[]];
   let limited = false;
   const listPeople = (response: ServerResponse, query: URLSearchParams) => {
@@ -211,8 +237,9 @@ export async function startFakeOkta(): Promise<FakeOkta> {
     calls.push(`${request.method} ${pathname}`);
     if (request.headers.authorization !== `SSWS ${token}`) return refuse(response, 401, "Invalid token provided");
     if (request.method !== "GET") return refuse(response, 403, "You do not have permission");
+    if (otherwise.meddle?.(pathname, response, request)) return;
     if (pathname === "/api/v1/users") return listPeople(response, searchParams);
-    if (Object.hasOwn(things, pathname)) return answer(response, 200, things[pathname]);
+    if (Object.hasOwn(there, pathname)) return answer(response, 200, there[pathname]);
     if (pathname.endsWith("/features")) return refuse(response, 400, "Provisioning is not supported.");
     return refuse(response, 404, `Not found: Resource not found: ${pathname} (Thing)`);
   });

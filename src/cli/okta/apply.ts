@@ -7,7 +7,18 @@
  * stays done, so that whoever is interrupted runs it again and goes on.
  */
 import { applyApp, applyAppGroups, turnApps } from "./applyApps.ts";
-import { type Applying, appId, attempt, count, eachOf, groupId, inHalves, partsOf, personId } from "./applying.ts";
+import {
+  type Applying,
+  appId,
+  attempt,
+  count,
+  eachOf,
+  groupId,
+  inHalves,
+  needed,
+  partsOf,
+  personId,
+} from "./applying.ts";
 import { inLanes } from "./lanes.ts";
 import { type AppUser, fold, type Group, groupKey, isTree, type Person, type Rule, type Tree } from "./organisation.ts";
 import type { PersonChange, Steps } from "./plan.ts";
@@ -104,7 +115,7 @@ async function applyPeople(applying: Applying, people: readonly Person[]): Promi
   let finished = 0;
   const bring = async (some: readonly Person[]) => {
     const users = some.map(({ profile, status, type, provider }) => ({
-      ...{ profile, status, type_id: ours.ids.types.get(type) },
+      ...{ profile, status, type_id: needed(ours.ids.types.get(type), `the type ${type}`) },
       ...(provider === undefined ? { password_hook: applying.ask_passwords && signs_in.has(status) } : { provider }),
     }));
     const answer = await client.send<Answer>("POST", "/admin/v1/users", { users });
@@ -131,8 +142,8 @@ async function applyChange(applying: Applying, { person, profile, event }: Perso
   const turn = (one: string) => client.send("POST", `${path}/lifecycle/${one}`, undefined, { sendEmail: false });
   if (event === "activate" || event === "unsuspend") await turn(event);
   if (profile) {
-    const type = ours.ids.types.get(person.type);
-    await client.send("POST", path, { profile: person.profile, ...(type === undefined ? {} : { type: { id: type } }) });
+    const id = needed(ours.ids.types.get(person.type), `the type ${person.type}`);
+    await client.send("POST", path, { profile: person.profile, type: { id } });
   }
   if (event === "deactivate" || event === "suspend") await turn(event);
 }

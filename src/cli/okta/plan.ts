@@ -8,6 +8,7 @@
  */
 
 import { givenByRules } from "./given.ts";
+import { judgeOfLines } from "./judging.ts";
 import {
   type AppGroup,
   type AppUser,
@@ -25,7 +26,7 @@ import {
   type Tree,
   type UserType,
 } from "./organisation.ts";
-import { type AppChange, planApp } from "./planApp.ts";
+import { type AppChange, type Around, planApp } from "./planApp.ts";
 import { byName, type Counts, type Note, newTally, onlyHere, planAttributes, type Tally } from "./tally.ts";
 
 /** A person's changes; `event` is what their status takes. */
@@ -56,15 +57,16 @@ export type Steps = Readonly<{
 
 export type Plan = Readonly<{ counts: Counts; notes: readonly Note[]; steps: Steps }>;
 
-/** `waiting`: labels of our apps that nothing is called in yet. */
-export type PlanOptions = Readonly<{ now: Date; waiting: ReadonlySet<string> }>;
+/** Labels of our apps. `waiting`: nothing is called in them yet. `unfinished`: they were being made when it was cut off. */
+export type PlanOptions = Readonly<{ now: Date; waiting: ReadonlySet<string>; unfinished: ReadonlySet<string> }>;
 
 /** What it takes to get from `ours` to hold `theirs`. */
 export function planImport(theirs: Organisation, ours: Organisation, options: PlanOptions): Plan {
   const { tally, counts, notes } = newTally();
   for (const { kind, name, why } of theirs.lacks) tally.note({ kind, name, outcome: "unsupported", why });
-  const { given, problems } = givenByRules(theirs, options.now);
-  const apps = planApps(theirs, ours, options, tally);
+  const here = groupsHere(theirs, ours);
+  const { given, problems } = givenByRules(theirs, { now: options.now, here });
+  const apps = planApps(theirs, ours, { ...options, groups: here }, tally);
   const steps: Steps = {
     ...planShapes(theirs, ours, tally),
     groups: planGroups(theirs, ours, tally),
@@ -78,6 +80,12 @@ export function planImport(theirs: Organisation, ours: Organisation, options: Pl
     pushes: apps.flatMap(({ pushes }) => pushes),
   };
   return { counts, notes, steps };
+}
+
+/** The groups that there are here or will be: what apps and rules can name. */
+function groupsHere(theirs: Organisation, ours: Organisation): ReadonlySet<string> {
+  const carried = theirs.groups.filter(({ type }) => type === "OKTA_GROUP");
+  return new Set(["BUILT_IN:Everyone", ...[...carried, ...ours.groups].map(groupKey)]);
 }
 
 /** Is there anything to do? */
@@ -136,18 +144,25 @@ function standing(status: string): "staged" | "works" | "suspended" | "left" {
 
 function planPeople(theirs: Organisation, ours: Organisation, tally: Tally): Pick<Steps, "people" | "changed"> {
   const here = byName(ours.people, ({ login }) => fold(login));
+  const types = new Set(["user", ...[...theirs.user_types, ...ours.user_types].map(({ name }) => name)]);
   const people: Person[] = [];
   const changed: PersonChange[] = [];
   for (const person of theirs.people) {
     const known = here.get(fold(person.login));
+    if (!types.has(person.type)) {
+      const why = `is of the type ${person.type}, which is defined neither there nor here`;
+      tally.note({ kind: "person", name: person.login, outcome: "unsupported", why });
+      continue;
+    }
     if (known === undefined) {
       people.push(person);
       continue;
     }
     const [is, was] = [standing(person.status), standing(known.status)];
-    const closed = is === "left" && was === "left";
-    const profile = !closed && !(covers(known.profile, person.profile) && known.type === person.type);
     const event = is === was ? undefined : eventOf(is, was);
+    // The profile of who has left is closed until they are back.
+    const closed = was === "left" && event !== "activate";
+    const profile = !closed && !(covers(known.profile, person.profile) && known.type === person.type);
     if (event === null) {
       const why = `stands as ${person.status} there and ${known.status} here, and nothing leads from here to there`;
       tally.note({ kind: "person", name: person.login, outcome: "unsupported", why });
@@ -164,7 +179,7 @@ function planPeople(theirs: Organisation, ours: Organisation, tally: Tally): Pic
 /** null: there is no way. */
 function eventOf(is: ReturnType<typeof standing>, was: ReturnType<typeof standing>): PersonChange["event"] | null {
   if (is === "left") return "deactivate";
-  if (is === "suspended") return was === "left" ? null : "suspend";
+  if (is === "suspended") return was === "works" ? "suspend" : null;
   if (is === "staged") return null;
   return was === "suspended" ? "unsuspend" : "activate";
 }
@@ -226,19 +241,23 @@ function planRules(
   return steps;
 }
 
-function planApps(theirs: Organisation, ours: Organisation, { waiting }: PlanOptions, tally: Tally) {
+function planApps(
+  theirs: Organisation,
+  ours: Organisation,
+  { waiting, unfinished, groups }: PlanOptions & Pick<Around, "groups">,
+  tally: Tally,
+) {
   const here = byName(ours.apps, ({ label }) => fold(label));
   const members = new Map(theirs.members.map(({ group, people }) => [group, new Set(people.map(fold))]));
-  const groups = new Set(theirs.groups.filter(({ type }) => type === "OKTA_GROUP").map(groupKey));
-  for (const group of ours.groups) groups.add(groupKey(group));
-  groups.add("BUILT_IN:Everyone");
+  const judge = judgeOfLines(theirs, ours, groups);
   const living = new Set(
     theirs.people.filter(({ status }) => status !== "DEPROVISIONED").map(({ login }) => fold(login)),
   );
   onlyHere("app", theirs.apps, ours.apps, ({ label }) => fold(label), tally);
   return theirs.apps.map((app) => {
     const known = here.get(fold(app.label));
-    const unplugged = known === undefined || waiting.has(fold(app.label));
-    return planApp(app, known, { groups, members, living, unplugged }, tally);
+    const key = fold(app.label);
+    const unplugged = known === undefined || waiting.has(key);
+    return planApp(app, known, { groups, members, living, judge, unplugged, unfinished: unfinished.has(key) }, tally);
   });
 }

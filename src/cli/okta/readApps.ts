@@ -14,7 +14,19 @@ import {
   type Push,
   type Tree,
 } from "./organisation.ts";
-import { all, at, attributesOf, eachPage, lanes, maybe, named, type Reading, text, unique } from "./reading.ts";
+import {
+  all,
+  at,
+  attributesOf,
+  eachPage,
+  lanes,
+  maybe,
+  named,
+  orUnseen,
+  type Reading,
+  text,
+  unique,
+} from "./reading.ts";
 
 /** Apps that are Okta itself. */
 const okta_itself = new Set([
@@ -30,11 +42,13 @@ export async function readApps(reading: Reading, bodies: readonly Tree[]): Promi
   const mappings = await readMappings(reading);
   let done = 0;
   const apps = await inLanes(kept, lanes, reading.stop, async (body) => {
-    const app = await readApp(reading, body, mappings.get(text(body["id"])));
+    const work = async () => [await readApp(reading, body, mappings.get(text(body["id"])))];
+    // Half of an app would pass for all of it: one without a connector, or one that nobody has.
+    const app = await orUnseen(reading, { kind: "app", name: label(body) }, work, []);
     reading.tell("reading apps", ++done, kept.length);
     return app;
   });
-  return apps.toSorted((a, b) => inOrder(a.label, b.label));
+  return apps.flat().toSorted((a, b) => inOrder(a.label, b.label));
 }
 
 /** Reads one app again. */
@@ -172,7 +186,7 @@ function sourcingOf(body: Tree, features: readonly Tree[] | undefined, theirs: b
 
 const attribute_names = [
   ...["title", "description", "type", "items", "enum", "required", "minLength", "maxLength", "pattern", "format"],
-  ...["unique", "mutability", "externalName", "union"],
+  ...["unique", "mutability", "externalName", "externalNamespace", "union"],
 ];
 
 /** What is kept of an app's attributes: what decides about values, and not who may see them in a page of Okta's. */
@@ -234,6 +248,13 @@ function withUserName(
   const template = text(at(body, "credentials", "userNameTemplate", "template"));
   const plain = /^\$\{\s*(?:source|user)\.([A-Za-z_]\w*)\s*\}$/.exec(template)?.[1];
   if (plain !== undefined) return { ...lines, userName: { expression: `user.${plain}`, push: true } };
+  // The other form that Okta offers ready-made: what stands before the @.
+  const prefix = /^\$\{\s*fn:substringBefore\(\s*(?:source|user)\.(login|email)\s*,\s*"@"\s*\)\s*\}$/.exec(
+    template,
+  )?.[1];
+  if (prefix !== undefined) {
+    return { ...lines, userName: { expression: `String.substringBefore(user.${prefix}, "@")`, push: true } };
+  }
   if (template !== "") {
     const why = `user names are made by ${template}: write a line for userName; until then each has the name that they have`;
     lacks.push({ kind: "mapping line", name: `${label}: userName`, why });

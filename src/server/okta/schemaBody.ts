@@ -81,12 +81,27 @@ export function attributeBody(attribute: Attribute, extra: Tree | undefined): Tr
     ...(attribute.min_length === undefined ? {} : { minLength: attribute.min_length }),
     ...(attribute.max_length === undefined ? {} : { maxLength: attribute.max_length }),
     ...(attribute.pattern === undefined || attribute.base ? {} : { pattern: attribute.pattern }),
-    ...(attribute.external_name === undefined ? {} : { externalName: attribute.external_name }),
+    ...externalBody(attribute.external_name),
     ...(attribute.union === undefined ? {} : { union: attribute.union ? "ENABLE" : "DISABLE" }),
     permissions: self(action),
     master: { type: "PROFILE_MASTER" },
     ...extra,
   } as Tree;
+}
+
+/** Okta keeps apart what is one SCIM path here: the URN of the extension, and the attribute in it. */
+function externalBody(external_name: string | undefined): Tree {
+  if (external_name === undefined) return {};
+  const path = external_name.split("[")[0] ?? "";
+  const cut = /^urn:/i.test(path) ? path.lastIndexOf(":") : -1;
+  if (cut === -1) return { externalName: external_name };
+  return { externalName: external_name.slice(cut + 1), externalNamespace: external_name.slice(0, cut) };
+}
+
+/** The way back. What is whole already, or has a namespace that is no URN (not SCIM's), stays as it is. */
+function externalOf(name: string | undefined, namespace: string | undefined): string | undefined {
+  if (name === undefined || name === "" || /^urn:/i.test(name) || !/^urn:/i.test(namespace ?? "")) return name;
+  return `${namespace}:${name}`;
 }
 
 /** A whole schema, `_links` left to the caller. */
@@ -159,7 +174,7 @@ export function definitionOf(name: string, sent: Tree): AttributeDefinition | un
     min_length: number("minLength"),
     max_length: number("maxLength"),
     pattern: text("pattern"),
-    external_name: text("externalName"),
+    external_name: externalOf(text("externalName"), text("externalNamespace")),
     union: { ENABLE: true, DISABLE: false }[String(sent["union"])],
     enum: allowed.length > 0 ? allowed : undefined,
   };
