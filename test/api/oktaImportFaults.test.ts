@@ -251,6 +251,44 @@ describe("the plan", () => {
     await expect(target.call("GET", `/api/v1/users/${stray.login}`)).rejects.toThrow(/404/);
   });
 
+  test("takes over what an organisation has decided of names and logins", async () => {
+    const profile = { login: "CORP\\jim", email: "jim@x.co", firstName: "Jim" };
+    const base = { lastName: { required: false }, login: { pattern: "[a-zA-Z\\\\@.0-9]+" } };
+    const document = {
+      user_types: [{ name: "user", title: "User", description: null, standard: true, attributes: {}, base }],
+      people: [plainPerson(0, { login: "CORP\\jim", profile })],
+    };
+    const { failures } = await carry(document);
+    expect(failures).toEqual([]);
+    const { definitions } = await target.call("GET", "/api/v1/meta/schemas/user/default");
+    expect(definitions.base.properties.login.pattern).toBe(base.login.pattern);
+    expect(definitions.base.required).toEqual(["login", "firstName", "email"]);
+    const wrong = { profile: { login: "not allowed!", email: "jim2@x.co", firstName: "Jim" } };
+    await expect(target.call("POST", "/api/v1/users", wrong)).rejects.toThrow(/login/);
+    expect((await planOf(document)).empty).toBe(true);
+  });
+
+  test("asks nobody for a value that was not asked for when they came, and keeps nobody out for an attribute", async () => {
+    const [has, lacks] = [plainPerson(40), plainPerson(41)];
+    const attributes = {
+      office: { type: "string", title: "Office", required: true },
+      "with-dash": { type: "string", title: "A name that is none here" },
+    };
+    const document = {
+      user_types: [{ name: "user", title: "User", description: null, standard: true, attributes }],
+      people: [{ ...has, profile: { ...has.profile, office: "North", "with-dash": "x" } }, lacks],
+    };
+    const ran = await target.cli("okta-import", "--from", part(document), "--apply", "--json");
+    expect(ran.code, ran.err).toBe(7);
+    const { failures, notes } = JSON.parse(ran.out);
+    expect(failures.map(({ name }: { name: string }) => name)).toEqual(["user: with-dash"]);
+    expect(notes).toEqual([
+      expect.objectContaining({ name: "user: office", why: expect.stringMatching(/but 1 people have no value/) }),
+    ]);
+    expect((await target.call("GET", `/api/v1/users/${has.login}`)).profile.office).toBe("North");
+    expect((await target.call("GET", `/api/v1/users/${lacks.login}`)).status).toBe("ACTIVE");
+  });
+
   test.each([
     ["DEPROVISIONED", "SUSPENDED"],
     ["DEPROVISIONED", "STAGED"],
@@ -377,4 +415,21 @@ test("an attribute's name in the app and its namespace are kept, also when only 
     `${urn}:seat`,
     "urn:ietf:params:scim:schemas:core:2.0:User:nick.value",
   ]);
+});
+
+test("a base attribute is changed as far as it may be, and what is sent back with it does no harm", async () => {
+  const schema = "/api/v1/meta/schemas/user/default";
+  const { definitions } = await target.call("GET", schema);
+  const { login, ...base } = definitions.base.properties;
+  const send = (properties: object) => target.call("POST", schema, { definitions: { base: { properties } } });
+  const hidden = { ...base.city, permissions: [{ principal: "SELF", action: "HIDE" }] };
+  await send({ ...base, city: hidden, firstName: { ...base.firstName, required: false } });
+  await send({ login: { ...login, pattern: null } });
+  const after = (await target.call("GET", schema)).definitions.base;
+  expect(after.required).not.toContain("firstName");
+  expect(after.properties.city.permissions).toEqual(hidden.permissions);
+  expect(after.properties.login.pattern).toBeUndefined();
+  await send({ firstName: { ...base.firstName, required: true } });
+  await expect(send({ shoeSize: { type: "string" } })).rejects.toThrow(/400.*not a base attribute/);
+  await expect(send({ login: { ...login, pattern: "(" } })).rejects.toThrow(/400.*pattern/);
 });

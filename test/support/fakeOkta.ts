@@ -57,13 +57,13 @@ const account = (n: number, scope: string, externalId: string | null, userName: 
   ...{ syncState: "SYNCHRONIZED", credentials: { userName } },
 });
 
-const nameless = { firstName: "Eve", lastName: null };
+const nameless = { firstName: "Eve", lastName: null, countryCode: "Germany" };
 const people = [
-  user(1, "ann@company.test", "ACTIVE", { department: "Sales", costCentre: "C1" }),
+  user(1, "ann@company.test", "ACTIVE", { department: "Sales", costCentre: "C1", office: "North" }),
   user(2, "bob@company.test", "ACTIVE", { department: "Sales" }),
   user(3, "cid@company.test", "SUSPENDED", { department: "Finance" }),
   user(4, "dot@company.test", "STAGED"),
-  // Okta lets an organisation say that a last name may be empty.
+  // Okta lets an organisation say that a last name may be empty. The country is one that the schema here refuses.
   user(5, "eve@company.test", "ACTIVE", nameless),
 ];
 const leavers = [user(6, "fay@company.test", "DEPROVISIONED", { department: "Sales" })];
@@ -106,7 +106,10 @@ const things: Readonly<Record<string, unknown>> = {
   ],
   "/api/v1/meta/schemas/user/default": schema(
     { firstName: text("First name", { required: true }), lastName: text("Last name") },
-    { costCentre: text("Cost centre", { master: { type: "OVERRIDE", priority: [{ type: "APP", value: payroll }] } }) },
+    {
+      office: text("Office", { required: true }),
+      costCentre: text("Cost centre", { master: { type: "OVERRIDE", priority: [{ type: "APP", value: payroll }] } }),
+    },
   ),
   "/api/v1/meta/schemas/group/default": schema({ name: text("Name") }, {}),
   "/api/v1/meta/schemas/user/linkedObjects": [],

@@ -18,20 +18,22 @@ export async function applyApp(applying: Applying, change: AppChange): Promise<v
   if (!change.created && !change.unfinished) {
     return writeParts(applying, appId(applying, change.app.label), change);
   }
-  const id = change.created ? await create(applying, change.app) : appId(applying, change.app.label);
+  const { id, kind } = change.created
+    ? await create(applying, change.app)
+    : { id: appId(applying, change.app.label), kind: change.app.kind };
   applying.ours.ids.apps.set(fold(change.app.label), id);
   // Now its defaults are known: what they say already need not be said, and what they say besides is taken away.
   const now = await readOneApp(applying.ours.reading, id);
   const rest = changeOf(change.app, now, newTally().tally);
   await writeParts(applying, id, { ...rest, body: !change.created && rest.body }, now.attributes);
-  if (change.app.kind !== "none") await pause(applying, id, paused_why);
+  if (kind !== "none") await pause(applying, id, paused_why);
 }
 
 const pause = ({ client }: Applying, id: string, reason: string) =>
   client.send("POST", `/admin/v1/apps/${id}/pause`, { reason });
 
 /** Makes an app that is switched off and paused: nobody has it yet, and nothing is called. */
-async function create(applying: Applying, app: App): Promise<string> {
+async function create(applying: Applying, app: App): Promise<Readonly<{ id: string; kind: string }>> {
   const { client } = applying;
   const make = (name: string | null) =>
     client.send<Tree>(
@@ -46,9 +48,9 @@ async function create(applying: Applying, app: App): Promise<string> {
     await client.send("DELETE", `/api/v1/apps/${String(made["id"])}`);
     made = await make(app.kind);
   }
-  const id = String(made["id"]);
-  if (app.kind !== "none") await pause(applying, id, unfinished_why);
-  return id;
+  const [id, kind] = [String(made["id"]), String(made["kind"])];
+  if (kind !== "none") await pause(applying, id, unfinished_why);
+  return { id, kind };
 }
 
 const modeOf = ({ mode }: App) => (mode === null ? {} : { signOnMode: mode });

@@ -40,7 +40,11 @@ export type PersonChange = Readonly<{
 export type Steps = Readonly<{
   types: readonly Readonly<{ type: UserType; known: boolean }>[];
   /** `of`: a type's name; null: groups. */
-  attributes: readonly Readonly<{ of: string | null; properties: Readonly<Record<string, Tree>> }>[];
+  attributes: readonly Readonly<{
+    of: string | null;
+    properties: Readonly<Record<string, Tree>>;
+    base: Readonly<Record<string, Tree>>;
+  }>[];
   link_kinds: readonly LinkKind[];
   groups: readonly Readonly<{ group: Group; known: boolean }>[];
   apps: readonly AppChange[];
@@ -103,17 +107,34 @@ function planShapes(theirs: Organisation, ours: Organisation, tally: Tally) {
     const same = here && (type.standard || (here.title === type.title && here.description === type.description));
     tally.count("user type", here === undefined ? "create" : same ? "same" : "change");
     if (!same) steps.push({ type, known: here !== undefined });
-    const properties = planAttributes("attribute", type.name, type.attributes, here?.attributes ?? {}, tally);
-    if (Object.keys(properties).length > 0) attributes.push({ of: type.name, properties });
+    const wanted = meetable(type, theirs.people, tally);
+    const properties = planAttributes("attribute", type.name, wanted, here?.attributes ?? {}, tally);
+    const base = planAttributes("attribute", type.name, type.base ?? {}, here?.base ?? {}, tally);
+    const some = [properties, base].some((one) => Object.keys(one).length > 0);
+    if (some) attributes.push({ of: type.name, properties, base });
   }
   const group = planAttributes("attribute", "group", theirs.group_attributes, ours.group_attributes, tally);
-  if (Object.keys(group).length > 0) attributes.push({ of: null, properties: group });
+  if (Object.keys(group).length > 0) attributes.push({ of: null, properties: group, base: {} });
   onlyHere("user type", theirs.user_types, ours.user_types, ({ name }) => name, tally);
   const links = byName(ours.link_kinds, ({ primary }) => primary.name);
   const link_kinds = theirs.link_kinds.filter(({ primary }) => !links.has(primary.name));
   tally.count("link kind", "create", link_kinds.length);
   tally.count("link kind", "same", theirs.link_kinds.length - link_kinds.length);
   return { types: steps, attributes, link_kinds };
+}
+
+/** Okta asks nobody for a value who was there before it became required; here that would keep them out. */
+function meetable(type: UserType, people: readonly Person[], tally: Tally): UserType["attributes"] {
+  const attributes = Object.entries(type.attributes).map(([name, attribute]): [string, Tree] => {
+    if (attribute["required"] !== true) return [name, attribute];
+    const without = people.filter((one) => one.type === type.name && one.profile[name] === undefined).length;
+    if (without === 0) return [name, attribute];
+    const why = `is required there, but ${without} people have no value: it may be empty here until all have one`;
+    tally.note({ kind: "attribute", name: `${type.name}: ${name}`, outcome: "unsupported", why });
+    const { required: _required, ...rest } = attribute;
+    return [name, rest];
+  });
+  return Object.fromEntries(attributes);
 }
 
 function planGroups(theirs: Organisation, ours: Organisation, tally: Tally): Steps["groups"] {

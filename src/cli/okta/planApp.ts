@@ -95,7 +95,9 @@ function usable(app: App, direction: "to_app" | "to_user", { judge }: Around, ta
 
 /** Why the two cannot be the same app. */
 function unlike(theirs: App, ours: App): string | undefined {
-  if (theirs.kind !== ours.kind) {
+  // A name that stands for a connector here, where nothing is provisioned there: it waits, and is connected or not.
+  const waits = theirs.kind === "none" && ours.kind === "scim" && theirs.name !== null && theirs.name === ours.name;
+  if (theirs.kind !== ours.kind && !waits) {
     const connected = (kind: string) => (kind === "none" ? "without a connector" : `with the connector ${kind}`);
     return `the app of this label here is one ${connected(ours.kind)}, and not ${connected(theirs.kind)}: rename or delete it here`;
   }

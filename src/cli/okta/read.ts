@@ -121,16 +121,25 @@ async function readTypes(reading: Reading): Promise<UserType[]> {
     ids.schemas.set(name, schema_id);
     type_names.set(id, name);
     const { base, custom } = attributesOf(schema);
-    for (const needed of ["firstName", "lastName"]) {
-      if (base[needed] === undefined || base[needed]["required"] === true) continue;
-      const why = "may be empty there and not here: whoever has none is refused";
-      reading.lacks.push({ kind: "attribute", name: needed, why });
-    }
+    const own = type["default"] === true ? baseOf(base) : {};
     const description = text(type["description"]) || null;
     const title = text(type["displayName"]);
-    types.push({ name, title, description, standard: type["default"] === true, attributes: custom });
+    types.push({
+      ...{ name, title, description, standard: type["default"] === true, attributes: custom },
+      ...(Object.keys(own).length > 0 ? { base: own } : {}),
+    });
   }
   return types.toSorted((a, b) => inOrder(a.name, b.name));
+}
+
+/** What an organisation may decide of the base attributes, where it has decided. */
+function baseOf(base: Readonly<Record<string, Tree>>): Record<string, Tree> {
+  const names = ["firstName", "lastName"].filter((name) => base[name] !== undefined && base[name]["required"] !== true);
+  const pattern = text(base["login"]?.["pattern"]);
+  return {
+    ...Object.fromEntries(names.map((name) => [name, { required: false }])),
+    ...(pattern === "" ? {} : { login: { pattern } }),
+  };
 }
 
 async function readLinkKinds({ client }: Reading): Promise<LinkKind[]> {

@@ -110,7 +110,9 @@ async function readApp(reading: Reading, body: Tree, mappings: MappingIds = {}):
   if (kind !== "none" && connection?.["status"] !== "ENABLED") reading.ids.waiting.add(fold(label));
   const schema = await maybe(() => client.get<Tree>(`/api/v1/meta/schemas/apps/${id}/default`));
   const attributes = appAttributes(schema ?? {});
-  const custom = /^tenure_[a-z0-9]+_[0-9]+$/.test(name);
+  // Theirs are called after the organisation and the label; only a custom app signs in by itself.
+  const theirs_made = told === undefined && body["signOnMode"] === "AUTO_LOGIN" && /_[0-9]+$/.test(name);
+  const custom = theirs_made || /^tenure_[a-z0-9]+_[0-9]+$/.test(name);
   const app: App = {
     ...{ label, name: custom ? null : name, kind, status: text(body["status"]) },
     mode: typeof body["signOnMode"] === "string" ? body["signOnMode"] : null,
@@ -150,11 +152,12 @@ function bodyOf(
     const why = `settings of its own are not carried over, because it is connected here: ${named.join(", ")}`;
     lacks.push({ kind: "app", name: label, why });
   }
-  // Links are called after the app's name, which a connector makes anew.
-  const linked = !custom && kind === "none" && appLinks !== undefined;
+  // Links are called after the app's name, which may be made anew here: what is shown as it is anyway need not be said.
+  const hidden = isTree(appLinks) ? Object.entries(appLinks).filter(([, shown]) => shown !== true) : [];
+  const linked = !custom && kind === "none" && hidden.length > 0;
   return canonicalTree({
     accessibility: part("accessibility"),
-    visibility: { ...visibility, ...(linked ? { appLinks } : {}) },
+    visibility: { ...visibility, ...(linked ? { appLinks: Object.fromEntries(hidden) } : {}) },
     credentials: { ...credentials, oauthClient: client },
     settings: { ...settings, ...(isTree(signOn) ? { signOn: sign_on } : {}), ...(foreign ? {} : { app: config }) },
     profile: part("profile"),

@@ -125,23 +125,24 @@ export function attributesOf(schema: Tree, names = attribute_names) {
   const part = (name: string) => {
     const one = definitions[name];
     const properties = isTree(one) && isTree(one["properties"]) ? one["properties"] : {};
+    const listed = isTree(one) && Array.isArray(one["required"]) ? one["required"] : [];
     return Object.fromEntries(
       Object.keys(properties)
         .sort(inOrder)
-        .map((attribute) => [attribute, attributeOf(properties[attribute], names)]),
+        .map((name) => [name, attributeOf(properties[name], names, listed.includes(name))]),
     );
   };
   return { base: part("base"), custom: part("custom") };
 }
 
-function attributeOf(given: unknown, names: readonly string[]): Tree {
+function attributeOf(given: unknown, names: readonly string[], listed: boolean): Tree {
   const all = isTree(given) ? given : {};
   const { required, master, ...rest } = Object.fromEntries(
     Object.entries(all).filter(([name]) => names.includes(name)),
   );
   return canonicalTree({
     ...rest,
-    ...(required === true ? { required } : {}),
+    ...(required === true || listed ? { required: true } : {}),
     // Which source comes first is said of sources here, not of each attribute.
     ...(isTree(master) ? { master: { type: master["type"] ?? null } } : {}),
   });

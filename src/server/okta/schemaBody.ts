@@ -4,6 +4,7 @@
  * and laid over.
  */
 
+import { baseUserSchema } from "../../core/baseSchema.ts";
 import type { AttributeDefinition } from "../../core/schema.ts";
 import { baseUserNames } from "../../core/schema.ts";
 import type { Attribute, Value } from "../../core/types.ts";
@@ -80,13 +81,34 @@ export function attributeBody(attribute: Attribute, extra: Tree | undefined): Tr
         : {}),
     ...(attribute.min_length === undefined ? {} : { minLength: attribute.min_length }),
     ...(attribute.max_length === undefined ? {} : { maxLength: attribute.max_length }),
-    ...(attribute.pattern === undefined || attribute.base ? {} : { pattern: attribute.pattern }),
+    ...patternBody(attribute),
     ...externalBody(attribute.external_name),
     ...(attribute.union === undefined ? {} : { union: attribute.union ? "ENABLE" : "DISABLE" }),
     permissions: self(action),
     master: { type: "PROFILE_MASTER" },
     ...extra,
   } as Tree;
+}
+
+/** Of base attributes Okta tells a pattern for the login alone, and only where an organisation has one of its own. */
+function patternBody({ name, base, pattern }: Attribute): Tree {
+  if (pattern === undefined) return {};
+  if (!base) return { pattern };
+  return name === "login" && pattern !== standard_login ? { pattern: pattern.slice(4, -2) } : {};
+}
+
+const standard_login = baseUserSchema.attributes.find(({ name }) => name === "login")?.pattern;
+
+/** Okta's patterns are of the whole login; null is its way back to an e-mail address. undefined: nothing is said. */
+export function loginPattern(sent: unknown): string | undefined {
+  if (sent === null) return standard_login;
+  return typeof sent === "string" ? `^(?:${sent})$` : undefined;
+}
+
+/** What is kept of a base attribute as it was sent: who may see and change it, and where it comes from. */
+export function baseExtra(sent: Tree): Tree {
+  const names = ["permissions", "master", "mutability"];
+  return Object.fromEntries(Object.entries(sent).filter(([name]) => names.includes(name)));
 }
 
 /** Okta keeps apart what is one SCIM path here: the URN of the extension, and the attribute in it. */
