@@ -12,6 +12,8 @@ import { csv_config } from "./csv/config.ts";
 import { csvConnector } from "./csv/connector.ts";
 import { manual_config, manualConnector } from "./manual/connector.ts";
 import { push_config, pushConnector } from "./push/connector.ts";
+import { rest_config } from "./rest/config.ts";
+import { restConnector } from "./rest/connector.ts";
 import { scim_config } from "./scim/config.ts";
 import { scimConnector } from "./scim/connector.ts";
 
@@ -60,6 +62,19 @@ const kinds: readonly ConnectorKind[] = [
     config: csv_config,
     secrets: [],
     create: (config, _credentials, options) => csvConnector(csv_config.parse(config), options),
+  },
+  {
+    kind: "rest",
+    title: "JSON over HTTP",
+    description: "People from a report or a paged list of any system that answers JSON",
+    config: rest_config,
+    secrets: [{ name: "token", title: "Token or password", required: false }],
+    create: (config, credentials, options) =>
+      restConnector(
+        rest_config.parse(config),
+        Object.hasOwn(credentials, "token") ? { token: secretOf(credentials, "token") } : {},
+        options,
+      ),
   },
   {
     kind: "manual",
