@@ -85,8 +85,11 @@ const add_options: Options = {
     value: "APP",
     help: "scim: which vendor's SCIM this is (strict, okta, entra, aws, github, salesforce, slack)",
   },
-  "token-file": { value: "FILE", help: "scim, rest: file that holds the token (- for standard input)" },
-  "no-test": { help: "scim, rest: do not try the connection first" },
+  "token-file": {
+    value: "FILE",
+    help: "scim, rest, sql: file that holds the token or password (- for standard input)",
+  },
+  "no-test": { help: "scim, rest, sql: do not try the connection first" },
   file: { value: "NAME", help: "csv: name of the file in the server's import folder (people.csv)" },
   "id-column": { value: "COLUMN", help: "csv: the column that tells rows apart" },
   "enabled-column": { value: "COLUMN", help: "csv: the column that tells who works here" },
@@ -94,7 +97,7 @@ const add_options: Options = {
   "enabled-value": { value: "TEXT", many: true, help: "csv: a value of that column that means yes" },
   source: { help: "People come from this app" },
   config: { value: "NAME=VALUE", many: true, help: "Anything else of the connector's form" },
-  "config-file": { value: "FILE", help: "rest: the connector's form as JSON (docs/connectors/rest.md)" },
+  "config-file": { value: "FILE", help: "rest, sql: the connector's form as JSON (docs/connectors)" },
 };
 
 const add: Part = {
@@ -102,7 +105,7 @@ const add: Part = {
     name: "apps add",
     words: "KIND",
     summary:
-      "Connects an app. KIND is scim, csv, rest (JSON over HTTP), manual, push (a source that sends its people), or bookmark (no connection).",
+      "Connects an app. KIND is scim, csv, rest (JSON over HTTP), sql (PostgreSQL), manual, push (a source that sends its people), or bookmark (no connection).",
     options: add_options,
   },
   least: 1,
@@ -111,7 +114,8 @@ const add: Part = {
     const kind = await kindOf(client, word);
     if (kind === "scim") required(add.usage, given, "base-url");
     if (kind === "scim" && !given.flag("no-test")) required(add.usage, given, "token-file");
-    if (kind === "rest") required(add.usage, given, "config-file");
+    const reads = kind === "rest" || kind === "sql";
+    if (reads) required(add.usage, given, "config-file");
     const secret = tokenOf(given);
     const made = await client.send<Made>("POST", "/api/v1/apps", {
       name: kind,
@@ -119,7 +123,7 @@ const add: Part = {
       settings: { app: configOf(kind, given) },
     });
     try {
-      if (kind === "scim" || kind === "rest") {
+      if (kind === "scim" || reads) {
         const body = {
           ...(kind === "scim" ? { baseUrl: given.text("base-url") } : {}),
           profile: { authScheme: "TOKEN", ...(secret === undefined ? {} : { token: secret }) },
@@ -128,7 +132,7 @@ const add: Part = {
           activate: !given.flag("no-test"),
         });
       }
-      if (kind === "rest" && !given.flag("no-test")) await client.send("POST", `/admin/v1/apps/${made.id}/discover`);
+      if (reads && !given.flag("no-test")) await client.send("POST", `/admin/v1/apps/${made.id}/discover`);
       const columns = given.text("columns-from");
       if (columns !== undefined) await learn(client, made.id, columns);
       if (given.flag("source")) await client.send("PATCH", `/admin/v1/apps/${made.id}`, { sourcing: {} });

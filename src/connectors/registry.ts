@@ -16,6 +16,8 @@ import { rest_config } from "./rest/config.ts";
 import { restConnector } from "./rest/connector.ts";
 import { scim_config } from "./scim/config.ts";
 import { scimConnector } from "./scim/connector.ts";
+import { sql_config } from "./sql/config.ts";
+import { sqlConnector } from "./sql/connector.ts";
 
 /** One secret beside the configuration: stored encrypted, entered in a field of its own, never shown again. */
 export type SecretField = Readonly<{ name: string; title: string; required: boolean }>;
@@ -75,6 +77,15 @@ const kinds: readonly ConnectorKind[] = [
         Object.hasOwn(credentials, "token") ? { token: secretOf(credentials, "token") } : {},
         options,
       ),
+  },
+  {
+    kind: "sql",
+    title: "PostgreSQL",
+    description: "People by a query of a PostgreSQL database",
+    config: sql_config,
+    secrets: [{ name: "token", title: "Password", required: true }],
+    create: (config, credentials, options) =>
+      sqlConnector(sql_config.parse(config), { token: secretOf(credentials, "token") }, options),
   },
   {
     kind: "manual",
