@@ -101,7 +101,8 @@ export async function startNode(ground: Pick<Ground, "db" | "url" | "folder">, k
   };
 }
 
-const look_ms = 50;
+/** Each look reads past all that was just deleted, a millisecond and more of PostgreSQL: this is seldom enough. */
+const look_ms = 150;
 
 /** Waits until no user is dirty and no account due; gives how many seconds each took from now on. */
 export async function untilDone(db: Database): Promise<Readonly<{ desired_s: number; done_s: number }>> {

@@ -85,8 +85,11 @@ const add_options: Options = {
     value: "APP",
     help: "scim: which vendor's SCIM this is (strict, okta, entra, aws, github, salesforce, slack)",
   },
-  "token-file": { value: "FILE", help: "scim: file that holds the token (- for standard input)" },
-  "no-test": { help: "scim: do not try the connection first" },
+  "token-file": {
+    value: "FILE",
+    help: "scim, rest, sql: file that holds the token or password (- for standard input)",
+  },
+  "no-test": { help: "scim, rest, sql: do not try the connection first" },
   file: { value: "NAME", help: "csv: name of the file in the server's import folder (people.csv)" },
   "id-column": { value: "COLUMN", help: "csv: the column that tells rows apart" },
   "enabled-column": { value: "COLUMN", help: "csv: the column that tells who works here" },
@@ -94,6 +97,7 @@ const add_options: Options = {
   "enabled-value": { value: "TEXT", many: true, help: "csv: a value of that column that means yes" },
   source: { help: "People come from this app" },
   config: { value: "NAME=VALUE", many: true, help: "Anything else of the connector's form" },
+  "config-file": { value: "FILE", help: "rest, sql: the connector's form as JSON (docs/connectors)" },
 };
 
 const add: Part = {
@@ -101,7 +105,7 @@ const add: Part = {
     name: "apps add",
     words: "KIND",
     summary:
-      "Connects an app. KIND is scim, csv, manual, push (a source that sends its people), or bookmark (no connection).",
+      "Connects an app. KIND is scim, csv, rest (JSON over HTTP), sql (PostgreSQL), manual, push (a source that sends its people), or bookmark (no connection).",
     options: add_options,
   },
   least: 1,
@@ -110,6 +114,8 @@ const add: Part = {
     const kind = await kindOf(client, word);
     if (kind === "scim") required(add.usage, given, "base-url");
     if (kind === "scim" && !given.flag("no-test")) required(add.usage, given, "token-file");
+    const reads = kind === "rest" || kind === "sql";
+    if (reads) required(add.usage, given, "config-file");
     const secret = tokenOf(given);
     const made = await client.send<Made>("POST", "/api/v1/apps", {
       name: kind,
@@ -117,15 +123,16 @@ const add: Part = {
       settings: { app: configOf(kind, given) },
     });
     try {
-      if (kind === "scim") {
+      if (kind === "scim" || reads) {
         const body = {
-          baseUrl: given.text("base-url"),
+          ...(kind === "scim" ? { baseUrl: given.text("base-url") } : {}),
           profile: { authScheme: "TOKEN", ...(secret === undefined ? {} : { token: secret }) },
         };
         await client.send("POST", `/api/v1/apps/${made.id}/connections/default`, body, {
           activate: !given.flag("no-test"),
         });
       }
+      if (reads && !given.flag("no-test")) await client.send("POST", `/admin/v1/apps/${made.id}/discover`);
       const columns = given.text("columns-from");
       if (columns !== undefined) await learn(client, made.id, columns);
       if (given.flag("source")) await client.send("PATCH", `/admin/v1/apps/${made.id}`, { sourcing: {} });
@@ -170,7 +177,26 @@ function configOf(kind: string, given: Given): Record<string, unknown> {
     },
   };
   const own = Object.entries(named[kind] ?? {}).filter(([, value]) => value !== undefined);
-  return { ...Object.fromEntries(own), ...pairsOf(given.texts("config")) };
+  const file = given.text("config-file");
+  const read = file === undefined ? {} : formIn(file);
+  return { ...read, ...Object.fromEntries(own), ...pairsOf(given.texts("config")) };
+}
+
+/** A connector's form from a JSON file. @throws CliError naming the file and what is wrong with it. */
+function formIn(file: string): Readonly<Record<string, unknown>> {
+  let text: string;
+  try {
+    text = readFileSync(file, "utf8");
+  } catch (error) {
+    throw new CliError(exit_codes.not_found, (error as Error).message);
+  }
+  try {
+    const form: unknown = JSON.parse(text);
+    if (typeof form === "object" && form !== null && !Array.isArray(form)) return form as Record<string, unknown>;
+  } catch (error) {
+    throw new CliError(exit_codes.usage, `${file} is no JSON: ${(error as Error).message}`);
+  }
+  throw new CliError(exit_codes.usage, `${file} has no JSON object: give the connector's form as { "name": value, … }`);
 }
 
 /** Tells the server a file's columns by its beginning, up to the end of a line. */

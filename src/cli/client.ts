@@ -34,6 +34,7 @@ export type Client = Readonly<{
 }>;
 
 type Answer = Readonly<{
+  origin: string;
   status: number;
   text: string;
   link: string | undefined;
@@ -197,9 +198,13 @@ function exchange(
           }
         });
       }
-      response.on("error", reject);
+      // Of an answer that is cut off as little is known as of none. What has no code is an error of our own.
+      response.on("error", (error: NodeJS.ErrnoException) =>
+        reject(error.code === undefined ? error : unreachable(url, error)),
+      );
       response.on("end", () =>
         resolve({
+          origin: url.origin,
           status: response.statusCode ?? 0,
           text: Buffer.concat(parts).toString("utf8"),
           link: [response.headers.link ?? []].flat().join(", "),
@@ -238,10 +243,9 @@ function lineReader(onLine: (line: unknown) => void): (part: string) => void {
 
 function unreachable(url: URL, error: NodeJS.ErrnoException): CliError {
   const why = error.code === "ECONNREFUSED" ? "nothing listens there" : error.message || (error.code ?? "no answer");
-  return new CliError(
-    exit_codes.unreachable,
-    `cannot reach ${url.origin} (${why}): is the server started? (tenure serve)`,
-  );
+  const ours = /^(localhost|127\.|\[::1\])/.test(url.hostname);
+  const next = ours ? "is the server started? (tenure serve)" : "is the address right, and is the way there open?";
+  return new CliError(exit_codes.unreachable, `cannot reach ${url.origin} (${why}): ${next}`);
 }
 
 function nextOf(link: string | undefined): string | undefined {
@@ -249,16 +253,27 @@ function nextOf(link: string | undefined): string | undefined {
 }
 
 function parse<T>(answer: Answer): T {
-  if (answer.status >= 200 && answer.status < 300)
-    return (answer.text === "" ? undefined : JSON.parse(answer.text)) as T;
-  throw refusal(answer);
+  if (answer.status < 200 || answer.status >= 300) throw refusal(answer);
+  if (answer.text === "") return undefined as T;
+  try {
+    return JSON.parse(answer.text) as T;
+  } catch {
+    // A sign-in page, or a proxy's: a server of another kind stands at this address.
+    throw new CliError(exit_codes.failed, `${answer.origin} does not answer with JSON: is it the right address?`);
+  }
 }
 
 function refusal({ status, text, request_id }: Answer): CliError {
   let summary = `the server answered ${status}`;
   let causes: string[] = [];
+  let code: string | undefined;
   try {
-    const body = JSON.parse(text) as { errorSummary?: string; errorCauses?: { errorSummary: string }[] };
+    const body = JSON.parse(text) as {
+      errorCode?: string;
+      errorSummary?: string;
+      errorCauses?: { errorSummary: string }[];
+    };
+    code = body.errorCode;
     summary = body.errorSummary ?? summary;
     causes = (body.errorCauses ?? []).map((cause) => cause.errorSummary);
   } catch {
@@ -266,7 +281,7 @@ function refusal({ status, text, request_id }: Answer): CliError {
   }
   const told = causes.length > 0 ? causes.join("\n  ") : summary;
   const message = status >= 500 && status !== 503 ? `${told} (request ${request_id})` : told;
-  return new CliError(codeOf(status), message, status);
+  return new CliError(codeOf(status), message, status, code);
 }
 
 function codeOf(status: number): ExitCode {

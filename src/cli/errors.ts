@@ -26,10 +26,13 @@ export class CliError extends Error {
   readonly exit_code: ExitCode;
   /** The status of the server's answer, if it was one. */
   readonly status: number | undefined;
-  constructor(exit_code: ExitCode, message: string, status?: number) {
+  /** Its code in Okta's words, if it had one. */
+  readonly code: string | undefined;
+  constructor(exit_code: ExitCode, message: string, status?: number, code?: string) {
     super(message);
     this.name = "CliError";
     this.exit_code = exit_code;
     this.status = status;
+    this.code = code;
   }
 }

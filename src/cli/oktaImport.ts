@@ -7,10 +7,11 @@ import { type Given, helpOf, readArgs, requireWords, type Usage } from "./args.t
 import { type Client, clientAt, openClient, requireAddress } from "./client.ts";
 import { CliError, type ExitCode, exit_codes } from "./errors.ts";
 import { applySteps } from "./okta/apply.ts";
+import { unfinished_why } from "./okta/applyApps.ts";
 import type { Applying } from "./okta/applying.ts";
 import { readDocument } from "./okta/document.ts";
 import { type Stop, Stopped } from "./okta/lanes.ts";
-import { type Organisation, textOf } from "./okta/organisation.ts";
+import { fold, type Organisation, textOf } from "./okta/organisation.ts";
 import { isEmpty, type Plan, planImport } from "./okta/plan.ts";
 import { type Read, readOrganisation } from "./okta/read.ts";
 import { printApplied, printPlan } from "./okta/report.ts";
@@ -81,13 +82,24 @@ async function work(given: Given, url: string | undefined, doing: Doing): Promis
     return exit_codes.done;
   }
   const client = openClient(given);
-  const theirs = await theirsOf(given, url, doing);
-  if (url !== undefined && new URL(url).origin === new URL(client.url).origin)
+  if (url !== undefined && URL.parse(url)?.origin === new URL(client.url).origin)
     throw new CliError(exit_codes.usage, `${url} is this Tenure itself: name the organisation that people come from`);
+  // Reading a large organisation takes an hour: whether there is anything to compare it with is asked before.
+  await client.get("/api/v1/meta/types/user");
+  const theirs = await theirsOf(given, url, doing);
   const ours = await reading(client, doing, "here: ");
+  const unfinished = await unfinishedApps(client);
   doing.bar.end();
-  const plan = planImport(theirs, ours.organisation, { now: new Date(), waiting: ours.ids.waiting });
+  const plan = planImport(theirs, ours.organisation, { now: new Date(), waiting: ours.ids.waiting, unfinished });
   return given.flag("apply") ? carryOut(given, client, plan, ours, doing) : tellPlan(given, plan);
+}
+
+/** Labels of the apps that were being made when it was cut off. */
+async function unfinishedApps(client: Client): Promise<ReadonlySet<string>> {
+  type Found = Readonly<{ label: string; health: Readonly<{ pause_reason: string | null }> }>;
+  const found = await client.all<Found>("/admin/v1/apps", { limit: 200 });
+  const cut_off = found.filter(({ health }) => health.pause_reason === unfinished_why);
+  return new Set(cut_off.map(({ label }) => fold(label)));
 }
 
 /** The organisation to take things from. @param otherwise this Tenure, where nothing else is named. */
@@ -171,18 +183,22 @@ async function carryOut(given: Given, client: Client, plan: Plan, ours: Read, do
     tell: (what, done, total) => doing.bar.show(what, done, total),
   };
   if (!given.flag("json")) printPlan(plan);
-  let stopped = false;
+  let ended: unknown;
   try {
     await applySteps(applying, plan.steps);
   } catch (error) {
-    if (!(error instanceof Stopped)) throw error;
-    stopped = true;
+    ended = error;
   }
   doing.bar.end();
   const { done, failures } = applying;
   if (given.flag("json")) {
+    const stopped = ended !== undefined;
     printJson({ counts: plan.counts, notes: plan.notes, carried: Object.fromEntries(done), failures, stopped });
   } else printApplied(applying);
-  if (stopped) throw new Stopped();
+  if (ended instanceof CliError) {
+    const more = "What was carried over stays; run it again to go on.";
+    throw new CliError(ended.exit_code, `${ended.message}\n${more}`, ended.status, ended.code);
+  }
+  if (ended !== undefined) throw ended;
   return failures.length > 0 ? exit_codes.partly : exit_codes.done;
 }

@@ -339,25 +339,28 @@ type Ended = (signal: AbortSignal, abort: (reason: unknown) => void) => () => vo
 
 /** One listener for each signal: the calls of a claim share one, and adding and taking away a listener costs more than a call's JSON. */
 function endings(): Ended {
-  const calls = new WeakMap<AbortSignal, Set<(reason: unknown) => void>>();
+  const calls = new WeakMap<AbortSignal, Calls>();
   return (signal, abort) => {
-    let those = calls.get(signal);
-    if (those === undefined) {
-      const all = new Set<(reason: unknown) => void>();
-      signal.addEventListener(
-        "abort",
-        () => {
-          for (const one of [...all]) one(signal.reason);
-        },
-        { once: true },
-      );
-      calls.set(signal, all);
-      those = all;
-    }
-    const mine = those;
+    const mine = calls.get(signal) ?? listenTo(signal);
+    calls.set(signal, mine);
     mine.add(abort);
     return () => mine.delete(abort);
   };
+}
+
+type Calls = Set<(reason: unknown) => void>;
+
+/**
+ * A listener lives as long as its signal and holds all that is in its scope, so it has one of its own: beside a call's
+ * `abort` it kept the first request of each signal, with the 64 KB that its body was cut from, until the lease ended.
+ */
+function listenTo(signal: AbortSignal): Calls {
+  const calls: Calls = new Set();
+  const end = () => {
+    for (const one of [...calls]) one(signal.reason);
+  };
+  signal.addEventListener("abort", end, { once: true });
+  return calls;
 }
 
 /**

@@ -12,8 +12,12 @@ import { csv_config } from "./csv/config.ts";
 import { csvConnector } from "./csv/connector.ts";
 import { manual_config, manualConnector } from "./manual/connector.ts";
 import { push_config, pushConnector } from "./push/connector.ts";
+import { rest_config } from "./rest/config.ts";
+import { restConnector } from "./rest/connector.ts";
 import { scim_config } from "./scim/config.ts";
 import { scimConnector } from "./scim/connector.ts";
+import { sql_config } from "./sql/config.ts";
+import { sqlConnector } from "./sql/connector.ts";
 
 /** One secret beside the configuration: stored encrypted, entered in a field of its own, never shown again. */
 export type SecretField = Readonly<{ name: string; title: string; required: boolean }>;
@@ -60,6 +64,28 @@ const kinds: readonly ConnectorKind[] = [
     config: csv_config,
     secrets: [],
     create: (config, _credentials, options) => csvConnector(csv_config.parse(config), options),
+  },
+  {
+    kind: "rest",
+    title: "JSON over HTTP",
+    description: "People from a report or a paged list of any system that answers JSON",
+    config: rest_config,
+    secrets: [{ name: "token", title: "Token or password", required: false }],
+    create: (config, credentials, options) =>
+      restConnector(
+        rest_config.parse(config),
+        Object.hasOwn(credentials, "token") ? { token: secretOf(credentials, "token") } : {},
+        options,
+      ),
+  },
+  {
+    kind: "sql",
+    title: "PostgreSQL",
+    description: "People by a query of a PostgreSQL database",
+    config: sql_config,
+    secrets: [{ name: "token", title: "Password", required: true }],
+    create: (config, credentials, options) =>
+      sqlConnector(sql_config.parse(config), { token: secretOf(credentials, "token") }, options),
   },
   {
     kind: "manual",

@@ -16,7 +16,8 @@ import { passGate } from "../directory/gate.ts";
 import { mappingTask } from "../directory/mappings.ts";
 import { applyRuleGrants } from "../directory/memberships.ts";
 import { raiseTasks } from "../directory/tasks.ts";
-import { sql, type Transaction } from "../store/database.ts";
+import { column, shared } from "../store/columns.ts";
+import { sql, type Transaction, transact } from "../store/database.ts";
 import { system } from "../store/log.ts";
 import type { Company } from "./company.ts";
 import { companyNow } from "./companyNow.ts";
@@ -47,7 +48,8 @@ export type DesireCounts = Readonly<{ users: number; due: number }>;
 
 /** Answers at most `n` dirty users, the most urgent first; `which`: only those whose mark is as urgent as that. */
 export async function desire(world: World, n: number, which: Urgencies = every_urgency): Promise<DesireCounts> {
-  return world.db.transaction().execute(async (trx) => {
+  // A bulk mark between two steps of a command can end in a deadlock: tried again at once, so that a leaver waits no turn.
+  const counts = await transact<DesireCounts>(world.db, async (trx) => {
     await passGate({ db: trx });
     const marks = await takeMarks(trx, n, which);
     if (marks.length === 0) return { users: 0, due: 0 };
@@ -73,11 +75,18 @@ export async function desire(world: World, n: number, which: Urgencies = every_u
     if (pushes) await markPushes(world, command, changed);
     return { users: marks.length, due };
   });
+  return "users" in counts ? counts : { users: 0, due: 0 };
 }
 
+/**
+ * Only the ends that leave something out are asked for: of a range with two ends a planner that does not know the table
+ * yet expects next to nothing, and sorted all marks of a wave for each batch, 20,000 of them in 4 ms.
+ */
 async function takeMarks(trx: Transaction, n: number, { from, to }: Urgencies): Promise<readonly Mark[]> {
+  const least = from > every_urgency.from ? sql`priority >= ${from}::smallint` : sql`true`;
+  const most = to < every_urgency.to ? sql`priority <= ${to}::smallint` : sql`true`;
   const { rows } = await sql<Mark>`
-    select user_id, priority, cause from dirty where priority between ${from}::smallint and ${to}::smallint
+    select user_id, priority, cause from dirty where ${least} and ${most}
     order by priority, marked_at limit ${n} for update skip locked`.execute(trx);
   return rows;
 }
@@ -150,9 +159,7 @@ async function writeChanges(
   const lines = changed.map((change, n) => toLine(company, change, causes[n] ?? change.mark.cause));
   const { rows } = await sql<{ due: number }>`
     with input as (
-      select * from jsonb_to_recordset(${JSON.stringify(lines)}::jsonb) as i(app_id text, user_id text, assigned boolean,
-        want jsonb, want_moved boolean, grants jsonb, match_key text, turn text, release boolean, external boolean,
-        urgency smallint, cause bigint)
+      ${columnsOf(lines)}
     ), saved as (
       insert into accounts as a (app_id, user_id, assigned, want, want_revision, have, grants, match_key, assigned_at,
         created_at, updated_at)
@@ -202,11 +209,26 @@ function toLine(company: Company, change: Compared, cause: number | null) {
     grants: desired.grants,
     match_key: desired.match_key,
     turn: change.turn,
-    release: desired.release,
     external: company.external.has(desired.app_id),
     urgency: leaving ? priority.leaver : mark.priority,
     cause,
   };
+}
+
+/** The lines as SQL reads them: by columns, what many share sent once. As a list of objects they cost twice as much. */
+function columnsOf(lines: readonly ReturnType<typeof toLine>[]) {
+  const grants = shared(lines.map((line) => line.grants));
+  return sql`
+      select app_id, user_id, assigned, want, want_moved, ${grants.list}::jsonb -> grants as grants, match_key, turn, external,
+        urgency, cause
+      from rows from (unnest(${column(lines, (line) => line.app_id)}::text[]),
+        unnest(${column(lines, (line) => line.user_id)}::text[]), unnest(${column(lines, (line) => line.assigned)}::boolean[]),
+        jsonb_array_elements(${JSON.stringify(lines.map((line) => line.want))}::jsonb),
+        unnest(${column(lines, (line) => line.want_moved)}::boolean[]), unnest(${grants.at}::int[]),
+        unnest(${column(lines, (line) => line.match_key)}::text[]), unnest(${column(lines, (line) => line.turn)}::text[]),
+        unnest(${column(lines, (line) => line.external)}::boolean[]),
+        unnest(${column(lines, (line) => line.urgency)}::smallint[]), unnest(${column(lines, (line) => line.cause)}::bigint[]))
+        as i(app_id, user_id, assigned, want, want_moved, grants, match_key, turn, external, urgency, cause)`;
 }
 
 /** Okta's names: the assignment begins, ends, or its values change. A change of reasons alone is not an event. */

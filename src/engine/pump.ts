@@ -2,7 +2,7 @@
  * The pump of one app: keeps its calls in flight up to its concurrency, with accounts claimed a little ahead so that no
  * call waits for the database, and hands the results to the collector.
  *
- * Claimed ahead is what the app got through in the last tenth of a second, so a slow app holds next to nothing and a
+ * Claimed ahead is what the app got through in the last fifth of a second, so a slow app holds next to nothing and a
  * leaver, whose account is put at the front, waits for one claim and one call. A pump never ends: it rests until kicked.
  *
  * Called by loop.ts, one for each app. Events drive it: every change of its state ends in `step`.
@@ -39,7 +39,7 @@ export type PumpTools = Readonly<{
 type Opened = EngineApp | Readonly<{ fault: unknown }>;
 
 /** Work for this long is claimed ahead, by the rate of the last claims: two claims in that time. */
-const ahead_ms = 100;
+const ahead_ms = 200;
 const ahead_max = 500;
 /** After this long the rate before says nothing any more. */
 const stale_ms = 1_000;

@@ -7,6 +7,7 @@ import { reactions } from "../core/faults.ts";
 import type { Value } from "../core/types.ts";
 import { type Command, logAll } from "../directory/command.ts";
 import { closeTasksFor, type NewTask, raiseTasks } from "../directory/tasks.ts";
+import { column } from "../store/columns.ts";
 import { sql, type Transaction } from "../store/database.ts";
 import { system } from "../store/log.ts";
 import { deniedTask } from "./health.ts";
@@ -85,20 +86,23 @@ async function insertOperations(
   calls: readonly { result: Result; operation: Operation }[],
 ): Promise<void> {
   if (calls.length === 0) return;
-  const lines = calls.map(({ result: { claimed }, operation }) => ({
-    app_id: claimed.app_id,
-    account_id: claimed.account_id,
-    user_id: claimed.user_id,
-    revision: claimed.revision,
-    cause: claimed.cause,
-    ...operation,
-  }));
   await sql`
     insert into operations (app_id, account_id, user_id, revision, step, outcome, fault, detail, cause, node, started_at, finished_at)
     select app_id, account_id, user_id, revision, step, outcome, fault, detail, cause, ${world.node}, started_at, finished_at
-    from jsonb_to_recordset(${JSON.stringify(lines)}::jsonb) as o(app_id text, account_id text, user_id text,
-      revision int, step text, outcome text, fault text, detail jsonb, cause bigint, started_at timestamptz,
-      finished_at timestamptz)`.execute(trx);
+    from rows from (unnest(${column(calls, ({ result }) => result.claimed.app_id)}::text[]),
+      unnest(${column(calls, ({ result }) => result.claimed.account_id)}::text[]),
+      unnest(${column(calls, ({ result }) => result.claimed.user_id)}::text[]),
+      unnest(${column(calls, ({ result }) => result.claimed.revision)}::int[]),
+      unnest(${column(calls, ({ operation }) => operation.step)}::text[]),
+      unnest(${column(calls, ({ operation }) => operation.outcome)}::text[]),
+      unnest(${column(calls, ({ operation }) => operation.fault)}::text[]),
+      jsonb_array_elements(${JSON.stringify(calls.map(({ operation }) => operation.detail))}::jsonb),
+      unnest(${column(calls, ({ result }) => result.claimed.cause)}::bigint[]),
+      unnest(${column(calls, ({ operation }) => operation.started_at)}::timestamptz[]),
+      unnest(${column(calls, ({ operation }) => operation.finished_at)}::timestamptz[]))
+      as o(app_id, account_id, user_id, revision, step, outcome, fault, detail, cause, started_at, finished_at)`.execute(
+    trx,
+  );
 }
 
 /** Raises the tasks that faults and manual work call for, and closes those that this batch mended. */

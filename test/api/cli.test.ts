@@ -3,6 +3,7 @@ import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { spawnApp } from "../../demo/apps/spawn.ts";
+import { commandsOf, words } from "../support/docs.ts";
 import { hookServer } from "../support/hookServer.ts";
 import { startTestNode, type TestNode } from "../support/node.ts";
 import { startReceiver } from "../support/receiver.ts";
@@ -63,7 +64,7 @@ describe("the command line", () => {
 
   test.each([
     [["apps", "add", "SCIMM", "--label", "Foo"], /no kind "SCIMM": did you mean scim\?/],
-    [["apps", "add", "foobar", "--label", "Foo"], /use scim, csv, manual, push, bookmark/],
+    [["apps", "add", "foobar", "--label", "Foo"], /use scim, csv, rest, sql, manual, push, bookmark/],
     [["apps", "add", "scim", "--label", "Foo"], /--base-url URL is missing/],
     [["apps", "add", "scim", "--label", "Foo", "--base-url", "http://127.0.0.1:9"], /--token-file FILE is missing/],
     [["rules", "add", "R", "--if", "true"], /--group GROUP is missing/],
@@ -296,11 +297,6 @@ describe("the command line", () => {
   });
 
   const docs = path.join(import.meta.dirname, "../..");
-  const commandsOf = (page: string, fence: string) =>
-    [...readFileSync(path.join(docs, page), "utf8").matchAll(/^```(\w*)\n([\s\S]*?)^```/gm)]
-      .flatMap(([, kind, block = ""]) => (kind === fence ? block.split("\n") : []))
-      .map((line) => line.replace(/^npx /, ""))
-      .filter((line) => line.startsWith("tenure "));
   const runAll = async (lines: readonly string[]) => {
     for (const line of lines) {
       const [command = "", ending] = line.split(/\s+# exit /);
@@ -360,10 +356,3 @@ describe("the end of a node", () => {
     expect((await node.cli("status")).code).toBe(5);
   });
 });
-
-/** A line as a shell takes it apart: quotes keep words together, also in the middle of one. */
-function words(line: string): string[] {
-  return [...line.matchAll(/(?:'[^']*'|"[^"]*"|[^\s'"])+/g)].map(([word]) =>
-    word.replaceAll(/'([^']*)'|"([^"]*)"/g, (_, single, double) => single ?? double),
-  );
-}

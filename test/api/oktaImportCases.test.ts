@@ -67,7 +67,7 @@ describe("an Okta", () => {
   });
 
   test.each([
-    ["unsupported", "attribute", "lastName", /whoever has none is refused/],
+    ["unsupported", "attribute", "user: office", /required there, but 5 people have no value/],
     ["unsupported", "group", "APP_GROUP:Payroll clerks (Payroll)", /it is filled by Payroll/],
     ["unsupported", "rule", "Of another time", /noSuchThing/],
     ["unsupported", "rule", "Of a group that is gone", /does not work there either/],
@@ -106,7 +106,7 @@ describe("an Okta", () => {
     const ran = await target.cli(...words(), "--apply", "--json");
     expect(ran.code, ran.out + ran.err).toBe(7);
     expect(JSON.parse(ran.out).failures).toEqual([
-      { kind: "person", name: "eve@company.test", why: expect.stringMatching(/lastName: is required/) },
+      { kind: "person", name: "eve@company.test", why: expect.stringMatching(/countryCode: must be at most 2/) },
     ]);
     await target.settled();
     const ours = await exported(target);

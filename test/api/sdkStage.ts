@@ -7,7 +7,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { Client } from "@okta/okta-sdk-nodejs";
+import { Client, type OktaApiError } from "@okta/okta-sdk-nodejs";
 import { type SpawnedApp, spawnApp } from "../../demo/apps/spawn.ts";
 import { readAccounts, readGroup } from "../../demo/reader.ts";
 import type { Command } from "../../src/directory/command.ts";
@@ -114,4 +114,23 @@ async function standing(db: Database): Promise<string> {
     select app_id, fault, fault_detail, due_at from work
     union all select app_id, fault, error, due_at from pushed_groups`.execute(db);
   return JSON.stringify(rows);
+}
+
+/** Status, code and first cause of a refusal. */
+export async function refusal(asked: Promise<unknown>): Promise<readonly [number, string, string]> {
+  try {
+    await asked;
+  } catch (error) {
+    const { status, errorCode, errorCauses } = error as OktaApiError;
+    return [Number(status), `${errorCode}`, `${errorCauses?.[0]?.errorSummary ?? ""}`];
+  }
+  throw new Error("it was not refused");
+}
+
+type Listed<T> = Readonly<{ each(take: (one: T) => void): Promise<unknown> }>;
+/** Everything of a list, page by page. */
+export async function listed<T>(asked: Promise<Listed<T>>): Promise<T[]> {
+  const all: T[] = [];
+  await (await asked).each((one) => void all.push(one));
+  return all;
 }

@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type RequestListener, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
+import process from "node:process";
 import { afterEach, describe, expect, it } from "vitest";
 import { addressRefused, guardedLookup } from "../../src/connectors/address.ts";
 import { ConnectorFault, type Context } from "../../src/connectors/connector.ts";
@@ -11,6 +12,7 @@ import {
   retryAfter,
   statusFault,
 } from "../../src/connectors/http.ts";
+import { collectGarbage } from "../support/collect.ts";
 
 const now = new Date("2026-11-23T12:00:00Z");
 const lines: string[] = [];
@@ -293,4 +295,28 @@ describe("a call", () => {
     expect(wait_ms).toBeLessThanOrEqual(60_000);
     expect((await http.send(context(), { method: "GET", path: "/Users" })).status).toBe(200);
   });
+});
+
+describe("a call that is over", () => {
+  it("is held no longer, though its deadline is still to come", async () => {
+    const http = client(await serve((_, response) => response.end("{}")));
+    const signals: AbortSignal[] = [];
+    const held = async () => {
+      await collectGarbage();
+      return process.memoryUsage().arrayBuffers / 2 ** 20;
+    };
+    const send = async (calls: number) => {
+      for (let n = 0; n < calls; n++) {
+        const ctx = context(60_000);
+        signals.push(ctx.signal);
+        await http.send(ctx, { method: "POST", path: "/Users", json: { text: "x".repeat(20_000), n } });
+      }
+    };
+    await send(20);
+    const before = await held();
+    await send(300);
+    // With a request for each signal: 6 MB and more.
+    expect((await held()) - before).toBeLessThan(2);
+    expect(signals.some((signal) => signal.aborted)).toBe(false);
+  }, 60_000);
 });

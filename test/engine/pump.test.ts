@@ -205,6 +205,14 @@ describe("the pump of an app", () => {
   });
 });
 
+/** What is known of each account by the order of their ids, and what its work row says. */
+async function held() {
+  const { rows } = await sql`
+    select a.external_id, a.have, a.have_revision = a.want_revision as current, w.unsure
+    from accounts a left join work w on w.account_id = a.id order by a.external_id`.execute(db);
+  return rows;
+}
+
 describe("a confirm", () => {
   test("leaves an account's fault as it was when the claim lapsed before a write", async () => {
     const s = await stage(["A"]);
@@ -246,6 +254,42 @@ describe("a confirm", () => {
     await sql`update work set revision = revision + 1 where account_id = ${a?.claimed.account_id}`.execute(db);
     await sql`update work set claimed_by = 'other' where account_id = ${b?.claimed.account_id}`.execute(db);
     expect(await confirm(world, [a!, b!, c!])).toEqual({ refused: [b?.claimed.account_id], due: 2 });
+  });
+
+  test("writes down what the app holds, whether or not it is what was asked for", async () => {
+    const s = await stage(["A", "B"]);
+    const claimed = await claim(world, [{ app_id: s.app_id, n: 2 }]);
+    const other = { enabled: true, profile: { userName: "somebody else" } };
+    const [a, b] = claimed.map(
+      (one, n): Result => ({
+        claimed: one,
+        ended: "done",
+        external_id: `x-${one.login}`,
+        have: n === 0 ? { enabled: one.want!.enabled, profile: { ...one.want!.profile } } : other,
+        operations: [],
+      }),
+    );
+    await confirm(world, [a!, b!]);
+    expect(await held()).toEqual([
+      { external_id: a!.external_id, have: a!.have, current: true, unsure: null },
+      { external_id: b!.external_id, have: other, current: true, unsure: null },
+    ]);
+  });
+
+  test("believes nothing of an account whose want has moved meanwhile but its id, so that it is read first", async () => {
+    const s = await stage(["A"]);
+    const [claimed] = await claim(world, [{ app_id: s.app_id, n: 1 }]);
+    const { enabled, profile } = claimed!.want!;
+    const moved = { ...claimed!.want!, profile: { userName: "another name" } };
+    await sql`update accounts set want = ${JSON.stringify(moved)}::jsonb, want_revision = want_revision + 1`.execute(
+      db,
+    );
+    await sql`update work set revision = revision + 1`.execute(db);
+    const have = { enabled, profile };
+    expect(
+      await confirm(world, [{ claimed: claimed!, ended: "done", external_id: "x1", have, operations: [] }]),
+    ).toEqual({ refused: [], due: 1 });
+    expect(await held()).toEqual([{ external_id: "x1", have: null, current: false, unsure: true }]);
   });
 });
 

@@ -3,7 +3,7 @@
  * Okta has: its own apps, a directory with an agent, groups of apps, templates of user names, and a limit of requests that
  * is reached. Read-only, as the token that is given for a move.
  */
-import { createServer, type ServerResponse } from "node:http";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 
 export type FakeOkta = Readonly<{
@@ -57,13 +57,13 @@ const account = (n: number, scope: string, externalId: string | null, userName: 
   ...{ syncState: "SYNCHRONIZED", credentials: { userName } },
 });
 
-const nameless = { firstName: "Eve", lastName: null };
+const nameless = { firstName: "Eve", lastName: null, countryCode: "Germany" };
 const people = [
-  user(1, "ann@company.test", "ACTIVE", { department: "Sales", costCentre: "C1" }),
+  user(1, "ann@company.test", "ACTIVE", { department: "Sales", costCentre: "C1", office: "North" }),
   user(2, "bob@company.test", "ACTIVE", { department: "Sales" }),
   user(3, "cid@company.test", "SUSPENDED", { department: "Finance" }),
   user(4, "dot@company.test", "STAGED"),
-  // Okta lets an organisation say that a last name may be empty.
+  // Okta lets an organisation say that a last name may be empty. The country is one that the schema here refuses.
   user(5, "eve@company.test", "ACTIVE", nameless),
 ];
 const leavers = [user(6, "fay@company.test", "DEPROVISIONED", { department: "Sales" })];
@@ -106,7 +106,10 @@ const things: Readonly<Record<string, unknown>> = {
   ],
   "/api/v1/meta/schemas/user/default": schema(
     { firstName: text("First name", { required: true }), lastName: text("Last name") },
-    { costCentre: text("Cost centre", { master: { type: "OVERRIDE", priority: [{ type: "APP", value: payroll }] } }) },
+    {
+      office: text("Office", { required: true }),
+      costCentre: text("Cost centre", { master: { type: "OVERRIDE", priority: [{ type: "APP", value: payroll }] } }),
+    },
   ),
   "/api/v1/meta/schemas/group/default": schema({ name: text("Name") }, {}),
   "/api/v1/meta/schemas/user/linkedObjects": [],
@@ -190,8 +193,34 @@ function refuse(response: ServerResponse, status: number, errorSummary: string, 
   answer(response, status, { ...code, errorSummary, errorCauses: [] }, headers);
 }
 
+/** What is otherwise in one organisation. `things`: laid over what is there. `meddle`: true, where it answers in its stead. */
+export type Otherwise = Readonly<{
+  things?: Readonly<Record<string, unknown>>;
+  meddle?: (path: string, response: ServerResponse, request: IncomingMessage) => boolean;
+}>;
+
+/** Its ids, for whoever wants it otherwise. */
+export const fake = {
+  id,
+  app,
+  schema,
+  text,
+  rule,
+  group,
+  user,
+  account,
+  chat,
+  wiki,
+  sales,
+  imported,
+  things,
+  refuse,
+  answer,
+};
+
 /** Starts it. The first list of people says "too many requests" once, and comes in two pages. */
-export async function startFakeOkta(): Promise<FakeOkta> {
+export async function startFakeOkta(otherwise: Otherwise = {}): Promise<FakeOkta> {
+  const there = { ...things, ...otherwise.things };
   const [token, calls] = ["00okta-token", [] as string[]];
   let limited = false;
   const listPeople = (response: ServerResponse, query: URLSearchParams) => {
@@ -211,8 +240,9 @@ export async function startFakeOkta(): Promise<FakeOkta> {
     calls.push(`${request.method} ${pathname}`);
     if (request.headers.authorization !== `SSWS ${token}`) return refuse(response, 401, "Invalid token provided");
     if (request.method !== "GET") return refuse(response, 403, "You do not have permission");
+    if (otherwise.meddle?.(pathname, response, request)) return;
     if (pathname === "/api/v1/users") return listPeople(response, searchParams);
-    if (Object.hasOwn(things, pathname)) return answer(response, 200, things[pathname]);
+    if (Object.hasOwn(there, pathname)) return answer(response, 200, there[pathname]);
     if (pathname.endsWith("/features")) return refuse(response, 400, "Provisioning is not supported.");
     return refuse(response, 404, `Not found: Resource not found: ${pathname} (Thing)`);
   });

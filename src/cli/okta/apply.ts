@@ -7,7 +7,18 @@
  * stays done, so that whoever is interrupted runs it again and goes on.
  */
 import { applyApp, applyAppGroups, turnApps } from "./applyApps.ts";
-import { type Applying, appId, attempt, count, eachOf, groupId, inHalves, partsOf, personId } from "./applying.ts";
+import {
+  type Applying,
+  appId,
+  attempt,
+  count,
+  eachOf,
+  groupId,
+  inHalves,
+  needed,
+  partsOf,
+  personId,
+} from "./applying.ts";
 import { inLanes } from "./lanes.ts";
 import { type AppUser, fold, type Group, groupKey, isTree, type Person, type Rule, type Tree } from "./organisation.ts";
 import type { PersonChange, Steps } from "./plan.ts";
@@ -65,15 +76,18 @@ async function applyShapes(applying: Applying, steps: Steps): Promise<void> {
       ours.ids.schemas.set(name, type.standard ? "default" : (String(links["href"]).split("/").at(-1) ?? ""));
     });
   }
-  for (const { of, properties } of steps.attributes) {
+  for (const { of, properties, base } of steps.attributes) {
     const path =
       of === null
         ? "/api/v1/meta/schemas/group/default"
         : `/api/v1/meta/schemas/user/${ours.ids.schemas.get(of) ?? of}`;
-    await inHalves(applying, "attribute", Object.entries(properties), {
-      name: ([name]) => `${of ?? "group"}: ${name}`,
-      work: (some) => client.send("POST", path, { definitions: { custom: { properties: Object.fromEntries(some) } } }),
-    });
+    for (const [part, all] of [["base", base] as const, ["custom", properties] as const]) {
+      await inHalves(applying, "attribute", Object.entries(all), {
+        name: ([name]) => `${of ?? "group"}: ${name}`,
+        work: (some) =>
+          client.send("POST", path, { definitions: { [part]: { properties: Object.fromEntries(some) } } }),
+      });
+    }
   }
   for (const kind of steps.link_kinds) {
     const end = ({ name, title, description }: typeof kind.primary) => ({ name, title, description, type: "USER" });
@@ -97,16 +111,28 @@ async function applyGroup({ client, ours }: Applying, group: Group, known: boole
 
 const signs_in = new Set(["ACTIVE", "PASSWORD_EXPIRED", "LOCKED_OUT", "SUSPENDED"]);
 
+/** A profile without what could not be defined here, which was told once: nobody is kept out for it. */
+function definedPart({ failures }: Applying): (person: Person) => Tree {
+  const lost = new Set(failures.flatMap(({ kind, name }) => (kind === "attribute" ? [name] : [])));
+  return ({ profile, type }) =>
+    lost.size === 0
+      ? profile
+      : Object.fromEntries(Object.entries(profile).filter(([name]) => !lost.has(`${type}: ${name}`)));
+}
+
 /** New people in sets; the answer says of each what became of them. */
 async function applyPeople(applying: Applying, people: readonly Person[]): Promise<void> {
   const { client, ours } = applying;
   type Answer = Readonly<{ users: readonly Readonly<{ id?: string; refused?: string }>[] }>;
+  const part = definedPart(applying);
   let finished = 0;
   const bring = async (some: readonly Person[]) => {
-    const users = some.map(({ profile, status, type, provider }) => ({
-      ...{ profile, status, type_id: ours.ids.types.get(type) },
-      ...(provider === undefined ? { password_hook: applying.ask_passwords && signs_in.has(status) } : { provider }),
-    }));
+    const users = some
+      .map((person) => ({ ...person, profile: part(person) }))
+      .map(({ profile, status, type, provider }) => ({
+        ...{ profile, status, type_id: needed(ours.ids.types.get(type), `the type ${type}`) },
+        ...(provider === undefined ? { password_hook: applying.ask_passwords && signs_in.has(status) } : { provider }),
+      }));
     const answer = await client.send<Answer>("POST", "/admin/v1/users", { users });
     for (const [n, { login }] of some.entries()) {
       const { id, refused } = answer.users[n] ?? {};
@@ -131,8 +157,8 @@ async function applyChange(applying: Applying, { person, profile, event }: Perso
   const turn = (one: string) => client.send("POST", `${path}/lifecycle/${one}`, undefined, { sendEmail: false });
   if (event === "activate" || event === "unsuspend") await turn(event);
   if (profile) {
-    const type = ours.ids.types.get(person.type);
-    await client.send("POST", path, { profile: person.profile, ...(type === undefined ? {} : { type: { id: type } }) });
+    const id = needed(ours.ids.types.get(person.type), `the type ${person.type}`);
+    await client.send("POST", path, { profile: definedPart(applying)(person), type: { id } });
   }
   if (event === "deactivate" || event === "suspend") await turn(event);
 }

@@ -10,21 +10,31 @@ import { unnamed } from "./reading.ts";
 import { newTally } from "./tally.ts";
 
 const paused_why = "brought over from Okta: nothing is called here until the app is connected";
+/** Why an app is paused while it is made: whoever finds it so knows that it was cut off, and makes it whole. */
+export const unfinished_why = "being brought over from Okta: if that was cut off, run tenure okta-import again";
 
 /** Makes or changes one app; its parts one by one, so that one that is refused leaves the others. */
 export async function applyApp(applying: Applying, change: AppChange): Promise<void> {
-  if (!change.created) return writeParts(applying, appId(applying, change.app.label), change, []);
-  const id = await create(applying, change.app);
+  if (!change.created && !change.unfinished) {
+    return writeParts(applying, appId(applying, change.app.label), change);
+  }
+  const { id, kind } = change.created
+    ? await create(applying, change.app)
+    : { id: appId(applying, change.app.label), kind: change.app.kind };
   applying.ours.ids.apps.set(fold(change.app.label), id);
   // Now its defaults are known: what they say already need not be said, and what they say besides is taken away.
   const now = await readOneApp(applying.ours.reading, id);
   const rest = changeOf(change.app, now, newTally().tally);
-  const extra = Object.keys(now.attributes).filter((name) => !Object.hasOwn(change.app.attributes, name));
-  await writeParts(applying, id, { ...rest, created: true, body: false }, extra);
+  await writeParts(applying, id, { ...rest, body: !change.created && rest.body }, now.attributes);
+  if (kind !== "none") await pause(applying, id, paused_why);
 }
 
+const pause = ({ client }: Applying, id: string, reason: string) =>
+  client.send("POST", `/admin/v1/apps/${id}/pause`, { reason });
+
 /** Makes an app that is switched off and paused: nobody has it yet, and nothing is called. */
-async function create({ client }: Applying, app: App): Promise<string> {
+async function create(applying: Applying, app: App): Promise<Readonly<{ id: string; kind: string }>> {
+  const { client } = applying;
   const make = (name: string | null) =>
     client.send<Tree>(
       "POST",
@@ -38,14 +48,15 @@ async function create({ client }: Applying, app: App): Promise<string> {
     await client.send("DELETE", `/api/v1/apps/${String(made["id"])}`);
     made = await make(app.kind);
   }
-  const id = String(made["id"]);
-  if (app.kind !== "none") await client.send("POST", `/admin/v1/apps/${id}/pause`, { reason: paused_why });
-  return id;
+  const [id, kind] = [String(made["id"]), String(made["kind"])];
+  if (kind !== "none") await pause(applying, id, unfinished_why);
+  return { id, kind };
 }
 
 const modeOf = ({ mode }: App) => (mode === null ? {} : { signOnMode: mode });
 
-async function writeParts(applying: Applying, id: string, change: AppChange, extra: readonly string[]): Promise<void> {
+/** `made`: the attributes that the app was made with; it is to have theirs and no others. */
+async function writeParts(applying: Applying, id: string, change: AppChange, made?: App["attributes"]): Promise<void> {
   const { client } = applying;
   const { app } = change;
   const path = `/api/v1/apps/${id}`;
@@ -61,10 +72,10 @@ async function writeParts(applying: Applying, id: string, change: AppChange, ext
     name: ([name]) => `${app.label}: ${name}`,
     work: (some) => define(Object.fromEntries(some)),
   });
-  await writeLines(applying, id, app, "to_app", change.to_app, change.created);
-  await writeLines(applying, id, app, "to_user", change.to_user, change.created);
-  if (extra.length > 0) {
-    const gone = extra.filter((name) => name !== "userName");
+  await writeLines(applying, id, { app, direction: "to_app", changed: change.to_app, made });
+  await writeLines(applying, id, { app, direction: "to_user", changed: change.to_user, made });
+  const gone = Object.keys(made ?? {}).filter((name) => !Object.hasOwn(app.attributes, name) && name !== "userName");
+  if (gone.length > 0) {
     await part(() => define(Object.fromEntries(gone.map((name) => [name, null]))));
   }
   if (change.provisioning) {
@@ -103,15 +114,16 @@ function laid(ours: Value, theirs: Value): Value {
   return Object.fromEntries(merged);
 }
 
-/** `whole`: all lines there are to be; else those that are changed, beside what is here. */
-async function writeLines(
-  applying: Applying,
-  id: string,
-  app: App,
-  direction: "to_app" | "to_user",
-  changed: Lines,
-  whole: boolean,
-): Promise<void> {
+type Writing = Readonly<{
+  app: App;
+  direction: "to_app" | "to_user";
+  changed: Lines;
+  made: App["attributes"] | undefined;
+}>;
+
+/** `made`: there are to be all lines of theirs and no others; else those that are changed, beside what is here. */
+async function writeLines(applying: Applying, id: string, { app, direction, changed, made }: Writing): Promise<void> {
+  const whole = made !== undefined;
   const lines = Object.entries(whole ? app[direction] : changed);
   if (!whole && lines.length === 0) return;
   const { client, ours } = applying;
@@ -127,7 +139,8 @@ async function writeLines(
   // A source that was never asked for its attributes has no mapping, and with no lines it needs none.
   if (before.id === null && lines.length === 0) return;
   // What an app requires keeps the line that it has from the beginning, where theirs has none that can be used.
-  const needs = Object.entries(before.lines).filter(([name]) => !whole || app.attributes[name]?.["required"] === true);
+  const required = (name: string) => [app.attributes, made].some((some) => some?.[name]?.["required"] === true);
+  const needs = Object.entries(before.lines).filter(([name]) => !whole || required(name));
   let kept: Record<string, unknown> = Object.fromEntries(needs);
   const put = async (next: Record<string, unknown>) => {
     await client.send("PUT", path, { lines: next });

@@ -29,7 +29,7 @@ const lanes = 8;
 /** Is it this thing's fault, and not the server's or the way's? */
 export function refusedWhy(error: unknown): string {
   if (error instanceof CliError && error.status !== undefined && error.exit_code !== exit_codes.unreachable) {
-    if (error.status !== 401) return error.message;
+    if (error.status !== 401 && error.status !== 429) return error.message;
   }
   throw error;
 }
@@ -91,8 +91,9 @@ export async function inHalves<T>(
     count(applying, kind, items.length);
   } catch (error) {
     const why = refusedWhy(error);
-    if (items.length === 1) {
-      applying.failures.push({ kind, name: name(first), why });
+    // What the token may not do, it may not do to any half of them either.
+    if (items.length === 1 || (error as CliError).status === 403) {
+      for (const one of items) applying.failures.push({ kind, name: name(one), why });
       return;
     }
     const middle = items.length >> 1;

@@ -47,7 +47,14 @@ const app = z.strictObject({
 const organisation = z.strictObject({
   version: z.literal(1),
   user_types: z.array(
-    z.strictObject({ name, title: text, description: text.nullable(), standard: z.boolean(), attributes }),
+    z.strictObject({
+      name,
+      title: text,
+      description: text.nullable(),
+      standard: z.boolean(),
+      attributes,
+      base: attributes.optional(),
+    }),
   ),
   link_kinds: z.array(z.strictObject({ primary: end, associated: end })),
   group_attributes: attributes,

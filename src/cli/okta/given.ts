@@ -9,7 +9,8 @@ import { baseUserSchema } from "../../core/baseSchema.ts";
 import { checkExpression, type GroupFact, type Shape } from "../../core/expression/expression.ts";
 import { evaluateRules, orderRules, type ReadyRule } from "../../core/rules.ts";
 import type { GroupType, UserStatus } from "../../core/types.ts";
-import { fold, groupKey, type Organisation, type Rule } from "./organisation.ts";
+import { fold, groupKey, type Organisation, type Rule, type Tree } from "./organisation.ts";
+import { groupsNamed } from "./reading.ts";
 
 /** `given`: group → folded logins. `problems`: rule → why it cannot act here. */
 export type Given = Readonly<{
@@ -17,12 +18,15 @@ export type Given = Readonly<{
   problems: ReadonlyMap<string, string>;
 }>;
 
-/** Asks every rule over everyone. @param now for rules that ask the clock. */
-export function givenByRules(organisation: Organisation, now: Date): Given {
+/** `now`: for rules that ask the clock. `here`: keys of the groups that there will be where the rules go. */
+export type GivenOptions = Readonly<{ now: Date; here: ReadonlySet<string> }>;
+
+/** Asks every rule over everyone. */
+export function givenByRules(organisation: Organisation, { now, here }: GivenOptions): Given {
   const problems = new Map<string, string>();
   const groups = groupFacts(organisation);
   const ready = organisation.rules.flatMap((rule) => {
-    const made = readyRule(rule, organisation, groups);
+    const made = namesElsewhere(rule.expression, here) ?? readyRule(rule, organisation, groups);
     if (typeof made !== "string") return rule.status === "ACTIVE" ? [made] : [];
     problems.set(rule.name, made);
     return [];
@@ -78,6 +82,15 @@ function groupsOfPeople(organisation: Organisation, facts: ReadonlyMap<string, G
   return mine;
 }
 
+/** Why an expression cannot act where there are only these groups. */
+export function namesElsewhere(expression: string, here: ReadonlySet<string>): string | undefined {
+  const missing = groupsNamed(expression).find((key) => !here.has(key));
+  if (missing !== undefined) return `its condition asks for the group ${missing}, which is not carried over`;
+  // An id that is still there is the id of nothing.
+  const gone = /\b00g[0-9A-Za-z]{17}\b/.exec(expression)?.[0];
+  return gone === undefined ? undefined : `its condition asks for the group ${gone}, which is not there either`;
+}
+
 /** Rules whose name is their id; a text says why it cannot act. */
 function readyRule(rule: Rule, organisation: Organisation, groups: ReadonlyMap<string, GroupFact>): ReadyRule | string {
   if (rule.status === "INVALID") return "it does not work there either: mend it there, or leave it out";
@@ -92,7 +105,7 @@ function readyRule(rule: Rule, organisation: Organisation, groups: ReadonlyMap<s
   const expression = rule.expression.replaceAll(/\bgroup\(([^()"']+)\)/g, (_, key: string) => decodeURIComponent(key));
   const judged = checkExpression(expression, {
     context: "rule",
-    user: shapeOf(organisation),
+    user: shapeOfPeople(organisation),
     links: organisation.link_kinds.map(({ primary }) => primary.name),
   });
   if ("problems" in judged) {
@@ -107,20 +120,23 @@ function readyRule(rule: Rule, organisation: Organisation, groups: ReadonlyMap<s
 const shapes = new WeakMap<Organisation, Shape>();
 
 /** What expressions know of people: the base attributes, and those of every type. */
-function shapeOf(organisation: Organisation): Shape {
+export function shapeOfPeople(organisation: Organisation): Shape {
   const known = shapes.get(organisation);
   if (known !== undefined) return known;
-  const custom = organisation.user_types.flatMap(({ attributes }) =>
-    Object.entries(attributes).map(([name, { type, items, format }]) => {
-      const array = type === "array";
-      const inner = array && typeof items === "object" && items !== null && "type" in items ? items["type"] : type;
-      const plain = inner === "string" && (format === "date" || format === "date-time") ? "date" : inner;
-      return { name, array, type: (plain ?? "string") as Shape[number]["type"] };
-    }),
-  );
+  const custom = organisation.user_types.flatMap(({ attributes }) => shapeOf(attributes));
   const shape = [...baseUserSchema.attributes, ...custom];
   shapes.set(organisation, shape);
   return shape;
+}
+
+/** Attributes of a document, as expressions know them. */
+export function shapeOf(attributes: Readonly<Record<string, Tree>>): Shape {
+  return Object.entries(attributes).map(([name, { type, items, format }]) => {
+    const array = type === "array";
+    const inner = array && typeof items === "object" && items !== null && "type" in items ? items["type"] : type;
+    const plain = inner === "string" && (format === "date" || format === "date-time") ? "date" : inner;
+    return { name, array, type: (plain ?? "string") as Shape[number]["type"] };
+  });
 }
 
 function inOrderOf(ready: readonly ReadyRule[], problems: Map<string, string>): readonly ReadyRule[] {

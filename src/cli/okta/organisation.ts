@@ -16,6 +16,8 @@ export type UserType = Readonly<{
   description: string | null;
   standard: boolean;
   attributes: Readonly<Record<string, Tree>>;
+  /** Base attributes that are otherwise than in a new organisation: a name that may be empty, a login that is no address. */
+  base?: Readonly<Record<string, Tree>>;
 }>;
 
 type LinkEnd = Readonly<{ name: string; title: string; description: string }>;

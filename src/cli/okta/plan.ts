@@ -8,6 +8,7 @@
  */
 
 import { givenByRules } from "./given.ts";
+import { judgeOfLines } from "./judging.ts";
 import {
   type AppGroup,
   type AppUser,
@@ -25,7 +26,7 @@ import {
   type Tree,
   type UserType,
 } from "./organisation.ts";
-import { type AppChange, planApp } from "./planApp.ts";
+import { type AppChange, type Around, planApp } from "./planApp.ts";
 import { byName, type Counts, type Note, newTally, onlyHere, planAttributes, type Tally } from "./tally.ts";
 
 /** A person's changes; `event` is what their status takes. */
@@ -39,7 +40,11 @@ export type PersonChange = Readonly<{
 export type Steps = Readonly<{
   types: readonly Readonly<{ type: UserType; known: boolean }>[];
   /** `of`: a type's name; null: groups. */
-  attributes: readonly Readonly<{ of: string | null; properties: Readonly<Record<string, Tree>> }>[];
+  attributes: readonly Readonly<{
+    of: string | null;
+    properties: Readonly<Record<string, Tree>>;
+    base: Readonly<Record<string, Tree>>;
+  }>[];
   link_kinds: readonly LinkKind[];
   groups: readonly Readonly<{ group: Group; known: boolean }>[];
   apps: readonly AppChange[];
@@ -56,15 +61,16 @@ export type Steps = Readonly<{
 
 export type Plan = Readonly<{ counts: Counts; notes: readonly Note[]; steps: Steps }>;
 
-/** `waiting`: labels of our apps that nothing is called in yet. */
-export type PlanOptions = Readonly<{ now: Date; waiting: ReadonlySet<string> }>;
+/** Labels of our apps. `waiting`: nothing is called in them yet. `unfinished`: they were being made when it was cut off. */
+export type PlanOptions = Readonly<{ now: Date; waiting: ReadonlySet<string>; unfinished: ReadonlySet<string> }>;
 
 /** What it takes to get from `ours` to hold `theirs`. */
 export function planImport(theirs: Organisation, ours: Organisation, options: PlanOptions): Plan {
   const { tally, counts, notes } = newTally();
   for (const { kind, name, why } of theirs.lacks) tally.note({ kind, name, outcome: "unsupported", why });
-  const { given, problems } = givenByRules(theirs, options.now);
-  const apps = planApps(theirs, ours, options, tally);
+  const here = groupsHere(theirs, ours);
+  const { given, problems } = givenByRules(theirs, { now: options.now, here });
+  const apps = planApps(theirs, ours, { ...options, groups: here }, tally);
   const steps: Steps = {
     ...planShapes(theirs, ours, tally),
     groups: planGroups(theirs, ours, tally),
@@ -78,6 +84,12 @@ export function planImport(theirs: Organisation, ours: Organisation, options: Pl
     pushes: apps.flatMap(({ pushes }) => pushes),
   };
   return { counts, notes, steps };
+}
+
+/** The groups that there are here or will be: what apps and rules can name. */
+function groupsHere(theirs: Organisation, ours: Organisation): ReadonlySet<string> {
+  const carried = theirs.groups.filter(({ type }) => type === "OKTA_GROUP");
+  return new Set(["BUILT_IN:Everyone", ...[...carried, ...ours.groups].map(groupKey)]);
 }
 
 /** Is there anything to do? */
@@ -95,17 +107,34 @@ function planShapes(theirs: Organisation, ours: Organisation, tally: Tally) {
     const same = here && (type.standard || (here.title === type.title && here.description === type.description));
     tally.count("user type", here === undefined ? "create" : same ? "same" : "change");
     if (!same) steps.push({ type, known: here !== undefined });
-    const properties = planAttributes("attribute", type.name, type.attributes, here?.attributes ?? {}, tally);
-    if (Object.keys(properties).length > 0) attributes.push({ of: type.name, properties });
+    const wanted = meetable(type, theirs.people, tally);
+    const properties = planAttributes("attribute", type.name, wanted, here?.attributes ?? {}, tally);
+    const base = planAttributes("attribute", type.name, type.base ?? {}, here?.base ?? {}, tally);
+    const some = [properties, base].some((one) => Object.keys(one).length > 0);
+    if (some) attributes.push({ of: type.name, properties, base });
   }
   const group = planAttributes("attribute", "group", theirs.group_attributes, ours.group_attributes, tally);
-  if (Object.keys(group).length > 0) attributes.push({ of: null, properties: group });
+  if (Object.keys(group).length > 0) attributes.push({ of: null, properties: group, base: {} });
   onlyHere("user type", theirs.user_types, ours.user_types, ({ name }) => name, tally);
   const links = byName(ours.link_kinds, ({ primary }) => primary.name);
   const link_kinds = theirs.link_kinds.filter(({ primary }) => !links.has(primary.name));
   tally.count("link kind", "create", link_kinds.length);
   tally.count("link kind", "same", theirs.link_kinds.length - link_kinds.length);
   return { types: steps, attributes, link_kinds };
+}
+
+/** Okta asks nobody for a value who was there before it became required; here that would keep them out. */
+function meetable(type: UserType, people: readonly Person[], tally: Tally): UserType["attributes"] {
+  const attributes = Object.entries(type.attributes).map(([name, attribute]): [string, Tree] => {
+    if (attribute["required"] !== true) return [name, attribute];
+    const without = people.filter((one) => one.type === type.name && one.profile[name] === undefined).length;
+    if (without === 0) return [name, attribute];
+    const why = `is required there, but ${without} people have no value: it may be empty here until all have one`;
+    tally.note({ kind: "attribute", name: `${type.name}: ${name}`, outcome: "unsupported", why });
+    const { required: _required, ...rest } = attribute;
+    return [name, rest];
+  });
+  return Object.fromEntries(attributes);
 }
 
 function planGroups(theirs: Organisation, ours: Organisation, tally: Tally): Steps["groups"] {
@@ -136,18 +165,25 @@ function standing(status: string): "staged" | "works" | "suspended" | "left" {
 
 function planPeople(theirs: Organisation, ours: Organisation, tally: Tally): Pick<Steps, "people" | "changed"> {
   const here = byName(ours.people, ({ login }) => fold(login));
+  const types = new Set(["user", ...[...theirs.user_types, ...ours.user_types].map(({ name }) => name)]);
   const people: Person[] = [];
   const changed: PersonChange[] = [];
   for (const person of theirs.people) {
     const known = here.get(fold(person.login));
+    if (!types.has(person.type)) {
+      const why = `is of the type ${person.type}, which is defined neither there nor here`;
+      tally.note({ kind: "person", name: person.login, outcome: "unsupported", why });
+      continue;
+    }
     if (known === undefined) {
       people.push(person);
       continue;
     }
     const [is, was] = [standing(person.status), standing(known.status)];
-    const closed = is === "left" && was === "left";
-    const profile = !closed && !(covers(known.profile, person.profile) && known.type === person.type);
     const event = is === was ? undefined : eventOf(is, was);
+    // The profile of who has left is closed until they are back.
+    const closed = was === "left" && event !== "activate";
+    const profile = !closed && !(covers(known.profile, person.profile) && known.type === person.type);
     if (event === null) {
       const why = `stands as ${person.status} there and ${known.status} here, and nothing leads from here to there`;
       tally.note({ kind: "person", name: person.login, outcome: "unsupported", why });
@@ -164,7 +200,7 @@ function planPeople(theirs: Organisation, ours: Organisation, tally: Tally): Pic
 /** null: there is no way. */
 function eventOf(is: ReturnType<typeof standing>, was: ReturnType<typeof standing>): PersonChange["event"] | null {
   if (is === "left") return "deactivate";
-  if (is === "suspended") return was === "left" ? null : "suspend";
+  if (is === "suspended") return was === "works" ? "suspend" : null;
   if (is === "staged") return null;
   return was === "suspended" ? "unsuspend" : "activate";
 }
@@ -226,19 +262,23 @@ function planRules(
   return steps;
 }
 
-function planApps(theirs: Organisation, ours: Organisation, { waiting }: PlanOptions, tally: Tally) {
+function planApps(
+  theirs: Organisation,
+  ours: Organisation,
+  { waiting, unfinished, groups }: PlanOptions & Pick<Around, "groups">,
+  tally: Tally,
+) {
   const here = byName(ours.apps, ({ label }) => fold(label));
   const members = new Map(theirs.members.map(({ group, people }) => [group, new Set(people.map(fold))]));
-  const groups = new Set(theirs.groups.filter(({ type }) => type === "OKTA_GROUP").map(groupKey));
-  for (const group of ours.groups) groups.add(groupKey(group));
-  groups.add("BUILT_IN:Everyone");
+  const judge = judgeOfLines(theirs, ours, groups);
   const living = new Set(
     theirs.people.filter(({ status }) => status !== "DEPROVISIONED").map(({ login }) => fold(login)),
   );
   onlyHere("app", theirs.apps, ours.apps, ({ label }) => fold(label), tally);
   return theirs.apps.map((app) => {
     const known = here.get(fold(app.label));
-    const unplugged = known === undefined || waiting.has(fold(app.label));
-    return planApp(app, known, { groups, members, living, unplugged }, tally);
+    const key = fold(app.label);
+    const unplugged = known === undefined || waiting.has(key);
+    return planApp(app, known, { groups, members, living, judge, unplugged, unfinished: unfinished.has(key) }, tally);
   });
 }

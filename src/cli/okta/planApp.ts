@@ -1,5 +1,6 @@
 /** The plan for one app (see plan.ts): what it is, who has it, what is pushed to it. */
 import type { Value } from "../../core/types.ts";
+import type { LineJudge } from "./judging.ts";
 import {
   type App,
   type AppGroup,
@@ -19,6 +20,8 @@ import { onlyHere, planAttributes, type Tally } from "./tally.ts";
 export type AppChange = Readonly<{
   app: App;
   created: boolean;
+  /** It was being made when that was cut off: it is made whole as if it were new. */
+  unfinished: boolean;
   body: boolean;
   status: boolean;
   address: boolean;
@@ -34,8 +37,12 @@ export type Around = Readonly<{
   groups: ReadonlySet<string>;
   members: ReadonlyMap<string, ReadonlySet<string>>;
   living: ReadonlySet<string>;
+  /** Why a line's expression cannot be used here; undefined: it can, as far as is known before it is sent. */
+  judge: LineJudge;
   /** Nothing is called in the app yet. */
   unplugged: boolean;
+  /** It was being made when that was cut off. */
+  unfinished: boolean;
 }>;
 
 type AppPlan = Readonly<{
@@ -46,16 +53,21 @@ type AppPlan = Readonly<{
 }>;
 
 /** What it takes to have this app as it is there. */
-export function planApp(theirs: App, ours: App | undefined, around: Around, tally: Tally): AppPlan {
-  const { label } = theirs;
-  const fault = ours && unlike(theirs, ours);
+export function planApp(given: App, ours: App | undefined, around: Around, tally: Tally): AppPlan {
+  const { label } = given;
+  const fault = ours && unlike(given, ours);
   if (fault) {
     tally.note({ kind: "app", name: label, outcome: "unsupported", why: fault });
     return { pushes: [] };
   }
-  const change = changeOf(theirs, ours, tally);
+  const theirs = {
+    ...given,
+    to_app: usable(given, "to_app", around, tally),
+    to_user: usable(given, "to_user", around, tally),
+  };
+  const change = { ...changeOf(theirs, ours, tally), unfinished: around.unfinished };
   const rest = ["body", "status", "address", "provisioning", "sourcing"] as const;
-  const own = rest.some((name) => change[name]);
+  const own = around.unfinished || rest.some((name) => change[name]);
   tally.count("app", change.created ? "create" : own ? "change" : "same");
   if (theirs.kind !== "none" && around.unplugged) tally.note(plugNote(theirs));
   const parts = [change.attributes, change.to_app, change.to_user].some((part) => Object.keys(part).length > 0);
@@ -69,9 +81,23 @@ export function planApp(theirs: App, ours: App | undefined, around: Around, tall
   };
 }
 
+/** The lines of a mapping that can be carried over; the others are told. */
+function usable(app: App, direction: "to_app" | "to_user", { judge }: Around, tally: Tally): Lines {
+  const lines = Object.entries(app[direction]).filter(([name, { expression }]) => {
+    const why = judge(app, direction, expression);
+    if (why !== undefined) {
+      tally.note({ kind: "mapping line", name: `${app.label}: ${name}`, outcome: "unsupported", why });
+    }
+    return why === undefined;
+  });
+  return Object.fromEntries(lines);
+}
+
 /** Why the two cannot be the same app. */
 function unlike(theirs: App, ours: App): string | undefined {
-  if (theirs.kind !== ours.kind) {
+  // A name that stands for a connector here, where nothing is provisioned there: it waits, and is connected or not.
+  const waits = theirs.kind === "none" && ours.kind === "scim" && theirs.name !== null && theirs.name === ours.name;
+  if (theirs.kind !== ours.kind && !waits) {
     const connected = (kind: string) => (kind === "none" ? "without a connector" : `with the connector ${kind}`);
     return `the app of this label here is one ${connected(ours.kind)}, and not ${connected(theirs.kind)}: rename or delete it here`;
   }
@@ -99,6 +125,7 @@ export function changeOf(theirs: App, ours: App | undefined, tally: Tally): AppC
   return {
     app: theirs,
     created,
+    unfinished: false,
     body: created || ours.label !== theirs.label || !covers(ours.body, theirs.body),
     status: (ours?.status ?? "INACTIVE") !== theirs.status,
     address: theirs.address !== null && ours?.address !== theirs.address,
@@ -125,7 +152,7 @@ function planLines(theirs: Lines, ours: Lines, tally: Tally): Lines {
 function planAppGroups(theirs: App, ours: App | undefined, around: Around, tally: Tally) {
   const wanted = theirs.groups.filter(({ group }) => {
     if (around.groups.has(group)) return true;
-    const why = `the group ${group} has it there, which is filled by an app and is not here`;
+    const why = `the group ${group} has it there, which is not carried over: whoever has it by that group alone gets it by themselves`;
     tally.note({ kind: "app group", name: theirs.label, outcome: "unsupported", why });
     return false;
   });
@@ -160,8 +187,10 @@ function planAppUsers(theirs: App, ours: App | undefined, around: Around, tally:
     // Whoever has left has no apps; what is left of their account there is not ours.
     if (!around.living.has(key)) continue;
     const known = here.get(key);
-    const profile = one.scope === "USER" ? ownValues(theirs, one, around) : {};
-    const begins = one.scope === "USER" && known?.scope !== "USER";
+    // Who has it by a group that is not carried over would have an account that nobody looks after, also when they leave.
+    const scope = one.scope === "GROUP" && !groupsOf(theirs, one, around).length ? "USER" : one.scope;
+    const profile = scope === "USER" ? ownValues(theirs, one, around) : {};
+    const begins = scope === "USER" && known?.scope !== "USER";
     const links = one.external_id !== null && (known?.external_id ?? null) === null;
     const values = known?.scope === "USER" && !covers(known.profile, profile);
     if (known?.external_id && one.external_id && known.external_id !== one.external_id) {
@@ -169,16 +198,23 @@ function planAppUsers(theirs: App, ours: App | undefined, around: Around, tally:
       tally.note({ kind: "app user", name: theirs.label, outcome: "unsupported", why });
     } else if (begins || links || values) {
       tally.count("app user", known === undefined ? "create" : "change");
-      steps.push({ ...one, profile });
+      steps.push({ ...one, scope, profile });
     } else tally.count("app user", known === undefined ? "follows" : "same");
   }
   onlyHere("app user", theirs.people, ours?.people ?? [], ({ login }) => fold(login), tally);
   return steps;
 }
 
-function ownValues(app: App, { login, profile }: AppUser, { members }: Around): Tree {
-  const mine = app.groups.filter(({ group }) => group.startsWith("BUILT_IN:") || members.get(group)?.has(fold(login)));
-  const own = Object.entries(profile).filter(([name, value]) => {
+/** The groups by which somebody will have an app here, the first first. */
+function groupsOf(app: App, { login }: AppUser, { groups, members }: Around): readonly AppGroup[] {
+  return app.groups.filter(({ group }) => {
+    return groups.has(group) && (group === "BUILT_IN:Everyone" || members.get(group)?.has(fold(login)));
+  });
+}
+
+function ownValues(app: App, one: AppUser, around: Around): Tree {
+  const mine = groupsOf(app, one, around);
+  const own = Object.entries(one.profile).filter(([name, value]) => {
     if (app.to_app[name]?.push || !Object.hasOwn(app.attributes, name)) return false;
     const given = mine.find((group) => Object.hasOwn(group.profile, name))?.profile[name];
     return JSON.stringify(given) !== JSON.stringify(value);
@@ -192,7 +228,7 @@ function planPushes(theirs: App, ours: App | undefined, around: Around, tally: T
   for (const push of theirs.pushes) {
     const known = here.get(push.group);
     if (!around.groups.has(push.group)) {
-      const why = `the group ${push.group} is filled by an app and is not here`;
+      const why = `the group ${push.group} is not carried over`;
       tally.note({ kind: "group push", name: theirs.label, outcome: "unsupported", why });
     } else if (known?.status === push.status) tally.count("group push", "same");
     else {

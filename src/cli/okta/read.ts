@@ -14,6 +14,7 @@ import {
   groupKey,
   inOrder,
   isTree,
+  type Kind,
   type Link,
   type LinkKind,
   type Members,
@@ -33,6 +34,7 @@ import {
   lanes,
   maybe,
   named,
+  orUnseen,
   type Reading,
   text,
   unique,
@@ -52,6 +54,8 @@ export async function readOrganisation(client: Client, { stop, tell }: Pick<Read
   };
   const names = { labels: new Map(), logins: new Map(), keys: new Map(), type_names: new Map() };
   const reading: Reading = { client: patient(client), stop, tell, lacks: [], ids, ...names };
+  const unseen = <T>(kind: Kind, name: string, work: () => Promise<readonly T[]>) =>
+    orUnseen(reading, { kind, name }, work, []);
   const user_types = await readTypes(reading);
   const group_attributes = attributesOf(await reading.client.get<Tree>("/api/v1/meta/schemas/group/default")).custom;
   const app_bodies = await all(reading, "/api/v1/apps", { limit: page_size });
@@ -59,8 +63,8 @@ export async function readOrganisation(client: Client, { stop, tell }: Pick<Read
   const groups = await readGroups(reading);
   const people = await readPeople(reading);
   const members = await readMembers(reading, groups);
-  const link_kinds = await readLinkKinds(reading);
-  const links = await readLinks(reading, link_kinds, people);
+  const link_kinds = await unseen("link kind", "all", () => readLinkKinds(reading));
+  const links = await unseen("link", "all", () => readLinks(reading, link_kinds, people));
   const rules = await readRules(reading);
   const apps = await readApps(reading, app_bodies);
   const organisation: Organisation = {
@@ -72,24 +76,35 @@ export async function readOrganisation(client: Client, { stop, tell }: Pick<Read
 
 const tries_max = 5;
 
-/** A client whose reads are tried again when the way to the server fails: an hour's reading is not lost for a second. */
+/**
+ * A client whose reads are tried again when the way to the server or the server itself fails: an hour's reading is not lost for
+ * a second. What is refused is told with the place: there are two servers and many lists.
+ */
 function patient(client: Client): Client {
-  const again = async <T>(work: () => Promise<T>): Promise<T> => {
+  const again = async <T>(path: string, work: () => Promise<T>): Promise<T> => {
     for (let tries = 1; ; tries++) {
       try {
         return await work();
       } catch (error) {
-        const away = error instanceof CliError && error.exit_code === exit_codes.unreachable;
+        if (!(error instanceof CliError)) throw error;
+        const away = error.exit_code === exit_codes.unreachable;
+        const failed = (error.status ?? 0) >= 500 && error.status !== 501;
         // A server that is not there at all is told at once.
-        if (!away || tries >= tries_max || error.message.includes("nothing listens")) throw error;
+        if ((!away && !failed) || tries >= tries_max || error.message.includes("nothing listens")) {
+          throw error.status === undefined ? error : placed(error, path);
+        }
         await new Promise((resolve) => setTimeout(resolve, 500 * 2 ** tries));
       }
     }
   };
+  const placed = ({ exit_code, message, status, code }: CliError, path: string) => {
+    const { host, pathname } = new URL(path, client.url);
+    return new CliError(exit_code, `${message} (${host}${pathname})`, status, code);
+  };
   return {
     ...client,
-    get: (path, query) => again(() => client.get(path, query)),
-    page: (path, query) => again(() => client.page(path, query)),
+    get: (path, query) => again(path, () => client.get(path, query)),
+    page: (path, query) => again(path, () => client.page(path, query)),
   };
 }
 
@@ -106,16 +121,25 @@ async function readTypes(reading: Reading): Promise<UserType[]> {
     ids.schemas.set(name, schema_id);
     type_names.set(id, name);
     const { base, custom } = attributesOf(schema);
-    for (const needed of ["firstName", "lastName"]) {
-      if (base[needed] === undefined || base[needed]["required"] === true) continue;
-      const why = "may be empty there and not here: whoever has none is refused";
-      reading.lacks.push({ kind: "attribute", name: needed, why });
-    }
+    const own = type["default"] === true ? baseOf(base) : {};
     const description = text(type["description"]) || null;
     const title = text(type["displayName"]);
-    types.push({ name, title, description, standard: type["default"] === true, attributes: custom });
+    types.push({
+      ...{ name, title, description, standard: type["default"] === true, attributes: custom },
+      ...(Object.keys(own).length > 0 ? { base: own } : {}),
+    });
   }
   return types.toSorted((a, b) => inOrder(a.name, b.name));
+}
+
+/** What an organisation may decide of the base attributes, where it has decided. */
+function baseOf(base: Readonly<Record<string, Tree>>): Record<string, Tree> {
+  const names = ["firstName", "lastName"].filter((name) => base[name] !== undefined && base[name]["required"] !== true);
+  const pattern = text(base["login"]?.["pattern"]);
+  return {
+    ...Object.fromEntries(names.map((name) => [name, { required: false }])),
+    ...(pattern === "" ? {} : { login: { pattern } }),
+  };
 }
 
 async function readLinkKinds({ client }: Reading): Promise<LinkKind[]> {
@@ -213,9 +237,11 @@ async function readMembers(reading: Reading, groups: readonly Group[]): Promise<
     const key = groupKey(group);
     const path = `/api/v1/groups/${encodeURIComponent(reading.ids.groups.get(key) ?? "")}/users`;
     const people: string[] = [];
-    await eachPage(reading, path, { limit: members_page_size }, (items) => {
-      people.push(...items.flatMap((one) => reading.logins.get(text(one["id"])) ?? []));
-    });
+    const work = () =>
+      eachPage(reading, path, { limit: members_page_size }, (items) => {
+        people.push(...items.flatMap((one) => reading.logins.get(text(one["id"])) ?? []));
+      });
+    await orUnseen(reading, { kind: "membership", name: key }, work, undefined);
     reading.tell("reading members of groups", ++done, own.length);
     return { group: key, people: people.sort(inOrder) };
   });

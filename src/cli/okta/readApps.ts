@@ -14,7 +14,19 @@ import {
   type Push,
   type Tree,
 } from "./organisation.ts";
-import { all, at, attributesOf, eachPage, lanes, maybe, named, type Reading, text, unique } from "./reading.ts";
+import {
+  all,
+  at,
+  attributesOf,
+  eachPage,
+  lanes,
+  maybe,
+  named,
+  orUnseen,
+  type Reading,
+  text,
+  unique,
+} from "./reading.ts";
 
 /** Apps that are Okta itself. */
 const okta_itself = new Set([
@@ -30,11 +42,13 @@ export async function readApps(reading: Reading, bodies: readonly Tree[]): Promi
   const mappings = await readMappings(reading);
   let done = 0;
   const apps = await inLanes(kept, lanes, reading.stop, async (body) => {
-    const app = await readApp(reading, body, mappings.get(text(body["id"])));
+    const work = async () => [await readApp(reading, body, mappings.get(text(body["id"])))];
+    // Half of an app would pass for all of it: one without a connector, or one that nobody has.
+    const app = await orUnseen(reading, { kind: "app", name: label(body) }, work, []);
     reading.tell("reading apps", ++done, kept.length);
     return app;
   });
-  return apps.toSorted((a, b) => inOrder(a.label, b.label));
+  return apps.flat().toSorted((a, b) => inOrder(a.label, b.label));
 }
 
 /** Reads one app again. */
@@ -96,7 +110,9 @@ async function readApp(reading: Reading, body: Tree, mappings: MappingIds = {}):
   if (kind !== "none" && connection?.["status"] !== "ENABLED") reading.ids.waiting.add(fold(label));
   const schema = await maybe(() => client.get<Tree>(`/api/v1/meta/schemas/apps/${id}/default`));
   const attributes = appAttributes(schema ?? {});
-  const custom = /^tenure_[a-z0-9]+_[0-9]+$/.test(name);
+  // Theirs are called after the organisation and the label; only a custom app signs in by itself.
+  const theirs_made = told === undefined && body["signOnMode"] === "AUTO_LOGIN" && /_[0-9]+$/.test(name);
+  const custom = theirs_made || /^tenure_[a-z0-9]+_[0-9]+$/.test(name);
   const app: App = {
     ...{ label, name: custom ? null : name, kind, status: text(body["status"]) },
     mode: typeof body["signOnMode"] === "string" ? body["signOnMode"] : null,
@@ -136,11 +152,12 @@ function bodyOf(
     const why = `settings of its own are not carried over, because it is connected here: ${named.join(", ")}`;
     lacks.push({ kind: "app", name: label, why });
   }
-  // Links are called after the app's name, which a connector makes anew.
-  const linked = !custom && kind === "none" && appLinks !== undefined;
+  // Links are called after the app's name, which may be made anew here: what is shown as it is anyway need not be said.
+  const hidden = isTree(appLinks) ? Object.entries(appLinks).filter(([, shown]) => shown !== true) : [];
+  const linked = !custom && kind === "none" && hidden.length > 0;
   return canonicalTree({
     accessibility: part("accessibility"),
-    visibility: { ...visibility, ...(linked ? { appLinks } : {}) },
+    visibility: { ...visibility, ...(linked ? { appLinks: Object.fromEntries(hidden) } : {}) },
     credentials: { ...credentials, oauthClient: client },
     settings: { ...settings, ...(isTree(signOn) ? { signOn: sign_on } : {}), ...(foreign ? {} : { app: config }) },
     profile: part("profile"),
@@ -172,7 +189,7 @@ function sourcingOf(body: Tree, features: readonly Tree[] | undefined, theirs: b
 
 const attribute_names = [
   ...["title", "description", "type", "items", "enum", "required", "minLength", "maxLength", "pattern", "format"],
-  ...["unique", "mutability", "externalName", "union"],
+  ...["unique", "mutability", "externalName", "externalNamespace", "union"],
 ];
 
 /** What is kept of an app's attributes: what decides about values, and not who may see them in a page of Okta's. */
@@ -234,6 +251,13 @@ function withUserName(
   const template = text(at(body, "credentials", "userNameTemplate", "template"));
   const plain = /^\$\{\s*(?:source|user)\.([A-Za-z_]\w*)\s*\}$/.exec(template)?.[1];
   if (plain !== undefined) return { ...lines, userName: { expression: `user.${plain}`, push: true } };
+  // The other form that Okta offers ready-made: what stands before the @.
+  const prefix = /^\$\{\s*fn:substringBefore\(\s*(?:source|user)\.(login|email)\s*,\s*"@"\s*\)\s*\}$/.exec(
+    template,
+  )?.[1];
+  if (prefix !== undefined) {
+    return { ...lines, userName: { expression: `String.substringBefore(user.${prefix}, "@")`, push: true } };
+  }
   if (template !== "") {
     const why = `user names are made by ${template}: write a line for userName; until then each has the name that they have`;
     lacks.push({ kind: "mapping line", name: `${label}: userName`, why });

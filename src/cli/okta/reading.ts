@@ -61,15 +61,35 @@ export async function all(reading: Reading, path: string, query: Query): Promise
   return taken;
 }
 
-const no_such_thing = new Set([400, 401, 403, 404, 405, 410, 501]);
+const no_such_thing = new Set([400, 404, 405, 410, 501]);
+/** Okta's code for what an organisation has not bought or not switched on, whatever the status. */
+const not_enabled = "E0000015";
 
-/** What may not be there or not be allowed; undefined: it is not. */
+/** What may not be there; undefined: it is not. That the token may not see it is another thing, and is thrown. */
 export async function maybe<T>(work: () => Promise<T>): Promise<T | undefined> {
   try {
     return await work();
   } catch (error) {
-    if (error instanceof CliError && error.status !== undefined && no_such_thing.has(error.status)) return undefined;
+    const absent = error instanceof CliError && (error.code === not_enabled || no_such_thing.has(error.status ?? 0));
+    if (absent) return undefined;
     throw error;
+  }
+}
+
+/** What the token may not see, and what is deleted while it is read, is told as a lack. @param otherwise what is then gone by */
+export async function orUnseen<T>(
+  { lacks }: Pick<Reading, "lacks">,
+  { kind, name }: Pick<Lack, "kind" | "name">,
+  work: () => Promise<T>,
+  otherwise: T,
+): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof CliError) || (error.status !== 403 && error.status !== 404)) throw error;
+    const reason = error.status === 403 ? "the token may not see it" : "it was gone when it was to be read";
+    lacks.push({ kind, name, why: `is left out, because ${reason}: ${error.message}` });
+    return otherwise;
   }
 }
 
@@ -105,23 +125,24 @@ export function attributesOf(schema: Tree, names = attribute_names) {
   const part = (name: string) => {
     const one = definitions[name];
     const properties = isTree(one) && isTree(one["properties"]) ? one["properties"] : {};
+    const listed = isTree(one) && Array.isArray(one["required"]) ? one["required"] : [];
     return Object.fromEntries(
       Object.keys(properties)
         .sort(inOrder)
-        .map((attribute) => [attribute, attributeOf(properties[attribute], names)]),
+        .map((name) => [name, attributeOf(properties[name], names, listed.includes(name))]),
     );
   };
   return { base: part("base"), custom: part("custom") };
 }
 
-function attributeOf(given: unknown, names: readonly string[]): Tree {
+function attributeOf(given: unknown, names: readonly string[], listed: boolean): Tree {
   const all = isTree(given) ? given : {};
   const { required, master, ...rest } = Object.fromEntries(
     Object.entries(all).filter(([name]) => names.includes(name)),
   );
   return canonicalTree({
     ...rest,
-    ...(required === true ? { required } : {}),
+    ...(required === true || listed ? { required: true } : {}),
     // Which source comes first is said of sources here, not of each attribute.
     ...(isTree(master) ? { master: { type: master["type"] ?? null } } : {}),
   });
@@ -140,6 +161,11 @@ export function named({ keys }: Pick<Reading, "keys">, expression: string): stri
     const key = keys.get(id);
     return key === undefined ? id : `group(${encodeURIComponent(key).replaceAll(/[()']/g, escaped)})`;
   });
+}
+
+/** The groups that an expression of a document names by key. */
+export function groupsNamed(expression: string): string[] {
+  return [...expression.matchAll(/\bgroup\(([A-Z_]+%3A[^()"']+)\)/g)].map(([, key = ""]) => decodeURIComponent(key));
 }
 
 const escaped = (letter: string) => `%${letter.charCodeAt(0).toString(16)}`;

@@ -4,6 +4,7 @@
  * and laid over.
  */
 
+import { baseUserSchema } from "../../core/baseSchema.ts";
 import type { AttributeDefinition } from "../../core/schema.ts";
 import { baseUserNames } from "../../core/schema.ts";
 import type { Attribute, Value } from "../../core/types.ts";
@@ -80,13 +81,49 @@ export function attributeBody(attribute: Attribute, extra: Tree | undefined): Tr
         : {}),
     ...(attribute.min_length === undefined ? {} : { minLength: attribute.min_length }),
     ...(attribute.max_length === undefined ? {} : { maxLength: attribute.max_length }),
-    ...(attribute.pattern === undefined || attribute.base ? {} : { pattern: attribute.pattern }),
-    ...(attribute.external_name === undefined ? {} : { externalName: attribute.external_name }),
+    ...patternBody(attribute),
+    ...externalBody(attribute.external_name),
     ...(attribute.union === undefined ? {} : { union: attribute.union ? "ENABLE" : "DISABLE" }),
     permissions: self(action),
     master: { type: "PROFILE_MASTER" },
     ...extra,
   } as Tree;
+}
+
+/** Of base attributes Okta tells a pattern for the login alone, and only where an organisation has one of its own. */
+function patternBody({ name, base, pattern }: Attribute): Tree {
+  if (pattern === undefined) return {};
+  if (!base) return { pattern };
+  return name === "login" && pattern !== standard_login ? { pattern: pattern.slice(4, -2) } : {};
+}
+
+const standard_login = baseUserSchema.attributes.find(({ name }) => name === "login")?.pattern;
+
+/** Okta's patterns are of the whole login; null is its way back to an e-mail address. undefined: nothing is said. */
+export function loginPattern(sent: unknown): string | undefined {
+  if (sent === null) return standard_login;
+  return typeof sent === "string" ? `^(?:${sent})$` : undefined;
+}
+
+/** What is kept of a base attribute as it was sent: who may see and change it, and where it comes from. */
+export function baseExtra(sent: Tree): Tree {
+  const names = ["permissions", "master", "mutability"];
+  return Object.fromEntries(Object.entries(sent).filter(([name]) => names.includes(name)));
+}
+
+/** Okta keeps apart what is one SCIM path here: the URN of the extension, and the attribute in it. */
+function externalBody(external_name: string | undefined): Tree {
+  if (external_name === undefined) return {};
+  const path = external_name.split("[")[0] ?? "";
+  const cut = /^urn:/i.test(path) ? path.lastIndexOf(":") : -1;
+  if (cut === -1) return { externalName: external_name };
+  return { externalName: external_name.slice(cut + 1), externalNamespace: external_name.slice(0, cut) };
+}
+
+/** The way back. What is whole already, or has a namespace that is no URN (not SCIM's), stays as it is. */
+function externalOf(name: string | undefined, namespace: string | undefined): string | undefined {
+  if (name === undefined || name === "" || /^urn:/i.test(name) || !/^urn:/i.test(namespace ?? "")) return name;
+  return `${namespace}:${name}`;
 }
 
 /** A whole schema, `_links` left to the caller. */
@@ -159,7 +196,7 @@ export function definitionOf(name: string, sent: Tree): AttributeDefinition | un
     min_length: number("minLength"),
     max_length: number("maxLength"),
     pattern: text("pattern"),
-    external_name: text("externalName"),
+    external_name: externalOf(text("externalName"), text("externalNamespace")),
     union: { ENABLE: true, DISABLE: false }[String(sent["union"])],
     enum: allowed.length > 0 ? allowed : undefined,
   };

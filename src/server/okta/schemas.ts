@@ -3,6 +3,7 @@
  * that are not named stay, null takes one away.
  */
 import { z } from "zod";
+import type { AttributeDefinition } from "../../core/schema.ts";
 import type { Attribute, Refusal } from "../../core/types.ts";
 import { adoptAppSchema } from "../../directory/apps.ts";
 import { type Command, run } from "../../directory/command.ts";
@@ -23,11 +24,13 @@ import { schemaIdOf } from "./links.ts";
 import { app_params, oneApp } from "./oneApp.ts";
 import {
   attributeBody,
+  baseExtra,
   definitionOf,
   type Extras,
   extraOf,
   groupSchemaHead,
   isTree,
+  loginPattern,
   schemaBody,
   type Tree,
   userSchemaHead,
@@ -109,6 +112,7 @@ async function mergeSchema(
   type_id: string = default_type_id,
 ): Promise<void> {
   const sent = Object.entries(input.definitions?.custom?.properties ?? {});
+  const base = kind === "user" ? Object.entries(input.definitions?.base?.properties ?? {}) : [];
   must(
     await run<"merged">(command, async (running): Promise<"merged" | Refusal> => {
       const before = await stored(running.db, kind);
@@ -119,6 +123,7 @@ async function mergeSchema(
         const whole = was === undefined ? value : { ...attributeBody(was, undefined), ...(value as Tree) };
         return isTree(value) ? [{ ...definition(name, whole as Tree), ...typesOf(was, kind, type_id) }] : [];
       });
+      const rebased = base.flatMap(([name, value]) => baseChange(known.get(name), name, value) ?? []);
       const has = new Set(schemaOfType(before, kind === "user" ? storedTypeId(type_id) : null).attributes);
       const removed = sent.flatMap(([name, value]) => {
         const was = known.get(name);
@@ -128,9 +133,12 @@ async function mergeSchema(
         kind === "user" ? removeTypeAttributes(running, type_id, removed) : removeAttributes(running, kind, removed);
       const gone = removed.length === 0 ? undefined : await remove();
       if (isRefusal(gone)) return gone;
-      const made = definitions.length === 0 ? undefined : await defineAttributes(running, kind, definitions);
+      const all = [...rebased, ...definitions];
+      const made = all.length === 0 ? undefined : await defineAttributes(running, kind, all);
       if (isRefusal(made)) return made;
       const extras = new Map(Object.entries(await extrasOf(running.db, kind)));
+      for (const [name, value] of base)
+        if (isTree(value)) extras.set(name, { ...extras.get(name), ...baseExtra(value) });
       for (const [name, value] of sent) {
         if (isTree(value)) extras.set(name, extraOf(value));
         else extras.delete(name);
@@ -140,6 +148,21 @@ async function mergeSchema(
     }),
     "schema",
   );
+}
+
+/** What of a base attribute may be changed; the rest is sent back with it, and stays as it is. */
+function baseChange(was: Attribute | undefined, name: string, value: unknown): AttributeDefinition | undefined {
+  if (!isTree(value)) throw invalid("schema", `${name}: a base attribute stays; leave it empty instead`);
+  if (was?.base !== true) throw invalid("schema", `${name}: is not a base attribute; define it under custom`);
+  const { required } = value;
+  const pattern = name === "login" ? loginPattern(value["pattern"]) : undefined;
+  const optional = name === "firstName" || name === "lastName";
+  if (pattern === undefined && !(optional && typeof required === "boolean")) return undefined;
+  return {
+    ...{ name, type: was.type },
+    ...(pattern === undefined ? {} : { pattern }),
+    ...(optional && typeof required === "boolean" ? { required } : {}),
+  };
 }
 
 /** Which types have an attribute that is sent to the schema of this one. */

@@ -1,0 +1,54 @@
+/** Desire beside a command that marks people in the middle of it: on a real PostgreSQL, because it takes two sessions. */
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { activateRule, createRule } from "../../src/directory/rules.ts";
+import { desire } from "../../src/engine/desire.ts";
+import { type Database, openDatabase, sql } from "../../src/store/database.ts";
+import { migrate } from "../../src/store/migrations/migrations.ts";
+import { accepted, freshCompany, hire, makeGroups } from "../directory/company.ts";
+import { type TestDatabase, testDatabase } from "../support/postgres.ts";
+import { testWorld } from "../support/world.ts";
+
+let database: TestDatabase;
+let db: Database;
+
+beforeAll(async () => {
+  database = await testDatabase();
+  db = openDatabase(database.url, { connections: 4 });
+  await migrate(db);
+});
+afterAll(async () => {
+  await db.destroy();
+  await database.drop();
+});
+
+test("a deadlock with a command that marks someone late is tried again, and nobody is forgotten", async () => {
+  const { command } = await freshCompany(db);
+  const [group] = await makeGroups(command, ["All"]);
+  const rule = accepted(await createRule(command, { name: "all", expression: "true", group_ids: [group.id] }));
+  accepted(await activateRule(command, rule.id));
+  const [ada] = await hire(command, ["Ada"]);
+  const world = await testWorld(db);
+  const answering = await db.transaction().execute(async (trx) => {
+    await sql`select from users where id = ${ada.id} for no key update`.execute(trx);
+    const running = desire(world, 10);
+    while (!(await waiting())) await sleep(10);
+    // Desire waits for her row and holds her mark: it looks for a deadlock first, and finds one.
+    await sql`
+      insert into dirty (user_id, priority, marked_at) values (${ada.id}, 10, now())
+      on conflict (user_id) do update set priority = 10`.execute(trx);
+    return { running };
+  });
+  await answering.running;
+  while ((await desire(world, 10)).users > 0);
+  const { rows } = await sql<{ user_id: string }>`select user_id from membership_grants`.execute(db);
+  expect(rows).toEqual([{ user_id: ada.id }]);
+}, 60_000);
+
+async function waiting(): Promise<boolean> {
+  const { rows } = await sql<{ waits: boolean }>`
+    select exists (select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()) as waits`.execute(
+    db,
+  );
+  return rows[0]?.waits ?? false;
+}
