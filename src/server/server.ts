@@ -9,6 +9,8 @@
 import { randomUUID } from "node:crypto";
 import fastify, { type FastifyError, type FastifyReply, type FastifyRequest } from "fastify";
 import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from "fastify-type-provider-zod";
+import { z } from "zod";
+import { type Issue, wordsOf } from "../core/formWords.ts";
 import { isAway } from "../store/database.ts";
 import { adminRoutes } from "./admin/routes.ts";
 import type { Api, ApiOptions, Server } from "./api.ts";
@@ -35,6 +37,8 @@ const rate_limit_standard = 60_000;
 /** The server, ready to listen or to be injected requests. */
 export async function buildServer(options: ApiOptions): Promise<Server> {
   const api: Api = { ...options, db: options.world.db, memory: newMemory() };
+  // For the whole process, which has one server.
+  z.config({ localeError: (issue) => wordsOf(issue as Issue) });
   const server: Server = fastify({
     bodyLimit: body_bytes_max,
     // An id in a source has up to 512 characters, of which each may take nine in a path.
@@ -231,7 +235,7 @@ function validationError(error: FastifyError): ApiError {
       400,
       "E0000003",
       "The request body was not well-formed.",
-      issues.map(({ message }) => message),
+      issues.map(({ message }) => `The body ${message}`),
     );
   }
   const causes = issues.map(({ at, message }) => (at === "" ? message : `${at}: ${message}`));

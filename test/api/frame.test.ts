@@ -111,6 +111,19 @@ describe("what is not understood is refused in Okta's form", () => {
     expect(({} as Record<string, unknown>)["a"]).toBeUndefined();
   });
 
+  test.each([
+    ["GET", "/api/v1/users?limit=many", undefined, "limit: must be a number, not what is given"],
+    ["GET", "/api/v1/users?limit=0", undefined, "limit: must be at least 1"],
+    ["POST", "/api/v1/users", [], "The body must be an object, not a list"],
+    ["POST", "/api/v1/users", { profile: "Ada" }, "profile: must be an object, not a text"],
+    ["POST", "/api/v1/groups/rules", { type: "group_rule" }, "name: is missing"],
+    ["POST", "/api/v1/users?activate=perhaps", person(1), 'activate: must be "true" or "false"'],
+  ])("%s %s with %j says in plain words what is wrong", async (method, path, body, words) => {
+    const answer = await api.call(method as "GET", path, body);
+    expect(answer.status).toBe(400);
+    expect(answer.body.errorCauses.map((cause: { errorSummary: string }) => cause.errorSummary)).toContain(words);
+  });
+
   test("another content type is E0000019, and a body that is too large is refused before it is read", async () => {
     const headers = { authorization: `SSWS ${api.token}` };
     const xml = await api.server.inject({

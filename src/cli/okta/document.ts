@@ -1,6 +1,7 @@
 /** An organisation's document read from a file, as `--export` wrote it or as somebody wrote it by hand. */
 import { readFileSync } from "node:fs";
 import { z } from "zod";
+import { type Issue, wordsOf } from "../../core/formWords.ts";
 import { CliError, exit_codes } from "../errors.ts";
 import { type Kind, kinds, type Organisation } from "./organisation.ts";
 
@@ -85,7 +86,7 @@ export function readDocument(file: string): Organisation {
   } catch (error) {
     throw new CliError(exit_codes.usage, `--from ${file}: ${(error as Error).message}`);
   }
-  const judged = organisation.safeParse(given);
+  const judged = organisation.safeParse(given, { error: (issue) => wordsOf(issue as Issue) });
   if (judged.success) return judged.data as Organisation;
   const [issue] = judged.error.issues;
   throw new CliError(exit_codes.usage, `--from ${file}: ${issue?.path.join(".") || "the document"}: ${issue?.message}`);
