@@ -44,12 +44,28 @@ describe("a person as text", () => {
             password_changed_at = excluded.password_changed_at
           returning id`.execute(db);
         const { id } = rows[0]!;
-        const body = userBody((await getUser(db, id))!, "https://t.example");
-        const text = userText((await showUser(db, id, shown_names))!, "https://t.example");
-        expect(JSON.parse(text)).toEqual(JSON.parse(JSON.stringify(body)));
+        const [stored, seen] = [(await getUser(db, id))!, (await showUser(db, id, shown_names))!];
+        for (const which of ["all", "self"] as const) {
+          const body = userBody(stored, "https://t.example", which);
+          const text = userText(seen, "https://t.example", which);
+          expect(JSON.parse(text)).toEqual(JSON.parse(JSON.stringify(body)));
+        }
       }),
       { numRuns: 200 },
     );
+  });
+
+  test("has all links when it is read, and in lists only its own, as Okta's lists have", async () => {
+    const made = await api.call("POST", "/api/v1/users", {
+      profile: { login: "ann@x.co", email: "ann@x.co", firstName: "Ann", lastName: "X" },
+    });
+    const self = { self: { href: `http://tenure.test/api/v1/users/${made.body.id}` } };
+    const [group] = (await api.call("GET", "/api/v1/groups?q=Everyone")).body;
+    expect(Object.keys((await api.call("GET", "/api/v1/users/ann@x.co")).body._links)).toContain("deactivate");
+    for (const list of ["users", 'users?search=profile.login eq "ann@x.co"', `groups/${group.id}/users`]) {
+      const { body } = await api.call("GET", `/api/v1/${encodeURI(list)}`);
+      expect(body.map((one: { _links: unknown }) => one._links)).toEqual([self]);
+    }
   });
 
   test("pages of any size are JSON, whatever is in them", async () => {

@@ -116,7 +116,7 @@ function memberRoutes(server: Server, api: Api): void {
         group_id,
         "UserGroup",
       );
-      return page(request, reply, users, limit, ({ id }) => id).map((user) => userBody(user, request.base_url));
+      return page(request, reply, users, limit, ({ id }) => id).map((user) => userBody(user, request.base_url, "self"));
     },
   );
 

@@ -46,8 +46,11 @@ const possible: Readonly<Record<UserStatus, Readonly<Record<string, string>>>> =
   DEPROVISIONED: { activate: "lifecycle/activate" },
 };
 
+/** Of one person all links are given; of a list's people `self` only, as Okta's lists were recorded: half of a page. */
+export type Links = "all" | "self";
+
 /** A user as `GET /api/v1/users/{id}` gives it; `base` begins every link. */
-export function userBody(user: StoredUser, base: string) {
+export function userBody(user: StoredUser, base: string, which: Links = "all") {
   const self = `${base}/api/v1/users/${user.id}`;
   const always = Object.fromEntries(shown_names.map((name) => [name, user.profile[name] ?? null]));
   const { firstName, lastName, mobilePhone, secondEmail, login, email } = always;
@@ -63,7 +66,7 @@ export function userBody(user: StoredUser, base: string) {
     type: { id: user.type_id ?? user_type_id },
     profile: { firstName, lastName, mobilePhone, secondEmail, login, email, ...user.profile },
     credentials: { ...credentialsBody(user.credentials), emails: emails(user) },
-    _links: links(user, self, base),
+    _links: links(user, self, { base, which }),
   };
 }
 
@@ -71,7 +74,7 @@ export function userBody(user: StoredUser, base: string) {
  * The same body as JSON text, from what the database wrote: what reads and lists send. (The test compares the two.)
  * A page of 200 takes 0.6 ms instead of 2.4.
  */
-export function userText(user: ShownUser, base: string): string {
+export function userText(user: ShownUser, base: string, which: Links = "all"): string {
   const { id, status } = user;
   const emails = [emailText(user.email, "PRIMARY"), emailText(user.second_email, "SECONDARY")].filter(Boolean).join();
   const credentials = JSON.stringify(credentialsBody(user.credentials)).slice(0, -1);
@@ -80,7 +83,7 @@ export function userText(user: ShownUser, base: string): string {
     `"statusChanged":${dateText(user.status_changed)},"lastLogin":${dateText(user.last_login)},` +
     `"lastUpdated":${dateText(user.updated)},"passwordChanged":${dateText(user.password_changed)},` +
     `"type":{"id":"${user.type_id ?? user_type_id}"},"profile":${profileText(user)},` +
-    `"credentials":${credentials},"emails":[${emails}]},"_links":${linkText(user, base)}}`
+    `"credentials":${credentials},"emails":[${emails}]},"_links":${linkText(user, base, which)}}`
   );
 }
 
@@ -107,16 +110,16 @@ function emailText(value: string | null, type: string): string {
   return value === null || value === "null" ? "" : `{"value":${value},"status":"VERIFIED","type":"${type}"}`;
 }
 
-/** The links of each status, type and base as text, cut where the id stands. Bounded: the host is what a client says. */
+/** The links of each kind of person and base as text, cut where the id stands. Bounded: the host is what a client says. */
 const link_texts = new Map<string, readonly string[]>();
 const link_texts_max = 100;
 const id_mark = "(id)";
 
-function linkText(user: ShownUser, base: string): string {
-  const key = `${user.status} ${user.type_id} ${base}`;
+function linkText(user: ShownUser, base: string, which: Links): string {
+  const key = which === "self" ? base : `${user.status} ${user.type_id} ${base}`;
   let parts = link_texts.get(key);
   if (parts === undefined) {
-    parts = JSON.stringify(links(user, `${base}/api/v1/users/${id_mark}`, base)).split(id_mark);
+    parts = JSON.stringify(links(user, `${base}/api/v1/users/${id_mark}`, { base, which })).split(id_mark);
     if (link_texts.size >= link_texts_max) link_texts.clear();
     link_texts.set(key, parts);
   }
@@ -145,8 +148,9 @@ function emails({ profile }: StoredUser) {
 function links(
   { status, type_id }: Pick<StoredUser, "status" | "type_id">,
   self: string,
-  base: string,
+  { base, which }: Readonly<{ base: string; which: Links }>,
 ): Record<string, Link> {
+  if (which === "self") return { self: { href: self } };
   return {
     self: { href: self },
     schema: { href: `${base}/api/v1/meta/schemas/user/${schemaIdOf(type_id)}` },

@@ -64,7 +64,7 @@ export function userRoutes(server: Server, api: Api): void {
       const items = page(request, reply, rows.users, rows.limit, rows.after);
       return sendJsonList(
         reply,
-        items.map((user) => userText(user, request.base_url)),
+        items.map((user) => userText(user, request.base_url, "self")),
       );
     },
   );
