@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it, test } from "vitest";
 import { dayBegins, dayEnds } from "../../src/core/days.ts";
-import { dayIn } from "../../src/core/expression/functions/zones.ts";
+import { dayIn, offsetAt } from "../../src/core/expression/functions/zones.ts";
 
 const days: readonly [day: string, zone: string, begins: string, ends: string][] = [
   ["2026-03-02", "UTC", "2026-03-02T00:00:00.000Z", "2026-03-03T00:00:00.000Z"],
@@ -59,4 +59,52 @@ test("a day begins when the one before ends, at the first moment whose date it i
     }),
     { numRuns: 500 },
   );
+});
+
+describe("the offset of a zone", () => {
+  /** What `Intl` says in words, `GMT+05:45`. */
+  const formats = new Map<string, Intl.DateTimeFormat>();
+  const told = (zone: string, at_ms: number): number => {
+    const format =
+      formats.get(zone) ?? new Intl.DateTimeFormat("en-US", { timeZone: zone, timeZoneName: "longOffset" });
+    formats.set(zone, format);
+    const text = format.formatToParts(at_ms).find((part) => part.type === "timeZoneName")?.value ?? "";
+    const [, sign = "+", hours = "0", minutes = "0"] = /([+-])(\d{2}):(\d{2})/.exec(text) ?? [];
+    return Number(`${sign}1`) * (Number(hours) * 60 + Number(minutes)) * 60_000;
+  };
+  const zones = Intl.supportedValuesOf("timeZone");
+  const minute_ms = 60_000;
+
+  test("is what the runtime says of any zone at any time since 1973, however often it was asked around it", () => {
+    const [from, to] = [Date.UTC(1973, 0), Date.UTC(2040, 0)];
+    fc.assert(
+      fc.property(fc.constantFrom(...zones), fc.integer({ min: from, max: to }), (zone, at_ms) => {
+        for (const around of [-minute_ms, 0, minute_ms]) offsetAt(zone, at_ms + around);
+        expect(offsetAt(zone, at_ms)).toBe(told(zone, at_ms));
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+
+  test("changes at no other time than a full minute since 1973", () => {
+    // Month by month; where two differ the moment of the change is looked for, to the second.
+    const changes: number[] = [];
+    for (const zone of [...zones.filter((_, n) => n % 20 === 0), "America/St_Johns", "Africa/Monrovia"]) {
+      for (let at = Date.UTC(1973, 0), month = 1; at < Date.UTC(2030, 0); month++) {
+        const next = Date.UTC(1973, month);
+        if (told(zone, at) !== told(zone, next)) {
+          let [low, high] = [at, next];
+          while (high - low > 1_000) {
+            const middle = Math.floor((low + high) / 2_000) * 1_000;
+            if (told(zone, middle) === told(zone, at)) low = middle;
+            else high = middle;
+          }
+          changes.push(high % minute_ms);
+        }
+        at = next;
+      }
+    }
+    expect(changes.length).toBeGreaterThan(200);
+    expect(new Set(changes)).toEqual(new Set([0]));
+  });
 });

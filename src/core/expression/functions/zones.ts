@@ -16,18 +16,22 @@ export type Wall = Readonly<{
   offset_ms: number;
 }>;
 
-const formatters = new Map<string, Intl.DateTimeFormat | null>();
-/** IANA knows some 600 names; more are nonsense from outside and only crowd the others out. */
-const formatters_max = 700;
+/** `offsets`: those that were asked for, by the minute since 1970. */
+type Known = Readonly<{ formatter: Intl.DateTimeFormat; offsets: Map<number, number> }>;
 
-function formatterOf(zone: string): Intl.DateTimeFormat | null {
-  let formatter = formatters.get(zone);
-  if (formatter === undefined) {
-    formatter = makeFormatter(zone);
-    if (formatters.size >= formatters_max) formatters.delete(formatters.keys().next().value!);
-    formatters.set(zone, formatter);
+const known_zones = new Map<string, Known | null>();
+/** IANA knows some 600 names; more are nonsense from outside and only crowd the others out. */
+const zones_max = 700;
+
+function knownZone(zone: string): Known | null {
+  let known = known_zones.get(zone);
+  if (known === undefined) {
+    const formatter = makeFormatter(zone);
+    known = formatter && { formatter, offsets: new Map() };
+    if (known_zones.size >= zones_max) known_zones.delete(known_zones.keys().next().value!);
+    known_zones.set(zone, known);
   }
-  return formatter;
+  return known;
 }
 
 function makeFormatter(zone: string): Intl.DateTimeFormat | null {
@@ -53,14 +57,35 @@ function makeFormatter(zone: string): Intl.DateTimeFormat | null {
 }
 
 export function isZone(zone: string): boolean {
-  return zone.length <= 60 && formatterOf(zone) !== null;
+  return zone.length <= 60 && knownZone(zone) !== null;
 }
 
-/** How far the zone is ahead of UTC at a point in time, in ms; null for an unknown zone. */
+const minute_ms = 60_000;
+/** Since 1973 every zone's clock has been changed at a full minute of UTC (St. John's at 00:01); before, at odd seconds. */
+const minutes_from_ms = Date.UTC(1973, 0);
+const offsets_max = 500;
+
+/**
+ * How far the zone is ahead of UTC at a point in time, in ms; null for an unknown zone. A day's people begin and end at a
+ * few midnights, and asking the formatter takes 10 µs: in an import with dates it was a fifth of all.
+ */
 export function offsetAt(zone: string, instant_ms: number): number | null {
   if (zone === "UTC" || zone === "Z") return 0;
-  const formatter = zone.length <= 60 ? formatterOf(zone) : null;
-  if (!formatter) return null;
+  const known = zone.length <= 60 ? knownZone(zone) : null;
+  if (!known) return null;
+  if (instant_ms < minutes_from_ms) return offsetOf(known.formatter, instant_ms);
+  const { formatter, offsets } = known;
+  const minute = Math.floor(instant_ms / minute_ms);
+  let offset = offsets.get(minute);
+  if (offset === undefined) {
+    offset = offsetOf(formatter, instant_ms);
+    if (offsets.size >= offsets_max) offsets.clear();
+    offsets.set(minute, offset);
+  }
+  return offset;
+}
+
+function offsetOf(formatter: Intl.DateTimeFormat, instant_ms: number): number {
   const second_ms = Math.floor(instant_ms / 1000) * 1000;
   const part: Record<string, number> = {};
   for (const { type, value } of formatter.formatToParts(second_ms)) part[type] = Number(value);
