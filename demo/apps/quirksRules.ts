@@ -15,9 +15,9 @@ import {
   type ScimObject,
   type ScimPath,
   writePath,
-} from "../../src/connectors/scim/path.ts";
+} from "../../src/core/scim/path.ts";
 import type { ScimProfile } from "../../src/connectors/scim/profile.ts";
-import { asBoolean } from "../../src/connectors/scim/resource.ts";
+import { asBoolean } from "../../src/core/scim/resource.ts";
 import { type PlacedSchema, placed, profileSchema } from "../../src/connectors/scim/schema.ts";
 import type { Value } from "../../src/core/types.ts";
 

@@ -19,6 +19,8 @@ declare module "fastify" {
   interface FastifyContextConfig extends Need {
     /** Scrapes and probes: not counted against anyone's rate. */
     unlimited?: boolean;
+    /** Asked by a source over SCIM, with its own token. */
+    scim?: boolean;
   }
   interface FastifyRequest {
     /** Who asks; null on public routes. */
@@ -66,7 +68,8 @@ export type ApiOptions = Readonly<{
   onError?: (line: string, error: unknown) => void;
 }>;
 
-export type Api = ApiOptions & Readonly<{ db: Database; memory: Memory }>;
+/** `sources`: what is remembered of sources over SCIM, which their own pushes do not change. */
+export type Api = ApiOptions & Readonly<{ db: Database; memory: Memory; sources: Memory }>;
 
 /** The command of this request: its database, time and actor. Only where the route needs a bearer. */
 export function commandOf(api: Api, request: FastifyRequest): Command {
