@@ -5,6 +5,9 @@
  *
  * Pure apart from its two tables; quirks.ts puts HTTP and trouble around it.
  */
+
+import type { ScimProfile } from "../../src/connectors/scim/profile.ts";
+import { type PlacedSchema, placed, profileSchema } from "../../src/connectors/scim/schema.ts";
 import {
   chosenElement,
   elements,
@@ -16,9 +19,7 @@ import {
   type ScimPath,
   writePath,
 } from "../../src/core/scim/path.ts";
-import type { ScimProfile } from "../../src/connectors/scim/profile.ts";
 import { asBoolean } from "../../src/core/scim/resource.ts";
-import { type PlacedSchema, placed, profileSchema } from "../../src/connectors/scim/schema.ts";
 import type { Value } from "../../src/core/types.ts";
 
 export type Reply = Readonly<{ status: number; body?: unknown }>;

@@ -9,7 +9,7 @@
  * - a row that the import refuses is not kept, and its caller is told why;
  * - one of several who want the same name gets it.
  *
- * Called by scimQueue.ts.
+ * Called by server/scim/queue.ts.
  */
 import { isDeepStrictEqual } from "node:util";
 import type { Judged, ScimFault } from "../core/scim/fault.ts";

@@ -64,7 +64,7 @@ export async function decidingBy(world: World, { app_id, label }: ScimSource, co
   const of_database = kept.get(world.db) ?? new Map<string, Kept>();
   kept.set(world.db, of_database);
   const known = of_database.get(app_id);
-  if (known !== undefined && known.until_ms > performance.now()) return known;
+  if (known !== undefined && known.until_ms > world.now().getTime()) return known;
   let lines = await loadSourceLines(world.db, app_id);
   if (lines.length === 0) {
     // Nobody has written a mapping: the first push makes the one that most sources need.
@@ -73,7 +73,7 @@ export async function decidingBy(world: World, { app_id, label }: ScimSource, co
     if (unprepared !== undefined) throw new PushBusy(unprepared.refused);
     lines = await loadSourceLines(world.db, app_id);
   }
-  const fresh = { lines, schema: await userSchema(world.db), until_ms: performance.now() + keep_ms };
+  const fresh = { lines, schema: await userSchema(world.db), until_ms: world.now().getTime() + keep_ms };
   of_database.set(app_id, fresh);
   return fresh;
 }

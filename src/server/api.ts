@@ -19,8 +19,6 @@ declare module "fastify" {
   interface FastifyContextConfig extends Need {
     /** Scrapes and probes: not counted against anyone's rate. */
     unlimited?: boolean;
-    /** Asked by a source over SCIM, with its own token. */
-    scim?: boolean;
   }
   interface FastifyRequest {
     /** Who asks; null on public routes. */

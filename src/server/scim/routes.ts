@@ -6,15 +6,19 @@
  * read by core/scim/json.ts; a route only reads the request, calls a function of this folder, and writes its reply.
  */
 import type { FastifyError, FastifyReply, FastifyRequest } from "fastify";
-import { body_bytes_max } from "../../core/scim/documents.ts";
-import type { ScimFault } from "../../core/scim/fault.ts";
+import { groupResource } from "../../core/scim/definitions.ts";
+import { body_bytes_max, configDocument, list_urn, schemaDocuments, typeDocuments } from "../../core/scim/documents.ts";
+import { type ScimFault, wrong } from "../../core/scim/fault.ts";
 import { readJson } from "../../core/scim/json.ts";
+import { isObject } from "../../core/scim/path.ts";
 import { scimSourceOf } from "../../engine/scimSource.ts";
 import { isAway } from "../../store/database.ts";
 import type { Api, Server } from "../api.ts";
 import { actorOf } from "../auth.ts";
 import { ApiError } from "../errors.ts";
-import { faultReply, type Reply, ScimError, scim_type } from "./answer.ts";
+import { faultReply, notFound, type Reply, ScimError, scim_type } from "./answer.ts";
+import { type BulkOperation, bulk } from "./bulk.ts";
+import { createGroup, deleteGroup, getGroup, patchGroup, replaceGroup } from "./groups.ts";
 import { type Query, readList } from "./reads.ts";
 import { type Asked, type Caller, createUser, deleteUser, getUser, patchUser, replaceUser } from "./users.ts";
 
@@ -23,14 +27,95 @@ const root = "/scim/v2";
 type Work = (caller: Caller, asked: Asked) => Promise<Reply>;
 type Route = Readonly<{ method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE"; url: string; work: Work }>;
 
-const routes: readonly Route[] = [
+const users: readonly Route[] = [
   { method: "GET", url: "/Users", work: (caller, { query }) => readList(caller, ["User"], query) },
   { method: "POST", url: "/Users", work: createUser },
+  { method: "POST", url: "/Users/.search", work: (caller, { body }) => search(caller, ["User"], body) },
   { method: "GET", url: "/Users/:id", work: getUser },
   { method: "PUT", url: "/Users/:id", work: replaceUser },
   { method: "PATCH", url: "/Users/:id", work: patchUser },
   { method: "DELETE", url: "/Users/:id", work: deleteUser },
 ];
+
+const groups: readonly Route[] = [
+  { method: "GET", url: "/Groups", work: (caller, { query }) => readList(caller, ["Group"], query) },
+  { method: "POST", url: "/Groups", work: createGroup },
+  { method: "POST", url: "/Groups/.search", work: (caller, { body }) => search(caller, ["Group"], body) },
+  { method: "GET", url: "/Groups/:id", work: getGroup },
+  { method: "PUT", url: "/Groups/:id", work: replaceGroup },
+  { method: "PATCH", url: "/Groups/:id", work: patchGroup },
+  { method: "DELETE", url: "/Groups/:id", work: deleteGroup },
+];
+
+const resources = (caller: Caller) => [caller.source.users, groupResource];
+const documents = {
+  Schemas: (caller: Caller) => schemaDocuments(caller.base, resources(caller)),
+  ResourceTypes: (caller: Caller) => typeDocuments(caller.base, resources(caller)),
+};
+
+const about: readonly Route[] = [
+  ...(["Schemas", "ResourceTypes"] as const).flatMap((kind): Route[] => [
+    { method: "GET", url: `/${kind}`, work: async (caller) => documentList(documents[kind](caller)) },
+    {
+      method: "GET",
+      url: `/${kind}/:id`,
+      work: async (caller, { id }) => oneDocument(documents[kind](caller), kind, id),
+    },
+  ]),
+  {
+    ...{ method: "GET", url: "/ServiceProviderConfig" },
+    work: async (caller) => ({ status: 200, body: configDocument(caller.base, caller.source.strict) }),
+  },
+  ...(["GET", "POST", "PUT", "PATCH", "DELETE"] as const).map((method): Route => ({ method, url: "/Me", work: notMe })),
+];
+
+const routes: readonly Route[] = [
+  ...[...users, ...groups, ...about],
+  { method: "GET", url: "/", work: (caller, { query }) => readList(caller, ["User", "Group"], query) },
+  { method: "POST", url: "/.search", work: (caller, { body }) => search(caller, ["User", "Group"], body) },
+  { method: "POST", url: "/Bulk", work: (caller, { body }) => bulk(caller, body, dispatch) },
+];
+
+async function notMe(): Promise<Reply> {
+  throw new ScimError({ status: 501, detail: "a source is nobody of its people: there is no Me" });
+}
+
+function search(caller: Caller, types: readonly ("User" | "Group")[], body: unknown): Promise<Reply> {
+  if (!isObject(body)) throw new ScimError(wrong("invalidSyntax", "the body must be a JSON object"));
+  return readList(caller, types, body);
+}
+
+function documentList(all: readonly unknown[]): Reply {
+  const body = {
+    schemas: [list_urn],
+    totalResults: all.length,
+    itemsPerPage: all.length,
+    startIndex: 1,
+    Resources: all,
+  };
+  return { status: 200, body };
+}
+
+function oneDocument(all: readonly Readonly<Record<string, unknown>>[], kind: string, id: string): Reply {
+  const body = all.find((one) => String(one["id"]).toLowerCase() === id.toLowerCase());
+  if (body === undefined) throw notFound(kind.slice(0, -1), id);
+  return { status: 200, body };
+}
+
+/** An operation of a bulk, as the request it would have been. */
+async function dispatch(caller: Caller, { method, path, version, data }: BulkOperation): Promise<Reply> {
+  const [, kind = "", id = ""] = /^\/(Users|Groups)(?:\/([^/?]{1,200}))?$/.exec(path) ?? [];
+  const url = id === "" ? `/${kind}` : `/${kind}/:id`;
+  const route = [...users, ...groups].find((one) => one.method === method && one.url === url);
+  if (route === undefined)
+    return faultReply({ status: 404, detail: `there is nothing to ${method} at ${path.slice(0, 100)}` });
+  try {
+    return await route.work(caller, { id, body: data, query: {}, match: version ?? undefined });
+  } catch (error) {
+    if (error instanceof ScimError) return faultReply(error.fault);
+    throw error;
+  }
+}
 
 /** Registers the routes. */
 export async function scimRoutes(server: Server, api: Api): Promise<void> {
@@ -85,6 +170,8 @@ async function callerOf(api: Api, request: FastifyRequest): Promise<Caller> {
 
 function askedOf(request: FastifyRequest): Asked {
   const { id = "" } = (request.params ?? {}) as { id?: string };
+  // The database cannot even be asked for such a text.
+  if (id.includes("\0") || !id.isWellFormed()) throw notFound("resource", id.replaceAll("\0", "?"));
   return { id, body: request.body, query: (request.query ?? {}) as Query, match: request.headers["if-match"] };
 }
 

@@ -4,10 +4,10 @@ import { newReading, readResource, type Stored } from "../../core/scim/values.ts
 import type { ScimRow } from "../../directory/scimResources.ts";
 import type { UserJob } from "../../engine/scimPush.ts";
 import { stale } from "../../engine/scimPush.ts";
-import { submitUser } from "../../engine/scimQueue.ts";
 import type { World } from "../../engine/world.ts";
 import type { Actor } from "../../store/tables.ts";
 import { etagOf, ok, type Reply, ScimError, versionOf } from "./answer.ts";
+import { submitUser } from "./queue.ts";
 import { type Place, type Query, readOne, selectionOf, shown } from "./reads.ts";
 
 /** Who asks, and of what. */

@@ -6,13 +6,13 @@
  * is done again one by one, so that no push fails for another's sake. Nothing waits here that its caller does not wait for.
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import type { ScimFault } from "../core/scim/fault.ts";
-import { poolOf, violatedUnique } from "../store/database.ts";
-import type { Actor } from "../store/tables.ts";
-import { type PushResult, pushUsers, taken, type UserJob } from "./scimPush.ts";
-import { PushBusy } from "./scimRecord.ts";
-import type { ScimSource } from "./scimSource.ts";
-import type { World } from "./world.ts";
+import type { ScimFault } from "../../core/scim/fault.ts";
+import { type PushResult, pushUsers, taken, type UserJob } from "../../engine/scimPush.ts";
+import { PushBusy } from "../../engine/scimRecord.ts";
+import type { ScimSource } from "../../engine/scimSource.ts";
+import type { World } from "../../engine/world.ts";
+import { poolOf, violatedUnique } from "../../store/database.ts";
+import type { Actor } from "../../store/tables.ts";
 
 /** Rows of a transaction: some tens of milliseconds. */
 const batch_max = 32;
