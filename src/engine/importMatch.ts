@@ -21,7 +21,13 @@ export type Wanted = Readonly<{ n: number; profile: Profile }>;
 export type Match = Readonly<{ n: number; user_id: string; row: string | null; former: boolean }>;
 
 /** How the rows of one import are matched. */
-export type Matching = Readonly<{ import_id: string; app_id: string; match_on: readonly string[] }>;
+export type Matching = Readonly<{
+  import_id: string;
+  app_id: string;
+  match_on: readonly string[];
+  /** A few rows, for which nothing was opened: people are looked for where they are. */
+  few?: true;
+}>;
 
 const hasIndex = (attribute: string) => attribute === "login" || attribute === "email";
 
@@ -50,7 +56,7 @@ export async function findMatches(
   matching: Matching,
   rows: readonly Wanted[],
 ): Promise<readonly Match[]> {
-  const { import_id, app_id, match_on } = matching;
+  const { import_id, app_id, match_on, few } = matching;
   const [first, ...rest] = match_on;
   const wanted = rows.flatMap(({ n, profile }) => {
     const keys = matchKeys(profile, match_on);
@@ -59,9 +65,12 @@ export async function findMatches(
   if (wanted.length === 0 || first === undefined) return [];
   const others = rest.map((name, n) => sql`and lower(u.profile->>${name}) = w.${sql.ref(`rest_${n}`)}`);
   const key = sql`w.key`;
-  const candidates = !hasIndex(first)
-    ? sql`${peopleOf(import_id)} p join users u on u.id = p.id where p.key = ${key}`
-    : sql`users u where ${first === "login" ? sql`u.login` : sql`lower(u.profile->>'email')`} = ${key}`;
+  const candidates =
+    few && !hasIndex(first)
+      ? sql`users u where lower(u.profile->>${first}) = ${key}`
+      : !hasIndex(first)
+        ? sql`${peopleOf(import_id)} p join users u on u.id = p.id where p.key = ${key}`
+        : sql`users u where ${first === "login" ? sql`u.login` : sql`lower(u.profile->>'email')`} = ${key}`;
   const { rows: found } = await sql<Match>`
     select w.n, m.id as user_id, case when not coalesce(r.former, false) then r.id end as row, coalesce(r.former, false) as former
     from rows from (${sql.join([sql`unnest(${wanted.map(({ n }) => n)}::int[])`, ...match_on.map((_, at) => sql`unnest(${wanted.map(({ keys }) => keys[at] ?? "")}::text[])`)])})
