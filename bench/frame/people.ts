@@ -11,8 +11,8 @@ import type { Profile } from "../../src/core/types.ts";
 import { type Database, sql } from "../../src/store/database.ts";
 
 const seed = 7;
-/** The generator's "today": dates in the file lie around it. Fixed, so that every run reads the same file. */
-export const today = "2026-06-01";
+/** Dates in the file lie around it. The real one, because a contractor whose last day is over is nobody's hire. */
+const today = new Date().toISOString().slice(0, 10);
 
 /** A person's row in the HR file of `size` people. */
 export const rowOf = (n: number, size: number): HrRow => personAt(n, size, seed, today);

@@ -116,6 +116,7 @@ const add: Part = {
     if (kind === "scim" && !given.flag("no-test")) required(add.usage, given, "token-file");
     const reads = kind === "rest" || kind === "sql";
     if (reads) required(add.usage, given, "config-file");
+    if (kind === "sql" && !given.flag("no-test")) required(add.usage, given, "token-file");
     const secret = tokenOf(given);
     const made = await client.send<Made>("POST", "/api/v1/apps", {
       name: kind,

@@ -3,7 +3,8 @@
  * execution has none left. The same function serves the live engine, a preview and a repair.
  *
  * Laws (tested): `plan(w, apply(plan(w, h), h))` does nothing; a plan never writes what the app says cannot be written;
- * an account is never made only to be disabled, but for someone whose first day is near (`early`); a difference of spelling (normalisation) is no difference (drift).
+ * an account is never made only to be disabled, but for someone whose first day is near (`early`); a difference of
+ * spelling (normalisation) is no difference (drift).
  */
 import { type Change, sameValue } from "./diff.ts";
 import type { Attribute, Capabilities, Have, Profile, Want } from "./types.ts";

@@ -180,7 +180,8 @@ async function writeBack(world: World, trx: Database, lines: readonly Line[]): P
       update accounts a set
         external_id = case when f.known then f.external_id else a.external_id end,
         have = case when not f.known then a.have when not f.as_wanted then nullif(f.have::jsonb, 'null')
-                    when a.want_revision = f.revision then a.want - 'create' else a.have end,
+                    when a.want_revision = f.revision
+                      then jsonb_build_object('enabled', a.want->'enabled', 'profile', a.want->'profile') else a.have end,
         have_revision = case when not f.known or (f.as_wanted and a.want_revision <> f.revision) then a.have_revision
                              else f.revision end,
         pending = f.pending,

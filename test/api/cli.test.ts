@@ -3,7 +3,7 @@ import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { spawnApp } from "../../demo/apps/spawn.ts";
-import { commandsOf, words } from "../support/docs.ts";
+import { commandsOf, runAll } from "../support/docs.ts";
 import { hookServer } from "../support/hookServer.ts";
 import { startTestNode, type TestNode } from "../support/node.ts";
 import { startReceiver } from "../support/receiver.ts";
@@ -297,14 +297,6 @@ describe("the command line", () => {
   });
 
   const docs = path.join(import.meta.dirname, "../..");
-  const runAll = async (lines: readonly string[]) => {
-    for (const line of lines) {
-      const [command = "", ending] = line.split(/\s+# exit /);
-      const ran = await node.cli(...words(command.replace(/\s+#.*$/, "")).slice(1));
-      expect(ran.code, `${command}\n${ran.out}${ran.err}`).toBe(Number(ending ?? 0));
-    }
-  };
-
   test("every command of docs/cli.md works as it is written there", async () => {
     const commands = commandsOf("docs/cli.md", "sh");
     expect(commands.length).toBeGreaterThan(25);
@@ -312,7 +304,7 @@ describe("the command line", () => {
       path.join(node.folder, "staff.csv"),
       "id,login,first,last,mail,dept\n9,zoe@example.com,Zoe,Ash,zoe@example.com,Finance\n",
     );
-    await runAll(commands);
+    await runAll(node, commands);
   });
 
   test("so do those of the example apps and of the README, with an app that is started as it says there", async () => {
@@ -325,10 +317,13 @@ describe("the command line", () => {
     try {
       const written = commandsOf("docs/example-apps.md", "sh");
       expect(written.length).toBeGreaterThan(5);
-      await runAll(written.map((line) => line.replace("http://127.0.0.1:9101/scim/v2", app.url)));
+      await runAll(
+        node,
+        written.map((line) => line.replace("http://127.0.0.1:9101/scim/v2", app.url)),
+      );
       const readme = commandsOf("README.md", "").filter((line) => !line.startsWith("tenure serve"));
       expect(readme.length).toBeGreaterThan(2);
-      await runAll(readme);
+      await runAll(node, readme);
     } finally {
       await app.stop();
     }

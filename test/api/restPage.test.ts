@@ -4,7 +4,7 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import path from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { commandsOf, words } from "../support/docs.ts";
+import { commandsOf, runAll } from "../support/docs.ts";
 import { startTestNode, type TestNode } from "../support/node.ts";
 
 const page = "docs/connectors/rest.md";
@@ -53,10 +53,7 @@ test("every command of docs/connectors/rest.md works as it is written there, and
   writeFileSync(path.join(node.folder, "workers.token"), "report-secret\n");
   const commands = commandsOf(page, "sh");
   expect(commands.length).toBeGreaterThan(3);
-  for (const command of commands) {
-    const ran = await node.cli(...words(command).slice(1));
-    expect(ran.code, `${command}\n${ran.out}\n${ran.err}`).toBe(0);
-  }
+  await runAll(node, commands);
   const show = async (login: string) => JSON.parse((await node.cli("users", "show", login, "--json")).out);
   expect((await show("zoë.müller@example.com")).profile).toMatchObject({
     department: "Payments EU",

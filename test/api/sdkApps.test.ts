@@ -4,7 +4,7 @@
  */
 import type { Client } from "@okta/okta-sdk-nodejs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { listed, refusal, type SdkNode, startSdkNode } from "./sdkStage.ts";
+import { listed, newPerson, refusal, type SdkNode, startSdkNode } from "./sdkStage.ts";
 
 const timeout = 120_000;
 let node: SdkNode;
@@ -16,15 +16,7 @@ beforeAll(async () => {
 }, timeout);
 afterAll(() => node?.stop());
 
-let made = 0;
-/** A person who has a password, unless `activate` says that they are not active. */
-async function person(more: Record<string, unknown> = {}, activate = true) {
-  const login = `suite${++made}@example.com`;
-  const profile = { login, email: login, firstName: `First${made}`, lastName: "Suite", ...more };
-  const credentials = { password: { value: "Abcd1234!suite" } };
-  const user = await okta.userApi.createUser({ body: { profile, credentials }, activate });
-  return { id: user.id ?? "", login, user };
-}
+const person = (more: Record<string, unknown> = {}, activate = true) => newPerson(okta, more, activate);
 /** An app of any kind, as the client reads it. */
 type Made = Awaited<ReturnType<Client["applicationApi"]["createApplication"]>> & {
   name?: string;

@@ -134,3 +134,13 @@ export async function listed<T>(asked: Promise<Listed<T>>): Promise<T[]> {
   await (await asked).each((one) => void all.push(one));
   return all;
 }
+
+let made = 0;
+/** A person who has a password, unless `activate` says that they are not active. */
+export async function newPerson(okta: Client, more: Readonly<Record<string, unknown>>, activate: boolean) {
+  const login = `suite${++made}@example.com`;
+  const profile = { login, email: login, firstName: `First${made}`, lastName: "Suite", ...more };
+  const credentials = { password: { value: "Abcd1234!suite" } };
+  const user = await okta.userApi.createUser({ body: { profile, credentials }, activate });
+  return { id: user.id ?? "", login, user };
+}

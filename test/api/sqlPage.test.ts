@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type Database, openDatabase, sql } from "../../src/store/database.ts";
-import { commandsOf, words } from "../support/docs.ts";
+import { commandsOf, runAll } from "../support/docs.ts";
 import { startTestNode, type TestNode } from "../support/node.ts";
 import { type OverTcp, overTcp } from "../support/overTcp.ts";
 import { type TestDatabase, testDatabase } from "../support/postgres.ts";
@@ -43,10 +43,7 @@ test("every command of docs/connectors/sql.md works as it is written there, and 
   writeFileSync(path.join(node.folder, "personnel.password"), decodeURIComponent(url.password));
   const commands = commandsOf(page, "sh");
   expect(commands.length).toBeGreaterThan(3);
-  for (const command of commands) {
-    const ran = await node.cli(...words(command).slice(1));
-    expect(ran.code, `${command}\n${ran.out}\n${ran.err}`).toBe(0);
-  }
+  await runAll(node, commands);
   const show = async (login: string) => JSON.parse((await node.cli("users", "show", login, "--json")).out);
   expect((await show("zoe@example.com")).profile).toMatchObject({ department: "Risk", employeeNumber: "1" });
   await sql`update workers set state = 'left' where number = 2`.execute(db);

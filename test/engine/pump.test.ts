@@ -258,6 +258,8 @@ describe("a confirm", () => {
 
   test("writes down what the app holds, whether or not it is what was asked for", async () => {
     const s = await stage(["A", "B"]);
+    // Made ahead of a first day: a mark of what is wanted, which no app holds.
+    await sql`update accounts set want = want || '{"early": true}'`.execute(db);
     const claimed = await claim(world, [{ app_id: s.app_id, n: 2 }]);
     const other = { enabled: true, profile: { userName: "somebody else" } };
     const [a, b] = claimed.map(

@@ -1,6 +1,8 @@
 /** The commands that a page shows, as its readers would type them. */
 import { readFileSync } from "node:fs";
 import path from "node:path";
+import { expect } from "vitest";
+import type { TestNode } from "./node.ts";
 
 const root = path.join(import.meta.dirname, "../..");
 
@@ -12,8 +14,17 @@ export const commandsOf = (page: string, fence: string): readonly string[] =>
     .filter((line) => line.startsWith("tenure "));
 
 /** A line as a shell takes it apart: quotes keep words together, also in the middle of one. */
-export function words(line: string): string[] {
+function words(line: string): string[] {
   return [...line.matchAll(/(?:'[^']*'|"[^"]*"|[^\s'"])+/g)].map(([word]) =>
     word.replaceAll(/'([^']*)'|"([^"]*)"/g, (_, single, double) => single ?? double),
   );
+}
+
+/** Runs such lines in order; each must end as it says (`# exit 4`), else with 0. */
+export async function runAll(node: Pick<TestNode, "cli">, lines: readonly string[]): Promise<void> {
+  for (const line of lines) {
+    const [command = "", ending] = line.split(/\s+# exit /);
+    const ran = await node.cli(...words(command.replace(/\s+#.*$/, "")).slice(1));
+    expect(ran.code, `${command}\n${ran.out}${ran.err}`).toBe(Number(ending ?? 0));
+  }
 }

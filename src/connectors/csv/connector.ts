@@ -18,6 +18,8 @@ import {
   type PageRequest,
   type RemoteAccount,
 } from "../connector.ts";
+import { readOnly } from "../readOnly.ts";
+import { isEnabledBy } from "../rowForm.ts";
 import { type CsvConfig, csv_config } from "./config.ts";
 import { type CsvBlock, type CsvCells, csvHeader, openCsvBlocks } from "./read.ts";
 
@@ -93,7 +95,7 @@ function accountsUnder(header: readonly string[], { config }: Parts): AccountOf 
   );
   const id_at = place.get(config.id_column) ?? 0;
   const state_at = config.enabled_column === undefined ? undefined : place.get(config.enabled_column);
-  const states = new Set(config.enabled_values.map((value) => value.toLowerCase()));
+  const isEnabled = isEnabledBy(config.enabled_values);
   return (row) => {
     if ("error" in row) {
       const where = row.column === null ? "" : `column "${row.column}": `;
@@ -105,7 +107,7 @@ function accountsUnder(header: readonly string[], { config }: Parts): AccountOf 
     if (id === "") return { line, error: `column "${config.id_column}": the id is empty` };
     const profile: Record<string, Value> = {};
     for (const { name, n } of attributes) if (cells[n] !== "") setOwn(profile, name, cells[n]!);
-    const enabled = state_at === undefined || states.has((cells[state_at] ?? "").trim().toLowerCase());
+    const enabled = state_at === undefined || isEnabled(cells[state_at] ?? "");
     return { id, profile, enabled, place: `line ${line}` };
   };
 }
@@ -263,33 +265,17 @@ async function schema(parts: Parts): Promise<Schema> {
   return { attributes: columns.map(([name, column]) => attribute(name, column, column === config.id_column)) };
 }
 
-function readOnly(): Promise<never> {
-  return Promise.reject(new ConnectorFault("unsupported", "A CSV file is only read; nothing is written back to it"));
-}
-
 /** A source that reads one CSV file. Throws `invalid` for a configuration that does not fit its form. */
 export function csvConnector(config: CsvConfig, options: CsvOptions = {}): Connector {
   const parts: Parts = { config: csv_config.parse(config), folder: options.folder, readings: new Map() };
   return Object.freeze({
     kind: "csv",
-    can: {
-      create: false,
-      update: false,
-      disable: false,
-      delete: false,
-      password: false,
-      groups: false,
-      changes: false,
-      writes_max: 0,
-    },
+    ...readOnly("A CSV file"),
     test: async () => void (await schema(parts)),
     schema: () => schema(parts),
     list: (ctx, page) => list(parts, ctx.signal, page),
     read: async (ctx, id) => (await scan(parts, ctx.signal, (one) => one.id === id))[0] ?? null,
     find: (ctx, key: MatchKey) => scan(parts, ctx.signal, (one) => one.profile[key.attribute] === key.value),
-    create: readOnly,
-    update: readOnly,
-    delete: readOnly,
     async close() {
       for (const { blocks: open } of parts.readings.values()) await open.return(undefined);
       parts.readings.clear();

@@ -8,6 +8,7 @@
 import { z } from "zod";
 import type { Attribute } from "../../core/types.ts";
 import { type Connector, ConnectorFault } from "../connector.ts";
+import { only_read } from "../readOnly.ts";
 
 export const push_config = z.strictObject({});
 
@@ -34,10 +35,7 @@ export function pushConnector(way = "it sends its people to /api/v1/identity-sou
     Promise.reject(new ConnectorFault("unsupported", `This source cannot be read or written to: ${way}`));
   return Object.freeze({
     kind: "push",
-    can: {
-      ...{ create: false, update: false, disable: false, delete: false },
-      ...{ password: false, groups: false, changes: false, writes_max: 0 },
-    },
+    can: only_read,
     test: () => Promise.resolve(),
     schema: () => Promise.resolve({ attributes: push_attributes }),
     list: neverRead,

@@ -6,11 +6,13 @@
  */
 import { z } from "zod";
 import type { Secret } from "../connector.ts";
+import { enabled_values } from "../rowForm.ts";
 
 const pointer = z
   .string()
   .max(500)
   .regex(/^(\/([^~]|~[01])*)?$/, 'a JSON pointer, such as "/worker/id", or empty for the whole');
+const below_base = "a path below the base URL, such as /workers, without ? and #; what follows a ? goes into query";
 const name = z.string().min(1).max(200);
 const size = z.int().min(1).max(10_000).default(100);
 
@@ -37,7 +39,7 @@ export const rest_config = z.strictObject({
   path: z
     .string()
     .max(1_000)
-    .regex(/^\/[^?#\s]*$/)
+    .regex(/^\/[^?#\s]*$/, below_base)
     .meta({ title: "List", description: "Where the people are, below the base URL, such as /workers" }),
   query: z
     .record(name, z.string().max(2_000))
@@ -60,11 +62,7 @@ export const rest_config = z.strictObject({
     .optional()
     .meta({ title: "Attributes", description: "Attribute → its place. Left out: every plain value of a record" }),
   enabled_at: pointer.min(1).optional().meta({ title: "State", description: "Where a record tells who works here" }),
-  enabled_values: z
-    .array(z.string().max(200))
-    .max(50)
-    .default(["active", "true", "yes", "1"])
-    .meta({ title: "Values of the state that mean enabled", description: "In any case of letters" }),
+  enabled_values,
   paging: paging.default({ kind: "none" }).meta({ title: "Paging", description: "How the next page is asked for" }),
   total: pointer
     .optional()
@@ -74,7 +72,7 @@ export const rest_config = z.strictObject({
       path: z
         .string()
         .max(1_000)
-        .regex(/^\/[^?#\s]*\{id\}[^?#\s]*$/),
+        .regex(/^\/[^?#\s]*\{id\}[^?#\s]*$/, "a path with {id} in it, such as /workers/{id}"),
       record: pointer.default(""),
     })
     .optional()

@@ -13,9 +13,10 @@ import {
   type RemoteAccount,
 } from "../connector.ts";
 import { type Http, type HttpAnswer, type HttpRequest, httpClient, statusFault } from "../http.ts";
+import { readOnly } from "../readOnly.ts";
 import { type RestConfig, type RestCredentials, type RestSettings, rest_config } from "./config.ts";
 import { after, cursorOf, positionOf, requestFor } from "./paging.ts";
-import { accountOf, idOf, valueAt } from "./records.ts";
+import { accountsUnder, idOf, valueAt } from "./records.ts";
 
 /** `allow_private`: the operator lets connectors reach private and loopback addresses. */
 export type RestOptions = Readonly<{ allow_private?: boolean }>;
@@ -81,11 +82,12 @@ async function list(parts: Parts, ctx: Context, request: PageRequest): Promise<P
   const records = recordsOf(answer, settings);
   const items: RemoteAccount[] = [];
   const refused: { place: string; reason: string; id?: string }[] = [];
+  const accountOf = accountsUnder(settings);
   const ids = new Set<string>();
   let unknown = 0;
   for (const [n, record] of records.entries()) {
     const place = `record ${position.seen + n + 1}`;
-    const account = accountOf(record, place, settings);
+    const account = accountOf(record, place);
     const id = "id" in account ? account.id : account.known_id;
     if (id === undefined || ids.has(id)) unknown++;
     if ("error" in account) refused.push({ place, reason: account.error, ...(id === undefined ? {} : { id }) });
@@ -128,7 +130,7 @@ async function read(parts: Parts, ctx: Context, id: string): Promise<RemoteAccou
   const fault = statusFault(answer, ctx.now());
   if (fault?.kind === "not_found") return null;
   if (fault !== null) throw fault;
-  const account = accountOf(valueAt(answer.json, one.record), `record ${id}`, parts.settings);
+  const account = accountsUnder(parts.settings)(valueAt(answer.json, one.record), `record ${id}`);
   if ("error" in account) throw new ConnectorFault("denied", `${answer.request}: ${account.error}`);
   if (account.id !== id)
     throw new ConnectorFault("denied", `${answer.request} answered with ${account.id}, which is another record`);
@@ -169,33 +171,18 @@ function typeOf(values: readonly Value[]): Attribute["type"] {
   return values.every((value) => typeof value === "number") ? "number" : "string";
 }
 
-const readOnly = (): Promise<never> =>
-  Promise.reject(new ConnectorFault("unsupported", "This source is only read; nothing is written back to it"));
-
 /** A source over HTTP. Throws `invalid` or `denied` for a configuration that can never work. */
 export function restConnector(config: RestConfig, credentials: RestCredentials, options: RestOptions = {}): Connector {
   const settings = rest_config.parse(config);
   const parts: Parts = { settings, http: client(settings, credentials, options) };
   return Object.freeze({
     kind: "rest",
-    can: {
-      create: false,
-      update: false,
-      disable: false,
-      delete: false,
-      password: false,
-      groups: false,
-      changes: false,
-      writes_max: 0,
-    },
+    ...readOnly("This source"),
     test: async (ctx) => void (await list(parts, ctx, {})),
     schema: (ctx) => schema(parts, ctx),
     list: (ctx, page) => list(parts, ctx, page),
     read: (ctx, id) => read(parts, ctx, id),
     find: (ctx, key: MatchKey) => scan(parts, ctx, ({ profile }) => profile[key.attribute] === key.value),
-    create: readOnly,
-    update: readOnly,
-    delete: readOnly,
     close: parts.http.close,
   } satisfies Connector);
 }

@@ -3,8 +3,9 @@
  * that cannot be read is told by its place, with its id where it has one, and costs only itself.
  */
 import { setOwn } from "../../core/profile.ts";
-import type { Value } from "../../core/types.ts";
+import type { Profile, Value } from "../../core/types.ts";
 import type { RemoteAccount } from "../connector.ts";
+import { isEnabledBy } from "../rowForm.ts";
 import type { RestSettings } from "./config.ts";
 
 /** A record as an account, or why it is none; with its id if that is certain. */
@@ -29,31 +30,35 @@ export function idOf(record: unknown, settings: Pick<RestSettings, "id">): strin
   return typeof id === "string" && id !== "" && id.length <= 1_000 && !id.includes("\0") ? id : undefined;
 }
 
-/** A record as an account. `place` is where it stands in the list, for messages. */
-export function accountOf(record: unknown, place: string, settings: RestSettings): Read {
-  if (typeof record !== "object" || record === null || Array.isArray(record)) return { error: "it is not an object" };
-  const id = idOf(record, settings);
-  if (id === undefined) return { error: `there is no id at ${settings.id}` };
-  const profile: Record<string, Value> = {};
-  if (settings.columns === undefined) {
-    for (const [name, value] of Object.entries(record)) if (isPlain(value)) setOwn(profile, name, value);
-  } else {
-    for (const [name, pointer] of Object.entries(settings.columns)) {
-      const value = valueAt(record, pointer);
-      if (value === undefined || value === null || value === "") continue;
-      if (!isPlain(value)) return { error: `${name}: what is at ${pointer} is no plain value`, known_id: id };
-      setOwn(profile, name, value);
-    }
-  }
-  return { id, profile, enabled: isEnabled(record, settings), place };
+/** What turns a list's records into accounts. `place` is where a record stands in the list, for messages. */
+export function accountsUnder(settings: RestSettings): (record: unknown, place: string) => Read {
+  const isEnabled = isEnabledBy(settings.enabled_values);
+  return (record, place) => {
+    if (typeof record !== "object" || record === null || Array.isArray(record)) return { error: "it is not an object" };
+    const id = idOf(record, settings);
+    if (id === undefined) return { error: `there is no id at ${settings.id}` };
+    const profile = profileOf(record, settings);
+    if ("error" in profile) return { error: profile.error, known_id: id };
+    const state = settings.enabled_at === undefined ? undefined : valueAt(record, settings.enabled_at);
+    const told = typeof state === "string" || typeof state === "boolean" || typeof state === "number";
+    const enabled = settings.enabled_at === undefined || (told && isEnabled(String(state)));
+    return { id, profile: profile.ok, enabled, place };
+  };
 }
 
-function isEnabled(record: unknown, { enabled_at, enabled_values }: RestSettings): boolean {
-  if (enabled_at === undefined) return true;
-  const state = valueAt(record, enabled_at);
-  if (typeof state !== "string" && typeof state !== "boolean" && typeof state !== "number") return false;
-  const word = String(state).trim().toLowerCase();
-  return enabled_values.some((value) => value.toLowerCase() === word);
+function profileOf(record: object, { columns }: RestSettings): Readonly<{ ok: Profile }> | Readonly<{ error: string }> {
+  const profile: Record<string, Value> = {};
+  if (columns === undefined) {
+    for (const [name, value] of Object.entries(record)) if (isPlain(value)) setOwn(profile, name, value);
+    return { ok: profile };
+  }
+  for (const [name, pointer] of Object.entries(columns)) {
+    const value = valueAt(record, pointer);
+    if (value === undefined || value === null || value === "") continue;
+    if (!isPlain(value)) return { error: `${name}: what is at ${pointer} is no plain value` };
+    setOwn(profile, name, value);
+  }
+  return { ok: profile };
 }
 
 /** A value that an attribute can have: a text without NUL, a finite number, a truth value, or a list of these. */

@@ -1,8 +1,7 @@
 /** What an administrator enters to read people by a query of a PostgreSQL database. The console builds its form from this. */
 import { z } from "zod";
 import type { Secret } from "../connector.ts";
-
-const column = z.string().min(1).max(63);
+import { rowFields } from "../rowForm.ts";
 
 export const sql_config = z.strictObject({
   host: z
@@ -23,20 +22,7 @@ export const sql_config = z.strictObject({
     .min(1)
     .max(100_000)
     .meta({ title: "Query", description: "One SELECT that gives a row for each person; it is only ever read from" }),
-  id_column: column.meta({
-    title: "Id column",
-    description: "Tells rows apart and never changes, such as a personnel number",
-  }),
-  columns: z
-    .record(z.string().min(1).max(100), column)
-    .optional()
-    .meta({ title: "Columns", description: "Attribute → column. Left out: every column is an attribute of its name" }),
-  enabled_column: column.optional().meta({ title: "State column", description: "Tells who works here" }),
-  enabled_values: z
-    .array(z.string().max(200))
-    .max(50)
-    .default(["active", "true", "yes", "1"])
-    .meta({ title: "Values of that column that mean enabled", description: "In any case of letters" }),
+  ...rowFields(63),
 });
 
 export type SqlConfig = z.input<typeof sql_config>;

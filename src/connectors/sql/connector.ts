@@ -16,6 +16,7 @@ import {
   type PageRequest,
   type RemoteAccount,
 } from "../connector.ts";
+import { readOnly } from "../readOnly.ts";
 import { type SqlConfig, type SqlCredentials, sql_config } from "./config.ts";
 import { accountsUnder, attributeOf, placesOf } from "./rows.ts";
 import { openSession, type Place, type Session } from "./session.ts";
@@ -57,7 +58,8 @@ async function list(parts: Parts, ctx: Context, request: PageRequest): Promise<P
   const limit = Math.max(1, request.limit ?? page_default);
   try {
     const { fields, rows } = await reading.session.next(ctx, limit);
-    const accountOf = accountsUnder(fields, parts.place.settings);
+    const places = placesOf(fields, parts.place.settings);
+    const accountOf = accountsUnder(fields, places, parts.place.settings);
     const items: RemoteAccount[] = [];
     const refused: { place: string; reason: string }[] = [];
     for (const row of rows) {
@@ -71,8 +73,7 @@ async function list(parts: Parts, ctx: Context, request: PageRequest): Promise<P
       }
     }
     reading.whole &&= refused.length === 0;
-    const attributes = [...placesOf(fields, parts.place.settings).keys()];
-    const told = { items, attributes, ...(refused.length === 0 ? {} : { refused }) };
+    const told = { items, attributes: [...places.keys()], ...(refused.length === 0 ? {} : { refused }) };
     if (rows.length === limit) return { ...told, next: await keep(parts, reading) };
     await reading.session.close();
     return { ...told, complete: reading.whole };
@@ -107,33 +108,18 @@ async function schema({ place }: Parts, ctx: Context): Promise<Schema> {
   }
 }
 
-const readOnly = (): Promise<never> =>
-  Promise.reject(new ConnectorFault("unsupported", "This database is only read; nothing is written back to it"));
-
 /** A source that reads one query. Throws `invalid` for a configuration that does not fit its form. */
 export function sqlConnector(config: SqlConfig, credentials: SqlCredentials, options: SqlOptions = {}): Connector {
   const rule = { allow_private: options.allow_private === true };
   const parts: Parts = { place: { settings: sql_config.parse(config), credentials, rule }, readings: new Map() };
   return Object.freeze({
     kind: "sql",
-    can: {
-      create: false,
-      update: false,
-      disable: false,
-      delete: false,
-      password: false,
-      groups: false,
-      changes: false,
-      writes_max: 0,
-    },
+    ...readOnly("This database"),
     test: async (ctx) => void (await schema(parts, ctx)),
     schema: (ctx) => schema(parts, ctx),
     list: (ctx, page) => list(parts, ctx, page),
     read: async (ctx, id) => (await scan(parts, ctx, (one) => one.id === id))[0] ?? null,
     find: (ctx, key: MatchKey) => scan(parts, ctx, ({ profile }) => profile[key.attribute] === key.value),
-    create: readOnly,
-    update: readOnly,
-    delete: readOnly,
     async close() {
       for (const { session } of parts.readings.values()) await session.close();
       parts.readings.clear();

@@ -5,6 +5,7 @@
 import { setOwn } from "../../core/profile.ts";
 import type { Attribute, Value } from "../../core/types.ts";
 import { ConnectorFault, type RemoteAccount } from "../connector.ts";
+import { isEnabledBy } from "../rowForm.ts";
 import type { SqlSettings } from "./config.ts";
 import type { Field } from "./session.ts";
 
@@ -43,15 +44,15 @@ export function placesOf(fields: readonly Field[], settings: SqlSettings): Reado
   );
 }
 
-/** What turns a query's rows into accounts. */
+/** What turns a query's rows into accounts; `places` as `placesOf` gives them. */
 export function accountsUnder(
   fields: readonly Field[],
+  places: ReadonlyMap<string, number>,
   settings: SqlSettings,
 ): (row: readonly unknown[], line: number) => Read {
-  const places = placesOf(fields, settings);
   const at = (name: string | undefined) => fields.findIndex((field) => field.name === name);
   const [id_at, state_at] = [at(settings.id_column), at(settings.enabled_column)];
-  const states = new Set(settings.enabled_values.map((value) => value.toLowerCase()));
+  const isEnabled = isEnabledBy(settings.enabled_values);
   return (row, line) => {
     const id = row[id_at];
     if (typeof id !== "string" || id === "") return { error: `column ${settings.id_column}: the id is empty` };
@@ -61,13 +62,7 @@ export function accountsUnder(
       if (value !== undefined) setOwn(profile, name, value);
     }
     const state = state_at < 0 ? undefined : cellValue(row[state_at], fields[state_at]?.type ?? 0);
-    const enabled =
-      state_at < 0 ||
-      states.has(
-        String(state ?? "")
-          .trim()
-          .toLowerCase(),
-      );
+    const enabled = state_at < 0 || isEnabled(String(state ?? ""));
     return { id, profile, enabled, place: `row ${line}` };
   };
 }
