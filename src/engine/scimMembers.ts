@@ -51,13 +51,16 @@ export async function givePending(run: ImportRun, running: Running, user_ids: re
   await give(run, running, rows);
 }
 
-/** Whoever is not in the source any more is in none of its groups. */
-export async function takeAll(run: ImportRun, running: Running, user_ids: readonly string[]): Promise<void> {
+/** Ends the memberships of people that the source does not tell of any more: it deleted them, or knows them under another id. */
+export async function takeUnsaid(run: ImportRun, running: Running, user_ids: readonly string[]): Promise<void> {
   if (user_ids.length === 0) return;
   const { rows } = await sql<Pair>`
-    select m.user_id, m.group_id from membership_grants m
-    join groups g on g.id = m.group_id and g.source_app_id = ${run.app_id}
-    where m.user_id = any(${[...user_ids]}::text[]) and m.kind = 'import' and m.source_id = ${run.app_id}`.execute(
+    select h.user_id, h.group_id from membership_grants h
+    join groups g on g.id = h.group_id and g.source_app_id = ${run.app_id}
+    join accounts a on a.app_id = ${run.app_id} and a.user_id = h.user_id
+    where h.user_id = any(${[...user_ids]}::text[]) and h.kind = 'import' and h.source_id = ${run.app_id}
+      and not exists (
+        select from scim_members m where m.group_id = g.external_id and m.member_id = a.external_id)`.execute(
     running.db,
   );
   await take(run, running, rows);

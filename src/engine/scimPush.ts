@@ -28,14 +28,14 @@ import {
 import { isRefusal, sql } from "../store/database.ts";
 import type { Actor } from "../store/tables.ts";
 import type { ImportRun } from "./import.ts";
-import { arrive, leave } from "./importApply.ts";
+import { arrive, leave, tellMerged } from "./importApply.ts";
 import type { ChangedRow, LeavingRow } from "./importChanges.ts";
 import { decideChunk, prepareChunk } from "./importDecide.ts";
 import { judgeLeavers } from "./importGuard.ts";
 import { askImportHook, openImportHook } from "./importHook.ts";
 import type { ImportPlan } from "./importPass.ts";
 import { type Applied, recordArrivals, recordLeavers } from "./importRecord.ts";
-import { givePending, takeAll } from "./scimMembers.ts";
+import { givePending, takeUnsaid } from "./scimMembers.ts";
 import {
   beginPush,
   type Deciding,
@@ -216,15 +216,24 @@ async function importRows(
     const have = { enabled, profile };
     const nobody = account === undefined && written[at]?.deleted;
     if (nobody || (account && isDeepStrictEqual(account.have, have))) return [];
-    return [{ line: at, external_id: id, profile: JSON.stringify(profile), enabled, account }];
+    return [
+      {
+        line: at,
+        external_id: id,
+        profile: JSON.stringify(profile),
+        enabled,
+        user_id: account?.user_id ?? null,
+        account,
+      },
+    ];
   });
   if (lines.length === 0) return;
   const rows = sql`(select * from jsonb_to_recordset(${JSON.stringify(lines.map(({ account: _, ...line }) => ({ ...line, place: null })))}::jsonb)
-    as r(line int, external_id text, profile text, enabled boolean, place text))`;
+    as r(line int, external_id text, user_id text, profile text, enabled boolean, place text))`;
   const begun = await startPush({ ...ground.run, rows }, running);
   const { run } = begun;
   const arriving = lines.flatMap(({ account, ...line }) =>
-    line.enabled || !account ? [{ ...line, user_id: account?.user_id ?? null, place: null }] : [],
+    line.enabled || !account ? [{ ...line, place: null }] : [],
   );
   const leaving = lines.flatMap(({ line, external_id, account, enabled }): Leaver[] =>
     enabled || !account
@@ -232,7 +241,14 @@ async function importRows(
       : [{ ...account, line, external_id, place: null, outcome: "leave", deleted: written[line]?.deleted ?? false }],
   );
   const applied = await applyArriving(world, run, begun.running, ground, arriving, written);
-  const left = await applyLeaving(run, begun.running, leaving);
+  // Whoever came under another id in the same moment has not left.
+  const linked = new Set(applied.flatMap(({ outcome, user_id }) => (outcome === "linked" ? (user_id ?? []) : [])));
+  const left = await applyLeaving(
+    run,
+    begun.running,
+    leaving.filter(({ user_id }) => !linked.has(user_id)),
+  );
+  await takeUnsaid(run, begun.running, [...linked]);
   await givePending(
     run,
     begun.running,
@@ -250,7 +266,12 @@ async function applyArriving(
   written: readonly Written[],
 ): Promise<readonly Applied[]> {
   if (rows.length === 0) return [];
-  const matching = { import_id: run.id, app_id: run.app_id, match_on: run.sourcing.match_on, few: true as const };
+  const matching = {
+    import_id: run.id,
+    app_id: run.app_id,
+    match_on: run.sourcing.match_on,
+    few: run.rows ?? sql`(select null::text as user_id, false as enabled where false)`,
+  };
   const hook = await openImportHook(run);
   const plan: ImportPlan = { run, lines, schema, matching, urgency: priority.change, hope: { holds: false }, hook };
   const { rows: mapped } = await prepareChunk(plan, rows);
@@ -263,6 +284,7 @@ async function applyArriving(
     if (refused.length > 0)
       throw new Refused(new Map(refused.map((one) => [written[one.one.row.line]?.n ?? 0, reasonOf(one)])));
     await recordArrivals(run, running, applied);
+    await tellMerged(run, running, applied);
     return applied;
   } finally {
     await hook?.open.close();
@@ -296,7 +318,7 @@ async function applyLeaving(run: ImportRun, running: Running, rows: readonly Lea
   }
   const { theirs, kept } = await leave(run, running, rows);
   await recordLeavers(run, running, rows, theirs, kept);
-  await takeAll(
+  await takeUnsaid(
     run,
     running,
     rows.flatMap(({ deleted, user_id }) => (deleted ? [user_id] : [])),
