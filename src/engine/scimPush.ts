@@ -27,14 +27,16 @@ import {
 } from "../directory/scimResources.ts";
 import { isRefusal, sql } from "../store/database.ts";
 import type { Actor } from "../store/tables.ts";
+import type { HookEvent } from "./callHook.ts";
 import type { ImportRun } from "./import.ts";
 import { arrive, leave, tellMerged } from "./importApply.ts";
 import type { ChangedRow, LeavingRow } from "./importChanges.ts";
-import { decideChunk, prepareChunk } from "./importDecide.ts";
+import { type DecidedRow, decideChunk, prepareChunk } from "./importDecide.ts";
 import { judgeLeavers } from "./importGuard.ts";
 import { askImportHook, openImportHook } from "./importHook.ts";
 import type { ImportPlan } from "./importPass.ts";
 import { type Applied, recordArrivals, recordLeavers } from "./importRecord.ts";
+import { answered, askNow, type HookAnswers, Unasked } from "./scimHook.ts";
 import { givePending, takeUnsaid } from "./scimMembers.ts";
 import {
   beginPush,
@@ -84,6 +86,7 @@ export async function pushUsers(
   const results: (PushResult | undefined)[] = jobs.map(() => undefined);
   const command: Command = { db: world.db, now: () => world.now(), actor };
   const deciding = await decidingBy(world, source, command);
+  const answers: HookAnswers = new Map();
   for (;;) {
     const left = jobs.flatMap((job, n) => (results[n] === undefined ? [{ job, n }] : []));
     if (left.length === 0) break;
@@ -91,7 +94,7 @@ export async function pushUsers(
       const done = await runCommand(command, (running) =>
         pushOnce(
           world,
-          { source, deciding },
+          { source, deciding, answers },
           running,
           left.map(({ job }) => job),
         ),
@@ -99,6 +102,10 @@ export async function pushUsers(
       if (isRefusal(done)) throw new Error(done.refused);
       for (const [at, result] of done.entries()) results[left[at]?.n ?? 0] = result;
     } catch (error) {
+      if (error instanceof Unasked) {
+        await askNow(world, error, answers);
+        continue;
+      }
       if (!(error instanceof Refused)) throw error;
       for (const [at, why] of error.rows) {
         results[left[at]?.n ?? 0] = { fault: refusalFault(why) };
@@ -123,11 +130,11 @@ const nameOf = (job: UserJob | undefined) =>
 /** A job whose row is written. `was`: before; null: it is new. */
 type Written = Readonly<{ n: number; row: ScimRow; deleted: boolean }>;
 
-type Pushing = Readonly<{ source: ScimSource; deciding: Deciding }>;
+type Pushing = Readonly<{ source: ScimSource; deciding: Deciding; answers: HookAnswers }>;
 
 async function pushOnce(
   world: World,
-  { source, deciding }: Pushing,
+  { source, deciding, answers }: Pushing,
   running: Running,
   jobs: readonly UserJob[],
 ): Promise<readonly PushResult[]> {
@@ -137,7 +144,7 @@ async function pushOnce(
   const changed = await writeChanged(running, source, jobs, results);
   const written = [...created, ...changed];
   for (const { n, row } of written) results[n] = { ok: row };
-  if (written.length > 0) await importRows(world, source, running, ground, written);
+  if (written.length > 0) await importRows(source, running, { ...ground, answers }, written);
   return results;
 }
 
@@ -196,12 +203,13 @@ async function writeChanged(
 
 type Account = Readonly<{ external_id: string; user_id: string; have: Have | null; status: string }>;
 
+type PushGround = Ground & Pick<Pushing, "answers">;
+
 /** Imports the rows that differ from what the source's accounts remember. */
 async function importRows(
-  world: World,
   source: ScimSource,
   running: Running,
-  ground: Ground,
+  ground: PushGround,
   written: readonly Written[],
 ): Promise<void> {
   const { app_id, placed } = source;
@@ -240,7 +248,7 @@ async function importRows(
       ? []
       : [{ ...account, line, external_id, place: null, outcome: "leave", deleted: written[line]?.deleted ?? false }],
   );
-  const applied = await applyArriving(world, run, begun.running, ground, arriving, written);
+  const applied = await applyArriving(run, begun.running, ground, arriving, written);
   // Whoever came under another id in the same moment has not left.
   const linked = new Set(applied.flatMap(({ outcome, user_id }) => (outcome === "linked" ? (user_id ?? []) : [])));
   const left = await applyLeaving(
@@ -258,41 +266,45 @@ async function importRows(
 }
 
 async function applyArriving(
-  world: World,
   run: ImportRun,
   running: Running,
-  { lines, schema }: Ground,
+  { lines, schema, answers }: PushGround,
   rows: readonly ChangedRow[],
   written: readonly Written[],
 ): Promise<readonly Applied[]> {
   if (rows.length === 0) return [];
-  const matching = {
-    import_id: run.id,
-    app_id: run.app_id,
-    match_on: run.sourcing.match_on,
-    few: run.rows ?? sql`(select null::text as user_id, false as enabled where false)`,
+  const few = run.rows ?? sql`(select null::text as user_id, false as enabled where false)`;
+  const matching = { import_id: run.id, app_id: run.app_id, match_on: run.sourcing.match_on, few };
+  const plan: ImportPlan = {
+    ...{ run, lines, schema, matching, urgency: priority.change, hope: { holds: false }, hook: undefined },
   };
-  const hook = await openImportHook(run);
-  const plan: ImportPlan = { run, lines, schema, matching, urgency: priority.change, hope: { holds: false }, hook };
   const { rows: mapped } = await prepareChunk(plan, rows);
   const first = await decideChunk(running.db, plan, mapped, { hope: false });
-  try {
-    const signal = world.deadline(new Date(world.now().getTime() + hook_ms));
-    const decided = hook === undefined ? first : await askImportHook(plan, hook, first, signal);
-    const applied = await arrive(plan, running, decided);
-    const refused = applied.filter(({ outcome }) => outcome === "refused");
-    if (refused.length > 0)
-      throw new Refused(new Map(refused.map((one) => [written[one.one.row.line]?.n ?? 0, reasonOf(one)])));
-    await recordArrivals(run, running, applied);
-    await tellMerged(run, running, applied);
-    return applied;
-  } finally {
-    await hook?.open.close();
-  }
+  const applied = await arrive(plan, running, await heardOf(plan, first, answers));
+  const refused = applied.filter(({ outcome }) => outcome === "refused");
+  if (refused.length > 0)
+    throw new Refused(new Map(refused.map((one) => [written[one.one.row.line]?.n ?? 0, reasonOf(one)])));
+  await recordArrivals(run, running, applied);
+  await tellMerged(run, running, applied);
+  return applied;
 }
 
-/** A caller waits no longer than a minute. */
-const hook_ms = 20_000;
+/** The rows as the source's hook, if it has one, will have them. @throws Unasked for what it has not been asked. */
+async function heardOf(
+  plan: ImportPlan,
+  decided: readonly DecidedRow[],
+  answers: HookAnswers,
+): Promise<readonly DecidedRow[]> {
+  const hook = await openImportHook(plan.run);
+  if (hook === undefined) return decided;
+  const questions: HookEvent[] = [];
+  const known = answered(hook, answers, questions);
+  // Nobody is called here, so nothing can take long.
+  const heard = await askImportHook({ ...plan, hook: known }, known, decided, new AbortController().signal);
+  if (questions.length > 0) throw new Unasked(hook, questions);
+  await hook.open.close();
+  return heard;
+}
 
 function reasonOf({ refusal, one: { verdict } }: Applied): string {
   if (refusal !== undefined)
