@@ -115,6 +115,12 @@ async function change(source: ScimSource, begun: Begun, job: Extract<GroupJob, {
 
 type Pair = Readonly<{ user_id: string; group_id: string }>;
 
+/**
+ * A push of a person holds their row: so none of them is deleted, or becomes a person here, between the look at them and
+ * what is written of their membership.
+ */
+const hold = sql`for share of s`;
+
 /** Gives how many came. A member that is no user of the source is refused by name, and with it the whole change. */
 async function addMembers(
   source: ScimSource,
@@ -123,13 +129,13 @@ async function addMembers(
   ids: readonly string[],
 ): Promise<number> {
   if (ids.length === 0) return 0;
-  const unknown = await sql<{ id: string }>`
-    select w.id from unnest(${[...ids]}::text[]) as w(id)
-    left join scim_resources s on s.id = w.id and s.app_id = ${source.app_id} and s.type = 'User' and s.deleted_at is null
-    where s.id is null limit 1`.execute(running.db);
-  const [first] = unknown.rows;
-  if (first !== undefined) {
-    throw new Faulty(wrong("invalidValue", `members: there is no user ${first.id.slice(0, 100)} in this source`));
+  const { rows: held_users } = await sql<{ id: string }>`
+    select s.id from scim_resources s where s.id = any(${[...ids]}::text[]) and s.app_id = ${source.app_id}
+      and s.type = 'User' and s.deleted_at is null order by s.id ${hold}`.execute(running.db);
+  const known = new Set(held_users.map((user) => user.id));
+  const unknown = ids.find((one) => !known.has(one));
+  if (unknown !== undefined) {
+    throw new Faulty(wrong("invalidValue", `members: there is no user ${unknown.slice(0, 100)} in this source`));
   }
   const { rows } = await sql<{ user_id: string | null; group_id: string }>`
     with came as (
@@ -151,9 +157,14 @@ async function removeMembers(
   ids: readonly string[],
 ): Promise<number> {
   const named = sql`m.member_id = any(${[...ids]}::text[])`;
+  const going = sql`m.group_id = ${id} and ${verb === "only" ? sql`not (${named})` : named}`;
+  await sql`
+    select from scim_members m join scim_resources s on s.id = m.member_id where ${going} order by s.id ${hold}`.execute(
+    running.db,
+  );
   const { rows } = await sql<{ user_id: string | null; group_id: string; external_id: string }>`
     with went as (
-      delete from scim_members m where m.group_id = ${id} and ${verb === "only" ? sql`not (${named})` : named} returning member_id)
+      delete from scim_members m where ${going} returning member_id)
     select a.user_id, g.id as group_id, went.member_id as external_id from went
     join groups g on g.source_app_id = ${source.app_id} and g.external_id = ${id}
     left join accounts a on a.app_id = ${source.app_id} and a.external_id = went.member_id`.execute(running.db);

@@ -66,3 +66,18 @@ test("changes of one user at a time lose none", async () => {
   const { body } = await hr.call("GET", `/Users/${id}`);
   expect(body.phoneNumbers.map((one: { type: string }) => one.type).sort()).toEqual(types.sort());
 });
+
+test("who is deleted while a group takes them in is in no group afterwards", async () => {
+  const group = await hr.group("Revolving door");
+  const ids = await all(24, (n) => hr.user(`leaver${n}`));
+  const add = (value: string) => ({ Operations: [{ op: "add", path: "members", value: [{ value }] }] });
+  await Promise.all(
+    ids.flatMap((id) => [hr.call("PATCH", `/Groups/${group}`, add(id)), hr.call("DELETE", `/Users/${id}`)]),
+  );
+  const { rows } = await sql<{ members: number; gone: number }>`
+    select (select count(*)::int from scim_members where member_id = any(${ids}::text[])) as members,
+      (select count(*)::int from scim_resources where id = any(${ids}::text[]) and deleted_at is not null) as gone`.execute(
+    db,
+  );
+  expect(rows).toEqual([{ members: 0, gone: 24 }]);
+});

@@ -3,7 +3,7 @@
  *
  * The SQL speaks of `s`, a row of scim_resources. Names in it come from the definitions, values are parameters.
  */
-import { dialects, type FilterPath, parseFilter } from "../filter.ts";
+import { dialects, type FilterPath, type FilterTree, parseFilter } from "../filter.ts";
 import { type Column, type FilterSql, filterSql, type ResolveColumn } from "../filterSql.ts";
 import { type Definition, defined, extensionOf, type Place, placeOf, type ResourceSchema } from "./definitions.ts";
 import { type Judged, wrong } from "./fault.ts";
@@ -89,7 +89,29 @@ export function filterCondition(schema: ResourceSchema, text: string, first: num
   const filter = parseFilter(text, dialects.scim);
   if (!("ok" in filter)) return { fault: wrong("invalidFilter", filter.refused) };
   const condition = filterSql(filter.ok, resolver(schema), first);
-  return "ok" in condition ? condition : { fault: wrong("invalidFilter", condition.refused) };
+  if (!("ok" in condition)) return { fault: wrong("invalidFilter", condition.refused) };
+  const mail = schema.type === "User" ? mailAsked(filter.ok.tree) : undefined;
+  if (mail === undefined) return condition;
+  const { values, text: all } = condition.ok;
+  const indexed = `scim_mails(s.resource) @> array[lower($${first + values.length}::text)]`;
+  return { ok: { text: `${indexed} and (${all})`, values: [...values, mail] } };
+}
+
+/** An e-mail address without which nobody fulfils the filter: those who have it are found by an index. */
+function mailAsked(tree: FilterTree): string | undefined {
+  const named = ({ names }: FilterPath) => names.join(".").toLowerCase();
+  if (tree.kind === "and") return tree.terms.map(mailAsked).find((mail) => mail !== undefined);
+  if (tree.kind === "some" && named(tree.path) === "emails") {
+    const terms = tree.where.kind === "and" ? tree.where.terms : [tree.where];
+    return terms.map((term) => equalTo(term, "value")).find((mail) => mail !== undefined);
+  }
+  return equalTo(tree, "emails.value") ?? equalTo(tree, "emails");
+}
+
+/** What a comparison asks an attribute of this name to be. */
+function equalTo(tree: FilterTree, name: string): string | undefined {
+  const asked = tree.kind === "compare" && tree.operator === "eq" && typeof tree.literal === "string";
+  return asked && tree.path.names.join(".").toLowerCase() === name ? (tree.literal as string) : undefined;
 }
 
 /** What `sortBy` orders by: an expression of SQL. Of a list the primary value counts, else the first (RFC 7644 3.4.2.3). */

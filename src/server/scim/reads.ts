@@ -38,18 +38,23 @@ export async function readOne(place: Place, type: "User" | "Group", id: string):
   return row;
 }
 
-/** Resources as they go out, with what is kept elsewhere, where it is shown. */
+/** A row, with the groups of a user where they were read along. */
+type ShownRow = ScimRow & Readonly<{ groups?: readonly Omit<Related, "owner">[] | null }>;
+
+/** Resources as they go out, with what is kept elsewhere, where it is shown. `fresh`: nothing is related to them yet. */
 export async function shown(
   place: Place,
   type: "User" | "Group",
-  rows: readonly ScimRow[],
+  rows: readonly ShownRow[],
   selection: Selection,
+  fresh = false,
 ): Promise<readonly Stored[]> {
   const schema = schemaOf(place.source, type);
   const relation = type === "User" ? "groups" : "members";
-  const related = shows(selection, relation) ? await relatedOf(place, type, rows) : new Map<string, Stored[]>();
+  const unread = shows(selection, relation) && !fresh ? rows.filter((row) => row.groups === undefined) : [];
+  const related = await relatedOf(place, type, unread);
   return rows.map((row) => {
-    const some = related.get(row.id);
+    const some = row.groups?.map((one) => relatedBody(place.base, type, one)) ?? related.get(row.id);
     return select(schema, resourceBody(place.base, schema, row, some ? { [relation]: some } : {}), selection);
   });
 }
@@ -68,15 +73,19 @@ async function relatedOf({ db, base }: Place, type: "User" | "Group", rows: read
           select m.group_id as owner, u.id, coalesce(u.resource->>'displayName', u.resource->>'userName') as name
           from scim_members m join scim_resources u on u.id = m.member_id and u.deleted_at is null
           where m.group_id = any(${ids}::text[]) order by 1, 2`.execute(db);
-  const other = type === "User" ? "Group" : "User";
   const of_owner = new Map<string, Stored[]>();
-  for (const { owner, id, name } of found) {
+  for (const { owner, ...one } of found) {
     const some = of_owner.get(owner) ?? [];
     of_owner.set(owner, some);
-    const kind = type === "User" ? "direct" : "User";
-    some.push({ value: id, $ref: `${base}/${other}s/${id}`, ...(name === null ? {} : { display: name }), type: kind });
+    some.push(relatedBody(base, type, one));
   }
   return of_owner;
+}
+
+/** A group of a user, or a member of a group, as it is shown there. */
+function relatedBody(base: string, type: "User" | "Group", { id, name }: Omit<Related, "owner">): Stored {
+  const [other, kind] = type === "User" ? ["Group", "direct"] : ["User", "User"];
+  return { value: id, $ref: `${base}/${other}s/${id}`, ...(name === null ? {} : { display: name }), type: kind };
 }
 
 type Page = Readonly<{ start: number; count: number; after: string | undefined; cursor: boolean }>;
@@ -140,11 +149,10 @@ export async function readList(place: Place, types: readonly ("User" | "Group")[
   });
   const where = sql`s.app_id = ${place.source.app_id} and s.deleted_at is null
     and ${wanted.length === 0 ? sql`false` : sql`(${sql.join(wanted, sql` or `)})`}`;
-  const count = await sql<{ n: number }>`select count(*)::int as n from scim_resources s where ${where}`.execute(
-    place.db,
-  );
-  const total = count.rows[0]?.n ?? 0;
   const found = page.count === 0 ? [] : await pageRows(place, types, query, page, where);
+  // A first page that is not full, as of every look-up by name, is all there is.
+  const all = found.length < page.count && page.start === 1 && !page.after;
+  const total = all ? found.length : await countAll(place.db, where);
   const rows = found.slice(0, page.count);
   const bodies = await bodiesOf(place, rows, selection);
   const last = page.cursor && found.length > page.count ? rows.at(-1) : undefined;
@@ -156,14 +164,24 @@ export async function readList(place: Place, types: readonly ("User" | "Group")[
   return { status: 200, body };
 }
 
+async function countAll(db: Database, where: RawBuilder<unknown>): Promise<number> {
+  const { rows } = await sql<{ n: number }>`select count(*)::int as n from scim_resources s where ${where}`.execute(db);
+  return rows[0]?.n ?? 0;
+}
+
 function conditionOf({ source }: Place, type: "User" | "Group", { filter }: Query): RawBuilder<unknown> | undefined {
   if (filter === undefined || filter === "") return sql`true`;
   if (typeof filter !== "string") throw new ScimError(wrong("invalidFilter", "the filter must be a text"));
   const { text, values } = ok(filterCondition(schemaOf(source, type), filter, 1));
-  return withValues(`(${text}) is true`, values);
+  return withValues(`(${text})`, values);
 }
 
-type TypedRow = ScimRow & Readonly<{ type: "User" | "Group" }>;
+type TypedRow = ShownRow & Readonly<{ type: "User" | "Group" }>;
+
+/** The groups of users are few and read with them: a look-up, with which every client begins, is one statement. */
+const with_groups = sql`, (
+  select json_agg(json_build_object('id', g.id, 'name', g.resource->>'displayName') order by g.id)
+  from scim_members m join scim_resources g on g.id = m.group_id where m.member_id = s.id) as groups`;
 
 async function pageRows(
   { db, source }: Place,
@@ -181,12 +199,13 @@ async function pageRows(
     return rows;
   }
   const [type = "User"] = types;
+  const more = types.length === 1 && type === "User" && shows(selectionOf(query), "groups") ? with_groups : sql``;
   const order = typeof by === "string" && by !== "" ? ok(orderBy(schemaOf(source, type), by)) : undefined;
   const down = String(query["sortOrder"] ?? "").toLowerCase() === "descending";
   const sorted =
     order === undefined ? sql`` : sql`${sql.raw(order)} ${sql.raw(down ? "desc nulls first" : "asc nulls last")},`;
   const { rows } = await sql<TypedRow>`
-    select ${columns}, s.type from scim_resources s where ${where} order by ${sorted} s.id
+    select ${columns}, s.type ${more} from scim_resources s where ${where} order by ${sorted} s.id
     limit ${page.count} offset ${page.start - 1}`.execute(db);
   return rows;
 }

@@ -17,7 +17,8 @@ export type Asked = Readonly<{ id: string; body?: unknown; query: Query; match?:
 
 /** A user, with those attributes that are asked for. */
 export async function userReply(caller: Place, row: ScimRow, query: Query, status = 200): Promise<Reply> {
-  const [body] = await shown(caller, "User", [row], selectionOf(query));
+  // Whoever was made just now is in no group.
+  const [body] = await shown(caller, "User", [row], selectionOf(query), status === 201);
   const location = `${caller.base}/Users/${row.id}`;
   return { status, body, headers: { etag: etagOf(row), [status === 201 ? "location" : "content-location"]: location } };
 }
