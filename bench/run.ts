@@ -23,9 +23,11 @@ function names(): string[] {
     .sort();
 }
 
+/** `scim-in` is in scimIn.ts. */
 async function loadBench(name: string): Promise<Bench | undefined> {
-  const file = join(here, `${name}.ts`);
-  if (!/^[a-z]+$/i.test(name) || name === "run" || !existsSync(file)) return undefined;
+  if (!/^[a-z]+(?:-[a-z]+)*$/i.test(name) || name === "run") return undefined;
+  const file = join(here, `${name.replace(/-([a-z])/gi, (_, letter: string) => letter.toUpperCase())}.ts`);
+  if (!existsSync(file)) return undefined;
   const module = (await import(pathToFileURL(file).href)) as { bench?: Bench };
   return module.bench;
 }

@@ -5,6 +5,9 @@
  *
  * Pure apart from its two tables; quirks.ts puts HTTP and trouble around it.
  */
+
+import type { ScimProfile } from "../../src/connectors/scim/profile.ts";
+import { type PlacedSchema, placed, profileSchema } from "../../src/connectors/scim/schema.ts";
 import {
   chosenElement,
   elements,
@@ -15,10 +18,8 @@ import {
   type ScimObject,
   type ScimPath,
   writePath,
-} from "../../src/connectors/scim/path.ts";
-import type { ScimProfile } from "../../src/connectors/scim/profile.ts";
-import { asBoolean } from "../../src/connectors/scim/resource.ts";
-import { type PlacedSchema, placed, profileSchema } from "../../src/connectors/scim/schema.ts";
+} from "../../src/core/scim/path.ts";
+import { asBoolean } from "../../src/core/scim/resource.ts";
 import type { Value } from "../../src/core/types.ts";
 
 export type Reply = Readonly<{ status: number; body?: unknown }>;

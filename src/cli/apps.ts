@@ -1,12 +1,14 @@
 /** tenure apps: connecting apps and looking after them. */
-import { closeSync, openSync, readFileSync, readSync } from "node:fs";
+import { closeSync, openSync, readSync } from "node:fs";
 import { Readable } from "node:stream";
+import { configOf, kindOf, tokenOf } from "./appForm.ts";
+import { makeSourceToken, sourceFacts, token as tokens } from "./appToken.ts";
 import type { Given, Options } from "./args.ts";
 import type { Client } from "./client.ts";
 import { CliError, exit_codes } from "./errors.ts";
 import { type App, findApp } from "./find.ts";
 import { plain, print, printFacts, printJson, printRows } from "./output.ts";
-import { commandOf, didYouMean, momentOf, type Part, pairsOf, required, requireYes, yes_option } from "./parts.ts";
+import { commandOf, momentOf, type Part, pairsOf, required, requireYes, yes_option } from "./parts.ts";
 import { previewMapping, printPreview } from "./planMapping.ts";
 
 type Made = Readonly<{ id: string; label: string; status: string }>;
@@ -95,6 +97,7 @@ const add_options: Options = {
   "enabled-column": { value: "COLUMN", help: "csv: the column that tells who works here" },
   "columns-from": { value: "FILE", help: "csv: a file whose first line names the columns" },
   "enabled-value": { value: "TEXT", many: true, help: "csv: a value of that column that means yes" },
+  strict: { help: "scim-in: refuse what the SCIM standards do not say" },
   source: { help: "People come from this app" },
   config: { value: "NAME=VALUE", many: true, help: "Anything else of the connector's form" },
   "config-file": { value: "FILE", help: "rest, sql: the connector's form as JSON (docs/connectors)" },
@@ -105,7 +108,7 @@ const add: Part = {
     name: "apps add",
     words: "KIND",
     summary:
-      "Connects an app. KIND is scim, csv, rest (JSON over HTTP), sql (PostgreSQL), manual, push (a source that sends its people), or bookmark (no connection).",
+      "Connects an app. KIND is scim, csv, rest (JSON over HTTP), sql (PostgreSQL), manual, push (a source that sends its people), scim-in (a source that sends them over SCIM: its token is printed once), or bookmark (no connection).",
     options: add_options,
   },
   least: 1,
@@ -136,7 +139,8 @@ const add: Part = {
       if (reads && !given.flag("no-test")) await client.send("POST", `/admin/v1/apps/${made.id}/discover`);
       const columns = given.text("columns-from");
       if (columns !== undefined) await learn(client, made.id, columns);
-      if (given.flag("source")) await client.send("PATCH", `/admin/v1/apps/${made.id}`, { sourcing: {} });
+      if (given.flag("source") || kind === "scim_in")
+        await client.send("PATCH", `/admin/v1/apps/${made.id}`, { sourcing: {} });
     } catch (error) {
       // An app that cannot be reached is of no use half made: the same command can be given again.
       await client.send("POST", `/api/v1/apps/${made.id}/lifecycle/deactivate`);
@@ -144,61 +148,17 @@ const add: Part = {
       throw error;
     }
     const app = await findApp(client, made.id);
-    printFacts(given, app, [
+    const token = kind === "scim_in" ? await makeSourceToken(client, app) : undefined;
+    printFacts(given, { ...app, ...(token === undefined ? {} : { token }) }, [
       ["id", app.id],
       ["label", app.label],
       ["name in expressions", app.name],
       ["connector", app.kind],
       ["health", app.health?.state],
+      ...(token === undefined ? [] : sourceFacts(client, token, kind)),
     ]);
   },
 };
-
-/** A kind of connector, whatever the case of its letters. @throws CliError naming those there are. */
-async function kindOf(client: Client, word: string): Promise<string> {
-  const forms = await client.get<readonly Readonly<{ kind: string }>[]>("/admin/v1/connectors");
-  const known = [...forms.map(({ kind }) => kind), "bookmark"];
-  const kind = word.toLowerCase();
-  if (known.includes(kind)) return kind;
-  const hint = didYouMean(kind, known);
-  throw new CliError(
-    exit_codes.usage,
-    `tenure apps add: there is no kind "${word}"${hint || `: use ${known.join(", ")}`}`,
-  );
-}
-
-function configOf(kind: string, given: Given): Record<string, unknown> {
-  const named: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
-    scim: { profile: given.text("profile") },
-    csv: {
-      file: given.text("file") ?? "people.csv",
-      id_column: given.text("id-column"),
-      enabled_column: given.text("enabled-column"),
-      enabled_values: given.texts("enabled-value").length > 0 ? given.texts("enabled-value") : undefined,
-    },
-  };
-  const own = Object.entries(named[kind] ?? {}).filter(([, value]) => value !== undefined);
-  const file = given.text("config-file");
-  const read = file === undefined ? {} : formIn(file);
-  return { ...read, ...Object.fromEntries(own), ...pairsOf(given.texts("config")) };
-}
-
-/** A connector's form from a JSON file. @throws CliError naming the file and what is wrong with it. */
-function formIn(file: string): Readonly<Record<string, unknown>> {
-  let text: string;
-  try {
-    text = readFileSync(file, "utf8");
-  } catch (error) {
-    throw new CliError(exit_codes.not_found, (error as Error).message);
-  }
-  try {
-    const form: unknown = JSON.parse(text);
-    if (typeof form === "object" && form !== null && !Array.isArray(form)) return form as Record<string, unknown>;
-  } catch (error) {
-    throw new CliError(exit_codes.usage, `${file} is no JSON: ${(error as Error).message}`);
-  }
-  throw new CliError(exit_codes.usage, `${file} has no JSON object: give the connector's form as { "name": value, … }`);
-}
 
 /** Tells the server a file's columns by its beginning, up to the end of a line. */
 async function learn(client: Client, app_id: string, file: string): Promise<Learnt> {
@@ -240,17 +200,6 @@ const discover: Part = {
     ]);
   },
 };
-
-/** The token never stands on the command line, where every user of the machine could read it. */
-function tokenOf(given: Given): string | undefined {
-  const file = given.text("token-file");
-  if (file === undefined) return undefined;
-  try {
-    return readFileSync(file === "-" ? 0 : file, "utf8").trim();
-  } catch (error) {
-    throw new CliError(exit_codes.usage, `--token-file: ${(error as Error).message}`);
-  }
-}
 
 const change: Part = {
   usage: {
@@ -494,6 +443,21 @@ const remove: Part = {
 
 export const { run } = commandOf(
   "apps",
-  { list, show, add, connect, set: change, discover, map, pause, resume, licence, reconcile, orphans, delete: remove },
+  {
+    list,
+    show,
+    add,
+    connect,
+    set: change,
+    discover,
+    map,
+    pause,
+    resume,
+    licence,
+    reconcile,
+    orphans,
+    token: tokens,
+    delete: remove,
+  },
   "list",
 );

@@ -12,6 +12,7 @@ import { csv_config } from "./csv/config.ts";
 import { csvConnector } from "./csv/connector.ts";
 import { manual_config, manualConnector } from "./manual/connector.ts";
 import { push_config, pushConnector } from "./push/connector.ts";
+import { scim_in_config, scimInConnector } from "./push/scimIn.ts";
 import { rest_config } from "./rest/config.ts";
 import { restConnector } from "./rest/connector.ts";
 import { scim_config } from "./scim/config.ts";
@@ -102,6 +103,14 @@ const kinds: readonly ConnectorKind[] = [
     config: push_config,
     secrets: [],
     create: () => pushConnector(),
+  },
+  {
+    kind: "scim_in",
+    title: "SCIM 2.0 inbound",
+    description: "People and groups that another system pushes to /scim/v2 here",
+    config: scim_in_config,
+    secrets: [],
+    create: () => scimInConnector(),
   },
 ];
 

@@ -66,12 +66,20 @@ export function defaultLines(attributes: readonly Attribute[]): MappingLines {
 /**
  * The mapping a source starts with: its attributes that are called like an attribute of a user, in any case of letters;
  * a user name is what people sign in with.
+ * `called`: how the source calls an attribute, in lower case, where the names differ.
  * An attribute that users must have keeps its value when the source has none.
  */
-export function defaultSourceLines(attributes: readonly Attribute[], user: readonly Attribute[]): MappingLines {
+export function defaultSourceLines(
+  attributes: readonly Attribute[],
+  user: readonly Attribute[],
+  called: Readonly<Record<string, string>> = {},
+): MappingLines {
   const names = new Map(attributes.map(({ name }) => [name.toLowerCase(), name]));
   const lines = user.flatMap(({ name, required }): [string, MappingLine][] => {
-    const from = names.get(name.toLowerCase()) ?? (name === "login" ? names.get("username") : undefined);
+    const from =
+      names.get(name.toLowerCase()) ??
+      names.get(called[name] ?? "") ??
+      (name === "login" ? names.get("username") : undefined);
     if (from === undefined || !/^[A-Za-z_][A-Za-z0-9_]*$/.test(from)) return [];
     return [[name, { expression: `appuser.${from}`, push: "always", when_empty: required ? "keep" : "clear" }]];
   });

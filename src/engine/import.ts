@@ -8,6 +8,7 @@
  *
  * Killed in the middle it is simply run again: what was applied compares as unchanged.
  */
+import type { RawBuilder } from "kysely";
 import type { Context } from "../connectors/connector.ts";
 import type { Refusal, Value } from "../core/types.ts";
 import { type Command, log, run as runCommand } from "../directory/command.ts";
@@ -25,9 +26,11 @@ import { passChanges } from "./importPass.ts";
 import { prepareSource } from "./importPrepare.ts";
 import { countOutcomes } from "./importRows.ts";
 import { closeStage, fillStage, node_silence_ms, openStage, reading_ms, type Staged } from "./importStage.ts";
+import { settleMembers } from "./scimMembers.ts";
+import { pushedSource } from "./scimSource.ts";
 import { applyGroups, type GroupCounts } from "./sessionGroups.ts";
 import { sessionSource } from "./sessionSource.ts";
-import type { World } from "./world.ts";
+import type { EngineApp, World } from "./world.ts";
 
 /** `full`: whoever is missing has left. `file`: an uploaded file in place of the one configured. */
 export type ImportRequest = Readonly<{
@@ -74,6 +77,8 @@ export type ImportRun = Readonly<{
   label: string;
   sourcing: Sourcing;
   request: ImportRequest;
+  /** Rows that came by themselves and have no stage of their own: a table of them, as SQL (scimPush.ts). */
+  rows?: RawBuilder<unknown>;
 }>;
 
 /** Runs an import to its end. Refused when the app is no source or an import of it is running. */
@@ -172,10 +177,16 @@ async function openImport(world: World, app_id: string, request: ImportRequest):
 const sessionDetail = ({ session, released }: ImportRequest) =>
   session === undefined ? {} : { session: session.id, single: session.single, ...(released ? { released: true } : {}) };
 
+async function sourceOf({ world, app_id, request: { session, file } }: ImportRun): Promise<EngineApp> {
+  if (session) return sessionSource(world, app_id, session.id);
+  const app = await world.source(app_id, file);
+  return app.kind === "scim_in" ? pushedSource(world, app) : app;
+}
+
 async function proceed(run: ImportRun, known: Known): Promise<ImportSummary> {
   const { world, request, id, app_id } = run;
   const { session } = request;
-  const app = session ? await sessionSource(world, app_id, session.id) : await world.source(app_id, request.file);
+  const app = await sourceOf(run);
   const deadline = world.deadline(new Date(world.now().getTime() + reading_ms));
   const signal = request.signal ? AbortSignal.any([deadline, request.signal]) : deadline;
   const ctx: Context = { signal, log: () => {}, now: () => world.now() };
@@ -199,6 +210,7 @@ async function proceed(run: ImportRun, known: Known): Promise<ImportSummary> {
   const verdict = await judgeImport(run);
   const held = verdict !== undefined && !request.released && !request.dry_run;
   const note = await passChanges(run, known.counts, held || request.dry_run === true, signal);
+  if (app.kind === "scim_in" && !held && !request.dry_run) await settleMembers(run);
   if (session && !held) known.groups = await applyGroups(run, session.id, signal);
   if (!request.dry_run) await voidHolds(run, held);
   if (!held) {

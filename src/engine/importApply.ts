@@ -29,7 +29,7 @@ export async function applyArrivals(plan: ImportPlan, decided: readonly DecidedR
 }
 
 /** Records that were merged into others are nobody's to delete: a person sees to it. */
-async function tellMerged(run: ImportRun, running: Running, applied: readonly Applied[]): Promise<void> {
+export async function tellMerged(run: ImportRun, running: Running, applied: readonly Applied[]): Promise<void> {
   const merged = applied.filter(({ one }) => one.merged_into !== undefined && one.verdict.outcome === "waiting");
   await raiseTasks(
     running,

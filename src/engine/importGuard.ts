@@ -42,6 +42,30 @@ export async function judgeImport(run: ImportRun): Promise<string | undefined> {
   return "held" in judged ? judged.held.map(({ why }) => why).join(". ") : undefined;
 }
 
+/**
+ * Why people whom a source sends away one by one are held, or undefined: these, with those of the last day. Whoever is
+ * there is only counted where so many leave that it matters.
+ */
+export async function judgeLeavers(run: ImportRun, leaving: number): Promise<string | undefined> {
+  const { sourcing, app_id, label, world } = run;
+  if (sourcing.on_inactive === "none" || leaving === 0) return undefined;
+  const before = await countSingles(run);
+  if (before + leaving < sourcing.guard_people) return undefined;
+  const { rows } = await sql<{ n: number }>`
+    select count(*)::int as n from accounts where app_id = ${app_id} and (have->>'enabled')::boolean`.execute(world.db);
+  const kind = sourcing.on_inactive === "suspend" ? "users_suspended" : "users_deactivated";
+  const scope = { type: "source", id: app_id, name: label } as const;
+  const loss: Loss = { kind, scope, count: before + leaving, total: (rows[0]?.n ?? 0) + before };
+  return heldBecause(run, [loss]);
+}
+
+/** Why these losses are held by the source's own limits, or undefined. */
+export function heldBecause({ sourcing }: Pick<ImportRun, "sourcing">, losses: readonly Loss[]): string | undefined {
+  const limit = { percent: sourcing.guard_percent, at_least: sourcing.guard_people, absolute: null };
+  const judged = judgeLosses(losses, [{ kind: null, scope_type: null, scope_id: null, limit }]);
+  return "held" in judged ? judged.held.map(({ why }) => why).join(". ") : undefined;
+}
+
 /** `total`: people who are active in the source now. `changing`: people of ours whose row differs and who stay. */
 type Counts = Readonly<{ leaving: number; changing: number; total: number }>;
 

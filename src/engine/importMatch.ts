@@ -6,6 +6,7 @@
  * tables by then. Login and e-mail have one; for any other first attribute the import makes one of its own, of the people
  * who are there when it begins: people whom it creates itself are not matched by such an attribute.
  */
+import type { RawBuilder } from "kysely";
 import { matches_max } from "../core/arrival.ts";
 import type { Profile, Value } from "../core/types.ts";
 import { type Database, sql } from "../store/database.ts";
@@ -21,7 +22,13 @@ export type Wanted = Readonly<{ n: number; profile: Profile }>;
 export type Match = Readonly<{ n: number; user_id: string; row: string | null; former: boolean }>;
 
 /** How the rows of one import are matched. */
-export type Matching = Readonly<{ import_id: string; app_id: string; match_on: readonly string[] }>;
+export type Matching = Readonly<{
+  import_id: string;
+  app_id: string;
+  match_on: readonly string[];
+  /** A few rows, for which nothing was opened: people are looked for where they are, and these are all that differ. */
+  few?: RawBuilder<unknown>;
+}>;
 
 const hasIndex = (attribute: string) => attribute === "login" || attribute === "email";
 
@@ -50,18 +57,23 @@ export async function findMatches(
   matching: Matching,
   rows: readonly Wanted[],
 ): Promise<readonly Match[]> {
-  const { import_id, app_id, match_on } = matching;
+  const { import_id, app_id, match_on, few } = matching;
   const [first, ...rest] = match_on;
   const wanted = rows.flatMap(({ n, profile }) => {
     const keys = matchKeys(profile, match_on);
     return keys === undefined ? [] : [{ n, keys }];
   });
   if (wanted.length === 0 || first === undefined) return [];
+  // A whole import compared its rows with those we know; a few rows say themselves whose they are.
+  const changes = few ?? sql`${changesOf(import_id)}`;
   const others = rest.map((name, n) => sql`and lower(u.profile->>${name}) = w.${sql.ref(`rest_${n}`)}`);
   const key = sql`w.key`;
-  const candidates = !hasIndex(first)
-    ? sql`${peopleOf(import_id)} p join users u on u.id = p.id where p.key = ${key}`
-    : sql`users u where ${first === "login" ? sql`u.login` : sql`lower(u.profile->>'email')`} = ${key}`;
+  const candidates =
+    few !== undefined && !hasIndex(first)
+      ? sql`users u where lower(u.profile->>${first}) = ${key}`
+      : !hasIndex(first)
+        ? sql`${peopleOf(import_id)} p join users u on u.id = p.id where p.key = ${key}`
+        : sql`users u where ${first === "login" ? sql`u.login` : sql`lower(u.profile->>'email')`} = ${key}`;
   const { rows: found } = await sql<Match>`
     select w.n, m.id as user_id, case when not coalesce(r.former, false) then r.id end as row, coalesce(r.former, false) as former
     from rows from (${sql.join([sql`unnest(${wanted.map(({ n }) => n)}::int[])`, ...match_on.map((_, at) => sql`unnest(${wanted.map(({ keys }) => keys[at] ?? "")}::text[])`)])})
@@ -69,8 +81,8 @@ export async function findMatches(
     cross join lateral (select u.id from ${candidates} ${sql.join(others, sql` `)} limit ${matches_max + 1}) m
     left join lateral (
       select a.external_id as id, case when (a.have->>'enabled')::boolean
-        then exists (select from ${changesOf(import_id)} c where c.user_id = m.id and not c.enabled)
-        else not exists (select from ${changesOf(import_id)} c where c.user_id = m.id and c.enabled) end as former
+        then exists (select from ${changes} c where c.user_id = m.id and not c.enabled)
+        else not exists (select from ${changes} c where c.user_id = m.id and c.enabled) end as former
       from accounts a where a.app_id = ${app_id} and a.user_id = m.id and a.external_id is not null) r on true
     order by w.n, m.id`.execute(db);
   return found;

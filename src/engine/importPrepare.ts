@@ -12,15 +12,24 @@ import { isRefusal } from "../store/database.ts";
 import type { ImportRun } from "./import.ts";
 import type { EngineApp } from "./world.ts";
 
+/** What SCIM calls the attributes of a user, where the names differ. */
+const scim_names: Readonly<Record<string, string>> = {
+  ...{ firstName: "givenname", lastName: "familyname", primaryPhone: "phonenumber", city: "locality", state: "region" },
+  ...{ zipCode: "postalcode", countryCode: "country", managerId: "manager" },
+};
+
+/** What is needed of a run to prepare its source. */
+type Preparing = Pick<ImportRun, "world" | "command" | "app_id" | "label">;
+
 /** Prepares a source. Gives why it cannot be read as people, or undefined. */
-export async function prepareSource(run: ImportRun, app: EngineApp, ctx: Context): Promise<Refusal | undefined> {
+export async function prepareSource(run: Preparing, app: EngineApp, ctx: Context): Promise<Refusal | undefined> {
   const attributes = app.attributes.length > 0 ? app.attributes : await discover(run, app, ctx);
   if (isRefusal(attributes)) return attributes;
   const user = (await userSchema(run.world.db)).attributes;
   const mapping = await mappingOf(run.world.db, run.app_id, "to_user");
   let lines = mapping?.lines ?? {};
   if (Object.keys(lines).length === 0) {
-    lines = defaultSourceLines(attributes, user);
+    lines = defaultSourceLines(attributes, user, app.kind === "scim_in" ? scim_names : undefined);
     const put = await putMapping(run.command, run.app_id, "to_user", lines);
     if (isRefusal(put)) return put;
   }
@@ -34,7 +43,7 @@ export async function prepareSource(run: ImportRun, app: EngineApp, ctx: Context
   };
 }
 
-async function discover(run: ImportRun, app: EngineApp, ctx: Context): Promise<readonly Attribute[] | Refusal> {
+async function discover(run: Preparing, app: EngineApp, ctx: Context): Promise<readonly Attribute[] | Refusal> {
   const { attributes } = await app.connector.schema(ctx);
   const adopted = await adoptAppSchema(run.command, run.app_id, attributes);
   return isRefusal(adopted) ? adopted : attributes;

@@ -29,6 +29,9 @@ export type Applied = Readonly<{
   changes?: readonly Change[];
 }>;
 
+/** The rows of a run, as SQL. */
+const rowsOf = (run: ImportRun) => run.rows ?? stageOf(run.id);
+
 /** Records a chunk of rows of people who are there, and of strangers. */
 export async function recordArrivals(run: ImportRun, running: Running, rows: readonly Applied[]): Promise<void> {
   await linkRows(
@@ -66,7 +69,7 @@ async function linkRows(
       select g.user_id, ${outcomes.list}::jsonb ->> g.outcome_at as outcome, s.line, s.external_id, s.enabled, s.profile, s.place
       from rows from (unnest(${column(rows, (row) => row.one.row.line)}::int[]),
         unnest(${column(rows, (row) => row.user_id)}::text[]), unnest(${outcomes.at}::int[])) as g(line, user_id, outcome_at)
-      join ${stageOf(run.id)} s on s.line = g.line
+      join ${rowsOf(run)} s on s.line = g.line
     ), linked as (
       insert into accounts as a (app_id, user_id, external_id, have, synced_at, created_at, updated_at)
       select ${run.app_id}, user_id, external_id, ${haveOf}, ${now}::timestamptz, ${now}::timestamptz, ${now}::timestamptz
@@ -106,7 +109,7 @@ export async function recordLeavers(
   const now = running.now();
   await sql`
     update accounts a set have = coalesce(
-        (select ${haveOf} from ${stageOf(run.id)} s where s.line = g.line), a.have || '{"enabled": false}'),
+        (select ${haveOf} from ${rowsOf(run)} s where s.line = g.line), a.have || '{"enabled": false}'),
       have_revision = a.have_revision + 1, synced_at = ${now}::timestamptz, updated_at = ${now}::timestamptz
     from rows from (unnest(${column(gone, (row) => row.line)}::int[]), unnest(${column(gone, (row) => row.user_id)}::text[]))
       as g(line, user_id)

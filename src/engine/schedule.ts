@@ -81,7 +81,7 @@ export async function reconcileDue(world: World): Promise<boolean> {
     with picked as (
       select h.app_id from app_health h join apps a on a.id = h.app_id
       where h.reconcile_due_at <= ${world.now()}::timestamptz and a.status = 'ACTIVE' and a.sourcing is null
-        and a.kind not in ('none', 'manual', 'csv', 'push') and (h.paused_until is null or h.paused_until <= ${world.now()}::timestamptz)
+        and a.kind not in ('none', 'manual', 'csv', 'push', 'scim_in') and (h.paused_until is null or h.paused_until <= ${world.now()}::timestamptz)
       order by h.reconcile_due_at limit 1 for update of h skip locked
     )
     update app_health h set reconciled_at = ${world.now()}::timestamptz,

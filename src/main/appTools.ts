@@ -4,6 +4,7 @@
  */
 import { secret } from "../connectors/connector.ts";
 import { push_attributes } from "../connectors/push/connector.ts";
+import { scim_in_attributes } from "../connectors/push/scimIn.ts";
 import { configJsonSchema, connectorKind, connectorKinds, createConnector } from "../connectors/registry.ts";
 import { profiles } from "../connectors/scim/profiles/index.ts";
 import { profileSchema } from "../connectors/scim/schema.ts";
@@ -63,6 +64,7 @@ function originOf(url: Value | undefined): string | undefined {
 /** The schema of an app before it was ever asked. */
 function knownAttributes(kind: string, config: Readonly<Record<string, Value>>): readonly Attribute[] | undefined {
   if (kind === "push") return push_attributes;
+  if (kind === "scim_in") return scim_in_attributes;
   if (kind !== "scim") return undefined;
   const profile = profiles[(config["profile"] ?? "strict") as keyof typeof profiles];
   return profileSchema(profile).attributes;

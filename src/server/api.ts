@@ -66,7 +66,8 @@ export type ApiOptions = Readonly<{
   onError?: (line: string, error: unknown) => void;
 }>;
 
-export type Api = ApiOptions & Readonly<{ db: Database; memory: Memory }>;
+/** `sources`: what is remembered of sources over SCIM, which their own pushes do not change. */
+export type Api = ApiOptions & Readonly<{ db: Database; memory: Memory; sources: Memory }>;
 
 /** The command of this request: its database, time and actor. Only where the route needs a bearer. */
 export function commandOf(api: Api, request: FastifyRequest): Command {

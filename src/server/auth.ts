@@ -25,9 +25,15 @@ export type { Area };
 /**
  * What a route says of itself. `area`: undefined makes it public. `access`: by default read for GET, else write.
  * `within`: it asks by itself (`reach`) about what its body names. `own`: it is about the token itself, which needs no
- * permission.
+ * permission. `scim`: a source over SCIM asks it, with its own token (server/scim/routes.ts).
  */
-export type Need = Readonly<{ area?: Area; access?: "read" | "write"; within?: boolean; own?: boolean }>;
+export type Need = Readonly<{
+  area?: Area;
+  access?: "read" | "write";
+  within?: boolean;
+  own?: boolean;
+  scim?: boolean;
+}>;
 
 /** Who asks a route, as far as permission goes. */
 type Asking = Readonly<{ bearer: Bearer; need: Needed }>;

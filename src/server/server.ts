@@ -1,6 +1,6 @@
 /**
- * Builds the HTTP server: parsing, tokens, rate, errors, and the routes of both halves: `/api/v1` speaks Okta's API,
- * `/admin/v1` what Okta has no words for. It does not listen: main.ts does, and tests inject requests.
+ * Builds the HTTP server: parsing, tokens, rate, errors, and the routes of its parts: `/api/v1` speaks Okta's API,
+ * `/admin/v1` what Okta has no words for, `/scim/v2` takes what sources push. It does not listen: main.ts does, and tests inject requests.
  *
  * Laws: a request that is not understood is refused in Okta's form, whatever it was; a body is bounded, its keys never
  * reach a prototype; nothing is logged per request (the log is the directory's own).
@@ -24,6 +24,7 @@ import { oktaRoutes } from "./okta/routes.ts";
 import { documentation } from "./openapi.ts";
 import { peoplePages } from "./pages/people.ts";
 import { type Allowance, rateLimit } from "./rate.ts";
+import { scimRoutes } from "./scim/routes.ts";
 
 /** Bytes of a JSON body; uploads have a bound of their own. */
 const urlencoded_bytes_max = 64 * 1024;
@@ -36,7 +37,7 @@ const rate_limit_standard = 60_000;
 
 /** The server, ready to listen or to be injected requests. */
 export async function buildServer(options: ApiOptions): Promise<Server> {
-  const api: Api = { ...options, db: options.world.db, memory: newMemory() };
+  const api: Api = { ...options, db: options.world.db, memory: newMemory(), sources: newMemory() };
   // For the whole process, which has one server.
   z.config({ localeError: (issue) => wordsOf(issue as Issue) });
   const server: Server = fastify({
@@ -64,6 +65,7 @@ export async function buildServer(options: ApiOptions): Promise<Server> {
   adminRoutes(server, api);
   metricsRoutes(server, api);
   peoplePages(server, api);
+  await scimRoutes(server, api);
   return server;
 }
 
@@ -110,10 +112,11 @@ function guard(server: Server, api: Api): void {
     reply.header("x-okta-request-id", request.id);
     reply.header("cache-control", "no-store");
     request.base_url = api.base_url ?? `${request.protocol}://${request.host}`;
-    const { area, unlimited } = request.routeOptions.config;
+    const { area, scim, unlimited } = request.routeOptions.config;
     const now = new Date();
     try {
       if (area !== undefined) request.bearer = await authenticate(api, request);
+      else if (scim) request.bearer = await authenticate({ ...api, memory: api.sources }, request);
     } finally {
       // Counted also when refused: guessing tokens is bounded by the address it comes from.
       if (count && !unlimited) allow(count(request.bearer?.token_id ?? request.ip, now.getTime()), reply);
@@ -122,6 +125,8 @@ function guard(server: Server, api: Api): void {
   });
   server.addHook("onSend", (request, _reply, _payload, done) => {
     if (request.method !== "GET") api.memory.forget();
+    // What a source pushes changes no token and no app.
+    if (request.method !== "GET" && !request.routeOptions.config.scim) api.sources.forget();
     done();
   });
 }

@@ -64,7 +64,7 @@ describe("the command line", () => {
 
   test.each([
     [["apps", "add", "SCIMM", "--label", "Foo"], /no kind "SCIMM": did you mean scim\?/],
-    [["apps", "add", "foobar", "--label", "Foo"], /use scim, csv, rest, sql, manual, push, bookmark/],
+    [["apps", "add", "foobar", "--label", "Foo"], /use scim, csv, rest, sql, manual, push, scim-in, bookmark/],
     [["apps", "add", "scim", "--label", "Foo"], /--base-url URL is missing/],
     [["apps", "add", "scim", "--label", "Foo", "--base-url", "http://127.0.0.1:9"], /--token-file FILE is missing/],
     [["rules", "add", "R", "--if", "true"], /--group GROUP is missing/],

@@ -162,11 +162,25 @@ const named = ({ method, url }: RegisteredRoute) => `${method} ${url}`;
 const shut = ({ status, code }: { status: number; code: string | undefined }) => status === 403 && code === "E0000006";
 
 test("every route says what it is about, or is one of those that everybody may ask", () => {
-  const open = routes.filter(({ config }) => config.area === undefined).map(({ url }) => url);
+  const open = routes.filter(({ config }) => config.area === undefined && !config.scim).map(({ url }) => url);
   expect([...new Set(open)].sort()).toEqual([...public_routes].sort());
   const unknown = routes.filter(({ config }) => config.area !== undefined && writers[config.area] === undefined);
   expect(unknown.map(named)).toEqual([]);
   expect(routes.length).toBeGreaterThan(200);
+});
+
+test("every route of SCIM lets in the token of a source over SCIM and no other", async () => {
+  const source = (await api.call("POST", "/api/v1/apps", { name: "scim_in", label: "A source" })).body.id as string;
+  await api.call("PATCH", `/admin/v1/apps/${source}`, { sourcing: {} });
+  const own = must(await createToken(command(), { name: "source", role: `SOURCE:${source}` })).text;
+  const wrong = [];
+  for (const route of routes.filter(({ config }) => config.scim)) {
+    const [none, other, mine] = [await answer(route, ""), await answer(route, api.token), await answer(route, own)];
+    if (none.status !== 401 || other.status !== 403) wrong.push([named(route), none.status, other.status]);
+    if (mine.status === 401 || mine.status === 403) wrong.push([named(route), mine.status]);
+  }
+  expect(wrong).toEqual([]);
+  expect(routes.filter(({ url, config }) => url.startsWith("/scim/") !== (config.scim === true))).toEqual([]);
 });
 
 describe("without a valid token every route but those is refused with 401 E0000011", () => {

@@ -3,12 +3,12 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { RemoteAccount } from "../../src/connectors/connector.ts";
 import { type PatchInput, patchOperations } from "../../src/connectors/scim/patch.ts";
-import { enterprise_urn, parsePath, readPath, type ScimObject } from "../../src/connectors/scim/path.ts";
 import { overridden, type ProfileOverrides } from "../../src/connectors/scim/profile.ts";
 import { profiles } from "../../src/connectors/scim/profiles/index.ts";
-import { asBoolean, fromResource, toResource } from "../../src/connectors/scim/resource.ts";
 import { discoveredSchema, placed, profileSchema } from "../../src/connectors/scim/schema.ts";
 import { contradictions } from "../../src/connectors/scim/verify.ts";
+import { enterprise_urn, parsePath, readPath, type ScimObject } from "../../src/core/scim/path.ts";
+import { asBoolean, fromResource, toResource } from "../../src/core/scim/resource.ts";
 import type { Profile, Value } from "../../src/core/types.ts";
 
 const schema = placed(profileSchema(profiles.strict));

@@ -29,13 +29,10 @@ export const push_attributes: readonly Attribute[] = [
   attribute("homeAddress", "Home address"),
 ];
 
-function neverRead(): Promise<never> {
-  const way = "it sends its people to /api/v1/identity-sources by itself";
-  return Promise.reject(new ConnectorFault("unsupported", `This source cannot be read or written to: ${way}`));
-}
-
-/** The connector of every source that sends its people by itself. */
-export function pushConnector(): Connector {
+/** The connector of every source that sends its people by itself; `way`: how it does. */
+export function pushConnector(way = "it sends its people to /api/v1/identity-sources by itself"): Connector {
+  const neverRead = (): Promise<never> =>
+    Promise.reject(new ConnectorFault("unsupported", `This source cannot be read or written to: ${way}`));
   return Object.freeze({
     kind: "push",
     can: only_read,

@@ -5,6 +5,9 @@
  *
  * Made by registry.ts; its laws are those of connector.ts and are checked against real servers in test/contract.
  */
+
+import { field } from "../../core/scim/path.ts";
+import { fromResource } from "../../core/scim/resource.ts";
 import type { Capabilities, Schema } from "../../core/types.ts";
 import {
   type AccountChange,
@@ -20,10 +23,8 @@ import type { ScimConfig, ScimCredentials } from "./config.ts";
 import { scimGroups } from "./groups.ts";
 import { filterForms, find, type Parts, readAccount } from "./look.ts";
 import { listPage, listResponse } from "./paging.ts";
-import { field } from "./path.ts";
 import { overridden, type ScimProfile } from "./profile.ts";
 import { profiles } from "./profiles/index.ts";
-import { fromResource } from "./resource.ts";
 import { discoveredSchema, placed, profileSchema } from "./schema.ts";
 import { scimWire } from "./wire.ts";
 import { create, remove, update } from "./write.ts";

@@ -4,6 +4,9 @@
  *
  * Called by connector.ts.
  */
+
+import { core_group_urn, elements, field, isObject, parsePath, type ScimObject } from "../../core/scim/path.ts";
+import { resourceId } from "../../core/scim/resource.ts";
 import {
   ConnectorFault,
   type Context,
@@ -14,8 +17,6 @@ import {
 } from "../connector.ts";
 import { type ListingMemory, listPage, searchAll } from "./paging.ts";
 import { type Operation, patch_urn } from "./patch.ts";
-import { core_group_urn, elements, field, isObject, parsePath, type ScimObject } from "./path.ts";
-import { resourceId } from "./resource.ts";
 import { answeredObject, resourcePath, type Wire } from "./wire.ts";
 
 type Delta = Readonly<{ add: readonly ExternalId[]; remove: readonly ExternalId[] }>;

@@ -4,11 +4,12 @@
  *
  * Called by connector.ts and write.ts.
  */
+
+import type { ScimObject } from "../../core/scim/path.ts";
+import { fromResource, resourceId } from "../../core/scim/resource.ts";
 import { ConnectorFault, type Context, type ExternalId, type MatchKey, type RemoteAccount } from "../connector.ts";
 import { type ListingMemory, searchAll } from "./paging.ts";
-import type { ScimObject } from "./path.ts";
 import type { ScimProfile } from "./profile.ts";
-import { fromResource, resourceId } from "./resource.ts";
 import type { Placed, PlacedSchema } from "./schema.ts";
 import { answeredObject, resourcePath, type Wire } from "./wire.ts";
 

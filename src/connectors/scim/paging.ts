@@ -7,10 +7,10 @@
  * and without them a repeated page is still known by its first id. Called by connector.ts and groups.ts.
  */
 import { randomUUID } from "node:crypto";
+import { field, isObject } from "../../core/scim/path.ts";
+import { resourceId } from "../../core/scim/resource.ts";
 import { ConnectorFault, type Context, type Page, type PageRequest } from "../connector.ts";
 import type { HttpAnswer } from "../http.ts";
-import { field, isObject } from "./path.ts";
-import { resourceId } from "./resource.ts";
 import type { Wire } from "./wire.ts";
 
 /** Ids seen by the listings in progress of one connector. */

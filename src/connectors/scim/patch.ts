@@ -5,9 +5,19 @@
  *
  * Pure. Called by connector.ts.
  */
+
+import {
+  attributePath,
+  child,
+  elementPath,
+  elements,
+  fits,
+  newElement,
+  type ScimObject,
+  writePath,
+} from "../../core/scim/path.ts";
 import type { Profile, Value } from "../../core/types.ts";
 import { ConnectorFault, type RemoteAccount } from "../connector.ts";
-import { attributePath, child, elementPath, elements, fits, newElement, type ScimObject, writePath } from "./path.ts";
 import type { ScimProfile } from "./profile.ts";
 import type { Placed, PlacedSchema } from "./schema.ts";
 

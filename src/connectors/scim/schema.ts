@@ -5,75 +5,32 @@
  *
  * Pure. Called by connector.ts.
  */
+
+import {
+  baseAttributes,
+  madeAttribute,
+  type Placed,
+  type PlacedSchema,
+  placeAttribute,
+} from "../../core/scim/attributes.ts";
+import {
+  core_user_urn,
+  enterprise_urn,
+  field,
+  isObject,
+  parsePath,
+  type ScimObject,
+  type ScimPath,
+} from "../../core/scim/path.ts";
 import type { Attribute, Schema } from "../../core/types.ts";
 import { ConnectorFault } from "../connector.ts";
-import { core_user_urn, enterprise_urn, field, isObject, parsePath, type ScimObject, type ScimPath } from "./path.ts";
 import type { ScimProfile } from "./profile.ts";
 
-/** An attribute with its path parsed. `root`: the resource's own property in which it is, in lower case. */
-export type Placed = Readonly<{ attribute: Attribute; path: ScimPath; root: string }>;
-export type PlacedSchema = ReadonlyMap<string, Placed>;
-
-type Line = readonly [name: string, path: string, title: string, more?: Partial<Attribute>];
-
-const loose = { case_exact: false } as const;
-
-const base_lines: readonly Line[] = [
-  ["userName", "userName", "User name", { required: true, unique: true, case_exact: false }],
-  ["externalId", "externalId", "External id"],
-  ["givenName", "name.givenName", "Given name"],
-  ["familyName", "name.familyName", "Family name"],
-  ["middleName", "name.middleName", "Middle name"],
-  ["honorificPrefix", "name.honorificPrefix", "Title before the name"],
-  ["honorificSuffix", "name.honorificSuffix", "Title after the name"],
-  ["formattedName", "name.formatted", "Full name"],
-  ["displayName", "displayName", "Display name"],
-  ["nickName", "nickName", "Nickname"],
-  ["profileUrl", "profileUrl", "Profile page"],
-  ["email", 'emails[type eq "work"].value', "E-mail", loose],
-  ["secondEmail", 'emails[type eq "home"].value', "Private e-mail", loose],
-  ["phoneNumber", 'phoneNumbers[type eq "work"].value', "Phone"],
-  ["mobilePhone", 'phoneNumbers[type eq "mobile"].value', "Mobile phone"],
-  ["title", "title", "Job title"],
-  ["userType", "userType", "Kind of worker"],
-  ["preferredLanguage", "preferredLanguage", "Language", loose],
-  ["locale", "locale", "Locale", loose],
-  ["timezone", "timezone", "Time zone", loose],
-  ["streetAddress", 'addresses[type eq "work"].streetAddress', "Street"],
-  ["locality", 'addresses[type eq "work"].locality', "City"],
-  ["region", 'addresses[type eq "work"].region', "State or region"],
-  ["postalCode", 'addresses[type eq "work"].postalCode', "Postal code"],
-  ["country", 'addresses[type eq "work"].country', "Country"],
-  ["roles", "roles.value", "Roles", { array: true }],
-  ["entitlements", "entitlements.value", "Entitlements", { array: true }],
-  ["employeeNumber", `${enterprise_urn}:employeeNumber`, "Employee number"],
-  ["costCenter", `${enterprise_urn}:costCenter`, "Cost centre"],
-  ["organization", `${enterprise_urn}:organization`, "Organisation"],
-  ["division", `${enterprise_urn}:division`, "Division"],
-  ["department", `${enterprise_urn}:department`, "Department"],
-  ["manager", `${enterprise_urn}:manager.value`, "Manager", { type: "reference" }],
-];
-
-function made([name, external_name, title, more]: Line): Attribute {
-  return {
-    name,
-    title,
-    external_name,
-    type: "string",
-    array: false,
-    required: false,
-    writable: "always",
-    readable: true,
-    unique: false,
-    case_exact: true,
-    ...more,
-  };
-}
+export type { Placed, PlacedSchema };
 
 /** What the profile says the app has, of RFC 7643's user. */
 export function profileSchema(profile: ScimProfile): Schema {
-  const attributes = base_lines
-    .map(made)
+  const attributes = baseAttributes
     .filter((one) => !profile.user.forbidden.includes(one.name))
     .filter((one) => profile.user.enterprise || !one.external_name!.startsWith(enterprise_urn))
     .filter((one) => one.name !== "externalId" || profile.user.external_id === "writable")
@@ -89,14 +46,14 @@ export function profileSchema(profile: ScimProfile): Schema {
 export function placed(schema: Schema): PlacedSchema {
   const all = new Map<string, Placed>();
   for (const attribute of schema.attributes) {
-    const path = parsePath(attribute.external_name ?? attribute.name);
-    if (path === null) {
+    const at = placeAttribute(attribute);
+    if (at === null) {
       const text = attribute.external_name ?? attribute.name;
       throw new ConnectorFault("invalid", `${attribute.name}: "${text}" is not a SCIM attribute path`, {
         attribute: attribute.name,
       });
     }
-    all.set(attribute.name, { attribute, path, root: (path.urn ?? path.attribute).toLowerCase() });
+    all.set(attribute.name, at);
   }
   return all;
 }
@@ -174,7 +131,7 @@ function additions(all: ReadonlyMap<string, Described>, known: readonly Attribut
       const type = types[`${field(definition, "type")}`.toLowerCase()] ?? "string";
       const case_exact = field(definition, "caseExact") === true || type !== "string";
       const array = field(definition, "multiValued") === true;
-      added.push(narrowed(made([name, `${urn}:${name}`, name, { type, array, case_exact }]), definition));
+      added.push(narrowed(madeAttribute([name, `${urn}:${name}`, name, { type, array, case_exact }]), definition));
     }
   }
   return added;

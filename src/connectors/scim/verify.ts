@@ -5,9 +5,10 @@
  *
  * Pure. Called by connector.ts.
  */
+
+import { canonical } from "../../core/scim/resource.ts";
 import type { Attribute, Profile, Value } from "../../core/types.ts";
 import { ConnectorFault, type RemoteAccount } from "../connector.ts";
-import { canonical } from "./resource.ts";
 import type { PlacedSchema } from "./schema.ts";
 
 export type Contradiction = Readonly<{ attribute: string; sent: Value; found: Value }>;

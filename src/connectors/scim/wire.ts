@@ -4,10 +4,11 @@
  *
  * Called by connector.ts, paging.ts and groups.ts.
  */
+
+import { field, isObject, type ScimObject } from "../../core/scim/path.ts";
 import type { FaultKind } from "../../core/types.ts";
 import { ConnectorFault, type Context } from "../connector.ts";
 import { type Http, type HttpAnswer, type HttpRequest, statusFault } from "../http.ts";
-import { field, isObject, type ScimObject } from "./path.ts";
 import type { ScimProfile } from "./profile.ts";
 import type { PlacedSchema } from "./schema.ts";
 

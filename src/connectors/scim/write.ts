@@ -5,6 +5,8 @@
  * Called by connector.ts.
  */
 import { randomBytes } from "node:crypto";
+import type { ScimObject } from "../../core/scim/path.ts";
+import { fromResource, layOver, resourceId, toResource, withSchemas } from "../../core/scim/resource.ts";
 import type { Profile } from "../../core/types.ts";
 import {
   type AccountChange,
@@ -18,9 +20,7 @@ import {
 import type { HttpAnswer } from "../http.ts";
 import { find, knownAccount, type Parts, readAccount } from "./look.ts";
 import { needsCurrent, patch_urn, patchOperations } from "./patch.ts";
-import type { ScimObject } from "./path.ts";
 import type { ScimProfile } from "./profile.ts";
-import { fromResource, layOver, resourceId, toResource, withSchemas } from "./resource.ts";
 import type { PlacedSchema } from "./schema.ts";
 import { believe, contradictions, type Sent } from "./verify.ts";
 import { answeredObject, resourcePath, scimType } from "./wire.ts";

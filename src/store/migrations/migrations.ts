@@ -12,6 +12,7 @@ import { apps } from "./0012_apps.ts";
 import { eventHooks } from "./0013_event_hooks.ts";
 import { inlineHooks } from "./0014_inline_hooks.ts";
 import { importSessions } from "./0015_import_sessions.ts";
+import { scim } from "./0017_scim.ts";
 import { dates } from "./0020_dates.ts";
 
 /** Statements of a script, one by one: PGlite's extended protocol takes no more; bodies between `$$` stay whole. */
@@ -39,6 +40,7 @@ const migrations: Record<string, Migration> = {
   "0013_event_hooks": run(eventHooks),
   "0014_inline_hooks": run(inlineHooks),
   "0015_import_sessions": run(importSessions),
+  "0017_scim": run(scim),
   "0020_dates": run(dates),
 };
 

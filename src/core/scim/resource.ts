@@ -2,12 +2,11 @@
  * A flat account profile as a SCIM user resource, and back. What apps answer is made canonical here: "False" is false,
  * an empty string or list is no value, a number where a string belongs is a string.
  *
- * Pure. Called by connector.ts, patch.ts and verify.ts.
+ * Pure. Called by connectors/scim for what apps answer, and by engine/scimPush.ts for what sources send.
  */
-import type { Attribute, Profile, Value } from "../../core/types.ts";
-import type { RemoteAccount } from "../connector.ts";
+import type { Attribute, Profile, Value } from "../types.ts";
+import type { PlacedSchema } from "./attributes.ts";
 import { core_user_urn, field, isObject, readPath, type ScimObject, writePath } from "./path.ts";
-import type { PlacedSchema } from "./schema.ts";
 
 /** "true", "True", true, [{value: "true"}] → true; anything else that is not a boolean → undefined. */
 export function asBoolean(value: unknown): boolean | undefined {
@@ -49,10 +48,13 @@ export function resourceId(resource: unknown): string | undefined {
   return typeof id === "string" && id !== "" ? id : undefined;
 }
 
+/** What a resource says, in our words. `etag`: its version, where it has one. */
+export type FlatAccount = Readonly<{ id: string; profile: Profile; enabled: boolean; etag?: string }>;
+
 const foldedNames = (resource: ScimObject) => new Set(Object.keys(resource).map((name) => name.toLowerCase()));
 
 /** What an app's resource says, in our words; null if it has no id. */
-export function fromResource(resource: unknown, schema: PlacedSchema): RemoteAccount | null {
+export function fromResource(resource: unknown, schema: PlacedSchema): FlatAccount | null {
   const id = resourceId(resource);
   if (id === undefined || !isObject(resource)) return null;
   const profile = new Map<string, Value>();

@@ -6,9 +6,9 @@
  *     userName · name.givenName · emails[type eq "work"].value · roles.value (every role's value)
  *     urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager.value
  *
- * Pure. Called by schema.ts, resource.ts, patch.ts and groups.ts.
+ * Pure. Called by resource.ts, attributes.ts, and the SCIM connector.
  */
-import type { Value } from "../../core/types.ts";
+import type { Value } from "../types.ts";
 
 export type ScimObject = { [name: string]: unknown };
 
