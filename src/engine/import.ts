@@ -17,6 +17,7 @@ import { isAway, isContention, isRefusal, sql, transact, violatedUnique } from "
 import type { Actor, Sourcing } from "../store/tables.ts";
 import { findKept, type Kept, provesAbsence, tellKept } from "./importAbsence.ts";
 import { type ChangeCounts, compareLines, finishComparing } from "./importChanges.ts";
+import { settleDecisions } from "./importDecisions.ts";
 import { endEarlier, voidHolds } from "./importEnds.ts";
 import { compareFolded } from "./importFold.ts";
 import { judgeImport, type Verdict } from "./importGuard.ts";
@@ -213,6 +214,7 @@ async function proceed(run: ImportRun, known: Known): Promise<ImportSummary> {
   if (session && !held) known.groups = await applyGroups(run, session.id, signal);
   if (!request.dry_run) await voidHolds(run, held);
   if (held) return hold(run, known, verdict);
+  if (!request.dry_run) await settleDecisions(run);
   await tellKept(run, kept);
   const dangling = await tellDangling(run, known.counts.arriving);
   const told = [verdict?.why, kept?.why, note, dangling].filter((one) => one !== undefined);

@@ -13,6 +13,7 @@ import { eventHooks } from "./0013_event_hooks.ts";
 import { inlineHooks } from "./0014_inline_hooks.ts";
 import { importSessions } from "./0015_import_sessions.ts";
 import { dates } from "./0020_dates.ts";
+import { importDecisions } from "./0021_import_decisions.ts";
 
 /** Statements of a script, one by one: PGlite's extended protocol takes no more; bodies between `$$` stay whole. */
 function statements(script: string): string[] {
@@ -40,6 +41,7 @@ const migrations: Record<string, Migration> = {
   "0014_inline_hooks": run(inlineHooks),
   "0015_import_sessions": run(importSessions),
   "0020_dates": run(dates),
+  "0021_import_decisions": run(importDecisions),
 };
 
 /**
