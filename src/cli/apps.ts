@@ -206,7 +206,7 @@ const change: Part = {
     name: "apps set",
     words: "APP SWITCH=VALUE...",
     summary: `Changes switches: create, update, on_unassign (disable, delete, keep), on_suspend, password, match_attribute,
-concurrency, rate_per_s, reconcile_hours; of a source, as source.NAME: match_on, auto_confirm, auto_activate,
+concurrency, rate_per_s, reconcile_hours; of a source, as source.NAME: match_on, auto_confirm, auto_confirm_new, auto_activate,
 on_inactive, guard_percent, guard_people, import_hook (the id of an inline hook; empty: none); and of its configuration,
 as config.NAME, such as config.enabled_column.`,
     options: {},

@@ -27,6 +27,7 @@ type Row = Readonly<{
   detail: Readonly<{
     place?: string;
     reason?: string;
+    cut_off?: string;
     user?: Readonly<Record<string, unknown>>;
     changes?: Readonly<Record<string, Readonly<{ before: unknown; after: unknown }>>>;
   }> | null;
@@ -45,7 +46,8 @@ refused; 4: held by the guard, see --release and --discard.`,
       "dry-run": { help: "Decide everything, apply nothing" },
       incremental: { help: "Who is missing has not left" },
       watch: { help: "Import again whenever the file changes, until interrupted" },
-      release: { value: "IMPORT", help: "Let a held import pass" },
+      release: { value: "IMPORT", help: "Let a held import pass: what it shows is applied; with --count" },
+      count: { value: "N", help: "How many people the held import is about, as its reason says" },
       cancel: { value: "IMPORT", help: "Stop a running import; what it has applied stays" },
       discard: { value: "IMPORT", help: "Do not apply a held import" },
       rows: { help: "Print every row that changes something" },
@@ -55,12 +57,10 @@ refused; 4: held by the guard, see --release and --discard.`,
   most: 2,
   run: async (client, given, [app, file]) => {
     const [release, discard] = [given.text("release"), given.text("discard")];
-    if (release !== undefined)
-      return follow(
-        client,
-        given,
-        await client.send<Import>("POST", `/admin/v1/imports/${encodeURIComponent(release)}/release`),
-      );
+    if (release !== undefined) {
+      const path = `/admin/v1/imports/${encodeURIComponent(release)}/release`;
+      return follow(client, given, await client.send<Import>("POST", path, { count: countOf(given) }));
+    }
     if (discard !== undefined) {
       const ended = await client.send<Import>("POST", `/admin/v1/imports/${encodeURIComponent(discard)}/discard`);
       printFacts(given, ended, [
@@ -83,6 +83,15 @@ refused; 4: held by the guard, see --release and --discard.`,
     return watch(client, given, id, file);
   },
 });
+
+function countOf(given: Given): number {
+  const text = given.text("count") ?? "";
+  if (/^\d{1,9}$/.test(text)) return Number(text);
+  throw new CliError(
+    exit_codes.usage,
+    "tenure import --release needs --count N: how many people the held import is about",
+  );
+}
 
 async function importOnce(client: Client, given: Given, app_id: string, file: string | undefined): Promise<ExitCode> {
   const query = { mode: given.flag("incremental") ? "incremental" : "full", dry_run: given.flag("dry-run") };
@@ -131,10 +140,11 @@ async function follow(client: Client, given: Given, started: Import): Promise<Ex
     now = await client.get<Import>(`/admin/v1/imports/${started.id}`);
   }
   bar.end();
-  const outcome = given.flag("rows") ? undefined : "refused";
+  // Whoever is to decide about a held import must see whom it is about.
+  const chosen = now.status === "HELD" ? { loses: true } : { outcome: "refused" };
   const rows = await client.all<Row>(
     `/admin/v1/imports/${now.id}/rows`,
-    { outcome, limit: 1_000 },
+    { ...(given.flag("rows") ? {} : chosen), limit: 1_000 },
     given.flag("rows") ? 1_000_000 : rows_shown,
   );
   if (given.flag("json")) printJson({ ...now, rows });
@@ -149,7 +159,9 @@ function tell(done: Import, rows: readonly Row[]): void {
   );
   if (done.detail.reason !== undefined) print(`  ${done.detail.reason}`);
   if (done.status === "HELD")
-    print(`  to let it pass: tenure import --release ${done.id}; to drop it: tenure import --discard ${done.id}`);
+    print(
+      `  to let it pass: tenure import --release ${done.id} --count N, with the number of people; to drop it: tenure import --discard ${done.id}`,
+    );
   if (rows.length === 0) return;
   print("");
   print(
@@ -159,9 +171,13 @@ function tell(done: Import, rows: readonly Row[]): void {
       ["LOGIN", (r) => r.login ?? r.detail?.user?.["login"]],
       ["WHERE", (r) => r.detail?.place],
       ...(rows.some((row) => row.detail?.changes) ? [["CHANGES", changesOf] as const] : []),
-      ["WHY", (r) => r.detail?.reason],
+      ["WHY", (r) => r.detail?.reason ?? (r.detail?.cut_off && `access ends ${r.detail.cut_off}`)],
     ]),
   );
+  if (done.status === "HELD") {
+    if (rows.length === rows_shown) print("… the first of them: tenure import ... --json --rows has them all");
+    return;
+  }
   const refused = done.counts["refused"] ?? 0;
   if (refused > rows.length) print(`… and ${refused - rows.length} more: tenure import ... --json --rows`);
 }

@@ -16,6 +16,9 @@ import type { Outcome, UserStatus } from "./types.ts";
  */
 export type ArrivalMatch = Readonly<{ user_id: string; row: string | null; former?: boolean }>;
 
+/** What a person has decided about a row that waited. `match`: whom to link it to; null: nobody, or nobody any more. */
+export type ArrivalDecision = Readonly<{ kind: "create" | "link" | "ignore"; by: string; match: ArrivalMatch | null }>;
+
 export type Arrival = Readonly<{
   /** The source says that the person works here. */
   enabled: boolean;
@@ -30,9 +33,16 @@ export type Arrival = Readonly<{
   merged_into?: string;
   /** Only for rows of nobody. */
   matches: readonly ArrivalMatch[];
+  /** Only for rows of nobody. */
+  decision?: ArrivalDecision;
 }>;
 
-export type ArrivalPolicy = Readonly<{ match_on: readonly string[]; auto_confirm: boolean }>;
+/** `auto_confirm_new`: whom nobody matches is created without asking; absent: yes. */
+export type ArrivalPolicy = Readonly<{
+  match_on: readonly string[];
+  auto_confirm: boolean;
+  auto_confirm_new?: boolean;
+}>;
 
 /** `candidates`: the people who would fit a row that waits. */
 export type ArrivalVerdict =
@@ -63,13 +73,29 @@ export function judgeArrival(arrival: Arrival, policy: ArrivalPolicy): ArrivalVe
   if (user === null && arrival.over === true) {
     return { outcome: "skipped", reason: "the last day is over, and nobody of ours" };
   }
+  if (user === null && arrival.decision !== undefined) return judgeDecided(arrival.decision, policy);
   if (user === null) return judgeStranger(arrival.matches, policy);
   return { outcome: user.status === "DEPROVISIONED" || user.status === "SUSPENDED" ? "return" : "update" };
 }
 
-function judgeStranger(matches: readonly ArrivalMatch[], { match_on, auto_confirm }: ArrivalPolicy): ArrivalVerdict {
+/** A person has said what a row becomes: only someone who is gone, or has another row by now, can be in the way. */
+function judgeDecided({ kind, by, match }: ArrivalDecision, policy: ArrivalPolicy): ArrivalVerdict {
+  if (kind === "create") return { outcome: "create" };
+  if (kind === "ignore") return { outcome: "skipped", reason: `ignored by ${by}` };
+  if (match === null) return { outcome: "waiting", reason: "was to be linked to a user who is gone: decide anew" };
+  return judgeStranger([match], { ...policy, auto_confirm: true });
+}
+
+function judgeStranger(
+  matches: readonly ArrivalMatch[],
+  { match_on, auto_confirm, auto_confirm_new = true }: ArrivalPolicy,
+): ArrivalVerdict {
   const [match] = matches;
-  if (match === undefined) return { outcome: "create" };
+  if (match === undefined) {
+    return auto_confirm_new
+      ? { outcome: "create" }
+      : { outcome: "waiting", reason: "waits to be confirmed as someone new" };
+  }
   if (matches.length > 1) {
     const many = matches.length > matches_max ? `more than ${matches_max}` : String(matches.length);
     return {

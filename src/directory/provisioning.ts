@@ -24,6 +24,7 @@ const source_attribute = z.string().min(1).max(200).nullable();
 const sourcingShape = z.strictObject({
   match_on: z.array(z.string().min(1).max(200)).min(1).max(10),
   auto_confirm: z.boolean(),
+  auto_confirm_new: z.boolean().default(true),
   auto_activate: z.boolean(),
   on_inactive: z.enum(["none", "deactivate", "suspend"]),
   reactivate_suspended: z.boolean(),
@@ -85,6 +86,7 @@ export const dateDefaults: DateSwitches = {
 export const sourcingDefaults: Sourcing = {
   match_on: ["login"],
   auto_confirm: true,
+  auto_confirm_new: true,
   auto_activate: true,
   on_inactive: "deactivate",
   reactivate_suspended: true,

@@ -18,9 +18,11 @@ import { isAway, isContention, isRefusal, sql, transact, violatedUnique } from "
 import type { Actor, Sourcing } from "../store/tables.ts";
 import { findKept, type Kept, provesAbsence, tellKept } from "./importAbsence.ts";
 import { type ChangeCounts, compareLines, finishComparing } from "./importChanges.ts";
+import { settleDecisions } from "./importDecisions.ts";
 import { endEarlier, voidHolds } from "./importEnds.ts";
 import { compareFolded } from "./importFold.ts";
-import { judgeImport } from "./importGuard.ts";
+import { judgeImport, type Verdict } from "./importGuard.ts";
+import { type Hold, isOfPushes, judgeRelease, keepStage, keepToShown, markCutOff, takeStage } from "./importHeld.ts";
 import { loadNeeds, tellDangling } from "./importNeeds.ts";
 import { passChanges } from "./importPass.ts";
 import { prepareSource } from "./importPrepare.ts";
@@ -40,8 +42,8 @@ export type ImportRequest = Readonly<{
   file?: string;
   /** What the source sent itself, in place of reading it. `single`: one record. `cause`: the event that started it. */
   session?: Readonly<{ id: string; single: boolean; cause: number | null }>;
-  /** A person has seen the held plan and lets it pass. */
-  released?: boolean;
+  /** The held import that a person has seen and lets pass: what that one read is applied, and nothing is read anew. */
+  released?: string;
   signal?: AbortSignal;
   onProgress?: (progress: ImportProgress) => void;
 }>;
@@ -77,6 +79,10 @@ export type ImportRun = Readonly<{
   label: string;
   sourcing: Sourcing;
   request: ImportRequest;
+  /** The source pushes over SCIM: what it said is kept, and an import goes over it again. */
+  pushed: boolean;
+  /** The held import whose rows are applied, in place of reading any. */
+  again?: string;
   /** Rows that came by themselves and have no stage of their own: a table of them, as SQL (scimPush.ts). */
   rows?: RawBuilder<unknown>;
 }>;
@@ -98,16 +104,26 @@ export async function startImport(
     known.passing = isAway(error) || isContention(error);
     return await finish(run, known, cancelled ? "CANCELLED" : "FAILED", reason);
   } finally {
-    await closeStage(world.db, run.id);
+    await closeStage(world.db, run.id, known.hold?.rules !== undefined);
   }
 }
 
+/** Above every line. */
+const line_max = 2_147_483_647;
+
 /** What is known of an import so far. `passing`: what failed may well succeed the next time. */
-type Known = { staged?: Staged; counts?: ChangeCounts; kept?: Kept; groups?: GroupCounts; passing?: boolean };
+type Known = {
+  hold?: Partial<Hold>;
+  staged?: Staged;
+  counts?: ChangeCounts;
+  kept?: Kept;
+  groups?: GroupCounts;
+  passing?: boolean;
+};
 
 async function begin(world: World, app_id: string, request: ImportRequest): Promise<ImportRun | Refusal> {
-  const { rows } = await sql<{ id: string; label: string; sourcing: Sourcing | null; status: string }>`
-    select id, label, sourcing, status from apps where id = ${app_id}`.execute(world.db);
+  const { rows } = await sql<{ id: string; label: string; kind: string; sourcing: Sourcing | null; status: string }>`
+    select id, label, kind, sourcing, status from apps where id = ${app_id}`.execute(world.db);
   const app = rows[0];
   if (app === undefined) return { refused: `there is no app ${app_id}`, code: "not_found" };
   if (app.sourcing === null) {
@@ -118,6 +134,11 @@ async function begin(world: World, app_id: string, request: ImportRequest): Prom
     };
   }
   if (app.status !== "ACTIVE") return { refused: `${app.label} is switched off: activate it first`, code: "invalid" };
+  const { released } = request;
+  // What a session sent waits in the session, and what was pushed is kept as it was pushed.
+  const stays = released === undefined || request.session !== undefined || (await isOfPushes(world.db, released));
+  const stale = stays ? undefined : await judgeRelease(world.db, app_id, released);
+  if (stale !== undefined) return stale;
   const id = await openImport(world, app_id, request);
   if (id === undefined) {
     return { refused: `an import of ${app.label} is running: wait for it, or cancel it`, code: "stale" };
@@ -136,14 +157,18 @@ async function begin(world: World, app_id: string, request: ImportRequest): Prom
     },
   });
   await sql`update imports set cause = ${cause} where id = ${id}`.execute(world.db);
-  const run = { world, command: { ...base, cause }, id, app_id, label: app.label, sourcing: app.sourcing, request };
+  const run = {
+    ...{ world, command: { ...base, cause }, id, app_id, label: app.label, sourcing: app.sourcing, request },
+    ...{ pushed: app.kind === "scim_in", ...(stays ? {} : { again: released }) },
+  };
   await endEarlier(run);
   return run;
 }
 
 /** Notes a new import as running, and claims its session. Gives its id; undefined: something of the source runs already. */
 async function openImport(world: World, app_id: string, request: ImportRequest): Promise<string | undefined> {
-  const { session, released = false } = request;
+  const { session } = request;
+  const released = request.released !== undefined;
   const now = world.now();
   const silent_since = new Date(now.getTime() - node_silence_ms);
   const detail = JSON.stringify({ node: world.node, ...sessionDetail(request) });
@@ -175,70 +200,96 @@ async function openImport(world: World, app_id: string, request: ImportRequest):
 
 /** What an import remembers of its session: whoever lets a held one pass, or counts what came one by one, needs it. */
 const sessionDetail = ({ session, released }: ImportRequest) =>
-  session === undefined ? {} : { session: session.id, single: session.single, ...(released ? { released: true } : {}) };
+  session === undefined
+    ? {}
+    : { session: session.id, single: session.single, ...(released === undefined ? {} : { released: true }) };
 
-async function sourceOf({ world, app_id, request: { session, file } }: ImportRun): Promise<EngineApp> {
+async function sourceOf({ world, app_id, pushed, request: { session, file } }: ImportRun): Promise<EngineApp> {
   if (session) return sessionSource(world, app_id, session.id);
   const app = await world.source(app_id, file);
-  return app.kind === "scim_in" ? pushedSource(world, app) : app;
+  return pushed ? pushedSource(world, app) : app;
 }
 
 async function proceed(run: ImportRun, known: Known): Promise<ImportSummary> {
   const { world, request, id, app_id } = run;
-  const { session } = request;
-  const app = await sourceOf(run);
+  const { session, released } = request;
   const deadline = world.deadline(new Date(world.now().getTime() + reading_ms));
   const signal = request.signal ? AbortSignal.any([deadline, request.signal]) : deadline;
+  const staged = run.again === undefined ? await read(run, signal) : await readAgain(run, run.again);
+  if (isRefusal(staged)) return finish(run, known, "FAILED", staged.refused);
+  if (run.sourcing.several_rows === true) await compareFolded(run, staged.complete);
+  known.staged = staged;
+  const vanished = request.mode === "full" && staged.complete;
+  known.counts = await finishComparing(world.db, id, app_id, vanished, async () => {
+    if (released !== undefined && session === undefined) await keepToShown(run, released);
+  });
+  const kept = await findKept(run, staged);
+  if (kept !== undefined) known.kept = kept;
+  const verdict = released === undefined ? await judgeImport(run) : undefined;
+  const held = verdict !== undefined && !request.dry_run;
+  const note = await passChanges(run, known.counts, held || request.dry_run === true, signal);
+  if (verdict !== undefined) await markCutOff(run, verdict.cut_off);
+  if (run.pushed && !held && !request.dry_run) await settleMembers(run);
+  if (session && !held) known.groups = await applyGroups(run, session.id, signal);
+  if (!request.dry_run) await voidHolds(run, held);
+  if (held) return hold(run, known, verdict);
+  if (!request.dry_run) await settleDecisions(run);
+  await tellKept(run, kept);
+  const dangling = await tellDangling(run, known.counts.arriving);
+  const told = [verdict?.why, kept?.why, note, dangling].filter((one) => one !== undefined);
+  return finish(run, known, "DONE", told.length === 0 ? undefined : told.join(". "));
+}
+
+/** Reads the source into the stage, comparing meanwhile. */
+async function read(run: ImportRun, signal: AbortSignal): Promise<Staged | Refusal> {
+  const { world, request, id, app_id } = run;
+  const app = await sourceOf(run);
   const ctx: Context = { signal, log: () => {}, now: () => world.now() };
   const unprepared = await prepareSource(run, app, ctx);
-  if (unprepared !== undefined) return finish(run, known, "FAILED", unprepared.refused);
+  if (unprepared !== undefined) return unprepared;
   await openStage(world.db, id, world.now());
-  const needs = await loadNeeds(run);
-  const several = run.sourcing.several_rows === true;
-  const read = await fillStage(world.db, id, app, ctx, {
-    needs,
-    several,
+  const staged = await fillStage(world.db, id, app, ctx, {
+    needs: await loadNeeds(run),
+    several: run.sourcing.several_rows === true,
     onPage: (rows) => request.onProgress?.({ id, phase: "reading", done: rows, total: null }),
     onBlock: (after, to) => compareLines(world.db, id, app_id, after, to),
   });
-  const staged = { ...read, complete: await provesAbsence(run, read) };
-  if (several) await compareFolded(run, staged.complete);
-  known.staged = staged;
-  known.counts = await finishComparing(world.db, id, app_id, request.mode === "full" && staged.complete);
-  const kept = await findKept(run, staged);
-  if (kept !== undefined) known.kept = kept;
-  const verdict = await judgeImport(run);
-  const held = verdict !== undefined && !request.released && !request.dry_run;
-  const note = await passChanges(run, known.counts, held || request.dry_run === true, signal);
-  if (app.kind === "scim_in" && !held && !request.dry_run) await settleMembers(run);
-  if (session && !held) known.groups = await applyGroups(run, session.id, signal);
-  if (!request.dry_run) await voidHolds(run, held);
-  if (!held) {
-    await tellKept(run, kept);
-    const dangling = await tellDangling(run, known.counts.arriving);
-    const told = [request.dry_run ? verdict : undefined, kept?.why, note, dangling].filter((one) => one !== undefined);
-    return finish(run, known, "DONE", told.length === 0 ? undefined : told.join(". "));
-  }
+  return { ...staged, complete: await provesAbsence(run, staged) };
+}
+
+/** Compares what a held import has read with how everything is now. */
+async function readAgain(run: ImportRun, held: string): Promise<Staged> {
+  const { world, request, id, app_id } = run;
+  const staged = await takeStage(run, held);
+  request.onProgress?.({ id, phase: "reading", done: staged.rows, total: staged.rows });
+  await compareLines(world.db, id, app_id, 0, line_max);
+  return staged;
+}
+
+/** Ends an import as held, with a task for whoever decides. */
+async function hold(run: ImportRun, known: Known, { why, count }: Verdict): Promise<ImportSummary> {
+  const { id, app_id, label, request } = run;
+  // What a session sent waits in the session.
+  known.hold = request.session ? { to_confirm: count } : await keepStage(run, count);
   await raiseTasks(run.command, [
     {
       kind: "import_held",
-      title: `the import of ${run.label} is held: ${verdict}`,
+      title: `the import of ${label} is held: ${why}`,
       dedupe: `import:${app_id}`,
       app_id,
-      detail: { import: id, reason: verdict },
+      detail: { import: id, reason: why },
     },
   ]);
-  return finish(run, known, "HELD", verdict);
+  return finish(run, known, "HELD", why);
 }
 
 async function finish(run: ImportRun, known: Known, status: ImportStatus, reason?: string): Promise<ImportSummary> {
   const { world, id, request } = run;
   const counts = await countRows(run, known);
   const complete = (status === "DONE" || status === "HELD") && known.staged?.complete === true;
-  // Whoever lets it pass reads the same file.
-  const file = status === "HELD" && request.file !== undefined ? { file: request.file } : {};
   const why = reason === undefined ? {} : { reason };
-  const detail = { complete, node: world.node, ...why, ...file, ...sessionDetail(request) };
+  const hold = status === "HELD" ? known.hold : {};
+  const detail = { complete, node: world.node, ...why, ...hold, ...sessionDetail(request) };
   await runCommand<true>(run.command, async (running) => {
     await sql`
       update imports set status = ${status}, finished_at = ${world.now()}::timestamptz, counts = ${JSON.stringify(counts)}::jsonb,
@@ -261,7 +312,7 @@ async function finish(run: ImportRun, known: Known, status: ImportStatus, reason
 function sessionEnd({ request }: ImportRun, known: Known, status: ImportStatus, reason?: string): SessionEnd {
   if (status === "DONE") return { to: "COMPLETED" };
   if (status === "HELD") return { to: "held" };
-  const again = status === "CANCELLED" ? !request.released : known.passing === true;
+  const again = status === "CANCELLED" ? request.released === undefined : known.passing === true;
   return again ? { to: "again" } : { to: "ERROR", reason: reason ?? status };
 }
 

@@ -57,15 +57,17 @@ export async function compareLines(
 
 /**
  * When all lines are compared: how many rows are to be looked at. `vanished`: whoever is not in the stage has left, as
- * only a list that is complete can say.
+ * only a list that is complete can say. `onCompared` may take some out again.
  */
 export async function finishComparing(
   db: Database,
   import_id: string,
   app_id: string,
   vanished: boolean,
+  onCompared: () => Promise<void> = async () => {},
 ): Promise<ChangeCounts> {
   if (vanished) await addVanished(db, import_id, app_id);
+  await onCompared();
   const changes = changesOf(import_id);
   await sql`analyze ${changes}`.execute(db);
   const { rows } = await sql<ChangeCounts>`

@@ -5,7 +5,7 @@
  * `prepareChunk` does what does not hang on other chunks, `decideChunk` what does: between the two a chunk waits for those
  * under way that have one of its keys (importLanes.ts).
  */
-import { type ArrivalVerdict, judgeArrival } from "../core/arrival.ts";
+import { type ArrivalDecision, type ArrivalVerdict, judgeArrival } from "../core/arrival.ts";
 import type { Facts } from "../core/expression/expression.ts";
 import { type CompiledLine, mapProfile } from "../core/mapping.ts";
 import type { Outcome, Profile, Schema, UserStatus, Value } from "../core/types.ts";
@@ -13,6 +13,7 @@ import { uniqueAttributes } from "../directory/uniqueness.ts";
 import { type Database, sql } from "../store/database.ts";
 import type { ChangedRow } from "./importChanges.ts";
 import { daysOf, mergedInto, type PersonDays } from "./importDates.ts";
+import { findDecisions } from "./importDecisions.ts";
 import { findMatches, type Match, type Matching, matchKeys } from "./importMatch.ts";
 import type { ImportPlan } from "./importPass.ts";
 import type { LaterChange } from "./importTimes.ts";
@@ -36,7 +37,7 @@ export type MappedRow = Readonly<{
   merged_into?: string;
 }>;
 
-/** A row, its profile as a user, and what is to become of it. `chosen`: a hook has said so (importHook.ts). */
+/** A row, its profile as a user, and what is to become of it. `chosen`: a hook (importHook.ts) or a person has said so. */
 export type DecidedRow = MappedRow & Readonly<{ verdict: ArrivalVerdict; chosen?: true }>;
 
 /** Maps the rows of a chunk. Gives them with what no two rows at work at a time may share. */
@@ -136,6 +137,13 @@ export async function decideChunk(
   const matches = Map.groupBy(found, ({ n }) => n);
   // The first row that is linked to a person has them.
   const taken = new Map(options.taken);
+  const decisions = plan.decisions
+    ? await findDecisions(
+        db,
+        run.app_id,
+        strangers.map(({ n }) => rows[n]?.row.external_id ?? ""),
+      )
+    : undecided;
   const now = run.world.now();
   return rows.map((mapped, n) => {
     const { row, problems, dates, user } = mapped;
@@ -146,13 +154,17 @@ export async function decideChunk(
     }));
     const over = "ok" in dates && dates.ok.dates.ends_at != null && dates.ok.dates.ends_at <= now;
     const merged = mapped.merged_into === undefined ? {} : { merged_into: mapped.merged_into };
-    const arrival = { enabled: row.enabled, user, problems, dates, over, ...merged, matches: who };
-    const verdict = judgeArrival(arrival, run.sourcing);
+    const found = user === null ? decisions.get(row.external_id) : undefined;
+    const last = found?.match ? (taken.get(found.match.user_id) ?? found.match.row) : null;
+    const decision = found?.match ? { ...found, match: { ...found.match, row: last } } : found;
+    const facts = { enabled: row.enabled, user, problems, dates, over, ...merged, matches: who };
+    const verdict = judgeArrival({ ...facts, ...(decision === undefined ? {} : { decision }) }, run.sourcing);
     if (verdict.outcome === "link") taken.set(verdict.user_id, row.external_id);
-    return { ...mapped, verdict };
+    return { ...mapped, verdict, ...(decision === undefined ? {} : { chosen: true as const }) };
   });
 }
 
+const undecided: ReadonlyMap<string, ArrivalDecision> = new Map();
 const none: readonly Match[] = [];
 
 /** An insert alone shows whether somebody matches. */

@@ -7,7 +7,8 @@ import { judgeLosses, type Loss } from "../core/guard.ts";
 import { loadMappings } from "../directory/mappings.ts";
 import { sql } from "../store/database.ts";
 import type { ImportRun } from "./import.ts";
-import { countCutOff } from "./importGuardDates.ts";
+import { findCutOff } from "./importGuardDates.ts";
+import type { CutOff } from "./importHeld.ts";
 import { readBy } from "./importNeeds.ts";
 import { changesOf, stageOf } from "./importStage.ts";
 import { lossOfMembers } from "./sessionGroups.ts";
@@ -15,8 +16,11 @@ import { lossOfMembers } from "./sessionGroups.ts";
 /** Leavers that a source names one by one are judged as if it had named all of a day at once. */
 const together_ms = 86_400_000;
 
+/** `count`: of the largest loss, to be typed in by whoever lets it pass. `cut_off`: whom dates cut off, if that counted. */
+export type Verdict = Readonly<{ why: string; count: number; cut_off: readonly CutOff[] }>;
+
 /** Why the import is held, or undefined. Okta's measure (20 %) with a floor in people, so that small companies can work. */
-export async function judgeImport(run: ImportRun): Promise<string | undefined> {
+export async function judgeImport(run: ImportRun): Promise<Verdict | undefined> {
   const { sourcing, app_id, label } = run;
   const { session } = run.request;
   const counts = await countChanges(run);
@@ -29,9 +33,9 @@ export async function judgeImport(run: ImportRun): Promise<string | undefined> {
   const gone: Loss = { kind: "users_deactivated", scope, count: leaving + before, total: counts.total + before };
   // Dates cut off as many as change at most: most imports are spared reading them.
   const may = "held" in judgeLosses([{ ...gone, count: gone.count + counts.changing }], rules);
-  const cut_off = may ? await countCutOff(run) : 0;
-  const kind = sourcing.on_inactive === "suspend" && cut_off === 0 ? "users_suspended" : "users_deactivated";
-  losses.push({ ...gone, kind, count: gone.count + cut_off });
+  const cut_off = may ? await findCutOff(run) : [];
+  const kind = sourcing.on_inactive === "suspend" && cut_off.length === 0 ? "users_suspended" : "users_deactivated";
+  losses.push({ ...gone, kind, count: gone.count + cut_off.length });
   if (session) losses.push(await lossOfMembers(run, session.id, scope));
   // Only an import that changes so many can empty an attribute of so many: most are spared reading the profiles.
   const all: Loss = { kind: "values_cleared", scope, count: counts.changing, total: counts.total };
@@ -39,7 +43,9 @@ export async function judgeImport(run: ImportRun): Promise<string | undefined> {
     for (const { attribute, count } of await countCleared(run)) losses.push({ ...all, attribute, count });
   }
   const judged = judgeLosses(losses, rules);
-  return "held" in judged ? judged.held.map(({ why }) => why).join(". ") : undefined;
+  if (!("held" in judged)) return undefined;
+  const why = judged.held.map((one) => one.why).join(". ");
+  return { why, count: Math.max(...judged.held.map(({ loss }) => loss.count)), cut_off };
 }
 
 /**

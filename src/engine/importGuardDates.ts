@@ -7,6 +7,7 @@ import type { Profile, UserStatus } from "../core/types.ts";
 import { sql } from "../store/database.ts";
 import type { ImportRun } from "./import.ts";
 import { daysOf, rows_key, switchesOf } from "./importDates.ts";
+import type { CutOff } from "./importHeld.ts";
 import { changesOf, stageOf } from "./importStage.ts";
 
 type Dated = Readonly<{
@@ -19,17 +20,18 @@ type Dated = Readonly<{
 
 const page = 2_000;
 
-/** How many people of this source who work here would be cut off by their days. */
-export async function countCutOff(run: ImportRun): Promise<number> {
+/** The people of this source who work here and would be cut off by their days. */
+export async function findCutOff(run: ImportRun): Promise<readonly CutOff[]> {
   const { world, id, app_id, sourcing } = run;
   const switches = switchesOf(sourcing);
   const names = [
     ...[switches.start_attribute, switches.end_attribute, switches.time_zone_attribute],
     ...[switches.last_day_attribute, switches.urgent_attribute, switches.several_rows ? rows_key : null],
   ].filter((name) => name !== null);
-  if (names.length === 0) return 0;
+  if (names.length === 0) return [];
   const moved = names.map((name) => sql`p.is->${name}::text is distinct from p.was->${name}::text`);
-  let [count, after] = [0, -1];
+  const found: CutOff[] = [];
+  let after = -1;
   for (;;) {
     const { rows } = await sql<Dated>`
       select p.line, p.is::text as profile, p.status, p.starts_at, p.ends_at
@@ -38,17 +40,24 @@ export async function countCutOff(run: ImportRun): Promise<number> {
         join accounts a on a.app_id = ${app_id} and a.user_id = c.user_id join users u on u.id = c.user_id
         where c.enabled and c.line > ${after} and u.status not in ('DEPROVISIONED', 'SUSPENDED', 'STAGED') offset 0) p
       where ${sql.join(moved, sql` or `)} order by p.line limit ${page}`.execute(world.db);
-    count += rows.filter((row) => isCutOff(run, row)).length;
+    for (const row of rows) {
+      const at = cutOffAt(run, row);
+      if (at !== undefined) found.push({ line: row.line, at });
+    }
     after = rows.at(-1)?.line ?? after;
-    if (rows.length < page) return count;
+    if (rows.length < page) return found;
   }
 }
 
-function isCutOff({ sourcing, world }: ImportRun, { profile, starts_at: began, ends_at: ended }: Dated): boolean {
+/** From when someone is cut off who was not to be; undefined: they are not. */
+function cutOffAt(
+  { sourcing, world }: ImportRun,
+  { profile, starts_at: began, ends_at: ended }: Dated,
+): Date | undefined {
   const now = world.now();
   const days = daysOf(sourcing, JSON.parse(profile) as Profile, now);
-  if ("refused" in days) return false;
+  if ("refused" in days) return undefined;
   const { starts_at, ends_at } = days.ok.dates;
-  const ends = ends_at != null && (ended === null || ends_at < ended);
-  return ends || (starts_at != null && starts_at > now && (began === null || began <= now));
+  if (ends_at != null && (ended === null || ends_at < ended)) return ends_at;
+  return starts_at != null && starts_at > now && (began === null || began <= now) ? now : undefined;
 }

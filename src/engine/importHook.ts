@@ -60,7 +60,8 @@ export async function askImportHook(
   signal: AbortSignal,
 ): Promise<readonly DecidedRow[]> {
   const asked = decided.filter(
-    ({ user, verdict: { outcome } }) => user === null && (outcome === "create" || outcome === "link"),
+    ({ user, chosen, verdict: { outcome } }) =>
+      user === null && chosen !== true && (outcome === "create" || outcome === "link"),
   );
   if (asked.length === 0) return decided;
   const conflicts = await loginsTaken(plan, asked);

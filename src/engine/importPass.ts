@@ -11,6 +11,7 @@ import type { ImportRun } from "./import.ts";
 import { applyArrivals, applyLeavers } from "./importApply.ts";
 import { type ChangeCounts, dropRenumbered, nextArriving, nextLeaving } from "./importChanges.ts";
 import { decideChunk, type Lines, prepareChunk } from "./importDecide.ts";
+import { hasDecisions } from "./importDecisions.ts";
 import { asked_size, askImportHook, type ImportHook, openImportHook, unheard } from "./importHook.ts";
 import { type Chunk, workInLanes } from "./importLanes.ts";
 import { type Matching, openMatching } from "./importMatch.ts";
@@ -26,6 +27,8 @@ export type ImportPlan = Readonly<{
   urgency: number;
   /** Strangers are created in the hope that nobody has their login (importDecide.ts), until somebody has. */
   hope: { holds: boolean };
+  /** People have decided about rows that waited. */
+  decisions: boolean;
   /** Who is asked about strangers. */
   hook: ImportHook | undefined;
 }>;
@@ -58,8 +61,10 @@ export async function passChanges(
   const urgency = total > wave_min ? priority.wave : priority.change;
   const hook = await openImportHook(run);
   // A hook is told whom a row matches, so they are looked for first.
-  const hope = { holds: hook === undefined };
-  const plan: ImportPlan = { run, lines, schema, matching, urgency, hope, hook };
+  const decisions = await hasDecisions(run);
+  const sure = run.sourcing.auto_confirm_new !== false && !decisions;
+  const hope = { holds: hook === undefined && sure };
+  const plan: ImportPlan = { run, lines, schema, matching, urgency, hope, hook, decisions };
   let done = 0;
   const tell = (rows: number) => {
     done += rows;
@@ -67,7 +72,8 @@ export async function passChanges(
   };
   // A database in memory has one connection; a trial goes by the order of the rows; and what a hook makes of a row is not
   // known when its chunk is let in.
-  const lanes = poolOf(db) === undefined || dry ? 1 : lanes_max;
+  // So it is with whom a person has linked a row to.
+  const lanes = poolOf(db) === undefined || dry || decisions ? 1 : lanes_max;
   try {
     await workInLanes(hook === undefined ? lanes : 1, signal, arriving(plan, dry, { tell, signal }));
   } finally {

@@ -51,23 +51,29 @@ export async function openStage(db: Database, import_id: string, now: Date): Pro
       with (autovacuum_enabled = false)`.execute(db);
 }
 
-/** Drops an import's tables. */
-export async function closeStage(db: Database, import_id: string): Promise<void> {
-  const tables = sql.join([stageOf(import_id), changesOf(import_id), peopleOf(import_id)]);
+/** Drops an import's tables. `kept`: all but what it has read, which waits for a person (importHeld.ts). */
+export async function closeStage(db: Database, import_id: string, kept = false): Promise<void> {
+  const tables = sql.join([...(kept ? [] : [stageOf(import_id)]), changesOf(import_id), peopleOf(import_id)]);
   await sql`drop table if exists ${tables}`.execute(db);
 }
 
-/** A node that died leaves its tables. One that says nothing of itself is given as long as a source may be read. */
+/**
+ * A node that died leaves its tables, as do holds that are over. A node that says nothing of itself is given as long as a
+ * source may be read, and whoever has just released a hold, as long as a node may be silent.
+ */
 async function dropForgotten(db: Database, now: Date): Promise<void> {
   const at = now.getTime();
+  const silent_since = new Date(at - node_silence_ms);
   const { rows } = await sql<{ import_id: string }>`
     select distinct t.import_id from pg_class c,
       lateral (select regexp_replace(c.relname, '^import_(stage|changes|people)_', '') as import_id) t
     where c.relkind = 'r' and c.relname ~ '^import_(stage|changes|people)_imp[0-9a-z]+$' and pg_table_is_visible(c.oid)
       and not exists (
         select from imports i left join nodes n on n.id = i.detail->>'node'
-        where i.id = t.import_id and i.status = 'RUNNING' and (n.seen_at > ${new Date(at - node_silence_ms)}::timestamptz
-          or i.started_at > ${new Date(at - reading_ms)}::timestamptz))`.execute(db);
+        where i.id = t.import_id and (i.status = 'HELD'
+          or (i.detail->>'ended' = 'released' and (i.detail->>'ended_at')::timestamptz > ${silent_since}::timestamptz)
+          or (i.status = 'RUNNING' and (n.seen_at > ${silent_since}::timestamptz
+            or i.started_at > ${new Date(at - reading_ms)}::timestamptz))))`.execute(db);
   for (const { import_id } of rows) await closeStage(db, import_id);
 }
 

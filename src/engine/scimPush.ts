@@ -32,6 +32,7 @@ import type { ImportRun } from "./import.ts";
 import { arrive, leave, tellMerged } from "./importApply.ts";
 import type { ChangedRow, LeavingRow } from "./importChanges.ts";
 import { type DecidedRow, decideChunk, prepareChunk } from "./importDecide.ts";
+import { hasDecisions, settleDecisions } from "./importDecisions.ts";
 import { judgeLeavers } from "./importGuard.ts";
 import { askImportHook, openImportHook } from "./importHook.ts";
 import type { ImportPlan } from "./importPass.ts";
@@ -275,8 +276,9 @@ async function applyArriving(
   if (rows.length === 0) return [];
   const few = run.rows ?? sql`(select null::text as user_id, false as enabled where false)`;
   const matching = { import_id: run.id, app_id: run.app_id, match_on: run.sourcing.match_on, few };
+  const decisions = await hasDecisions(run);
   const plan: ImportPlan = {
-    ...{ run, lines, schema, matching, urgency: priority.change, hope: { holds: false }, hook: undefined },
+    ...{ run, lines, schema, matching, urgency: priority.change, hope: { holds: false }, hook: undefined, decisions },
   };
   const { rows: mapped } = await prepareChunk(plan, rows);
   const first = await decideChunk(running.db, plan, mapped, { hope: false });
@@ -286,6 +288,7 @@ async function applyArriving(
     throw new Refused(new Map(refused.map((one) => [written[one.one.row.line]?.n ?? 0, reasonOf(one)])));
   await recordArrivals(run, running, applied);
   await tellMerged(run, running, applied);
+  if (decisions) await settleDecisions(run);
   return applied;
 }
 

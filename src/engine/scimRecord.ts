@@ -56,7 +56,7 @@ export async function beginPush(world: World, source: ScimSource, running: Runni
     throw new PushBusy(`${label} is being imported, or switched off`);
   const inner: World = { ...world, db: running.db };
   const request = { mode: "incremental" as const, actor: running.actor };
-  return { world: inner, command: running, id: facts.id, app_id, label, sourcing, request };
+  return { world: inner, command: running, id: facts.id, app_id, label, sourcing, request, pushed: true };
 }
 
 /** What decides about the rows of a source, as of the last second. */
@@ -139,7 +139,7 @@ export async function holdPush(run: ImportRun, running: Running, why: string, ro
   const id = open[0]?.id ?? (await newIds(running.db, "imp", 1))[0] ?? "";
   const counts = countsOf(rows.map(({ outcome }) => outcome));
   if (open.length === 0) {
-    const detail = { scim: true, complete: false, node: run.world.node, reason: why };
+    const detail = { scim: true, complete: false, node: run.world.node, reason: why, to_confirm: rows.length };
     await sql`
       insert into imports (id, app_id, status, mode, counts, detail, started_by, started_at, finished_at)
       values (${id}, ${app_id}, 'HELD', 'incremental', ${JSON.stringify(counts)}::jsonb, ${JSON.stringify(detail)}::jsonb,
@@ -160,7 +160,8 @@ export async function holdPush(run: ImportRun, running: Running, why: string, ro
       update imports i set counts = (
         select jsonb_object_agg(k, coalesce((i.counts->>k)::int, 0) + coalesce((c.more->>k)::int, 0))
         from (select ${JSON.stringify(counts)}::jsonb as more) c,
-          lateral (select jsonb_object_keys(i.counts || c.more) as k) keys)
+          lateral (select jsonb_object_keys(i.counts || c.more) as k) keys),
+        detail = i.detail || jsonb_build_object('to_confirm', coalesce((i.detail->>'to_confirm')::int, 0) + ${rows.length}::int)
       where i.id = ${id}`.execute(running.db);
   }
   const after = (open[0]?.line ?? 0) + 1;

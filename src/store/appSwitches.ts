@@ -47,6 +47,8 @@ export type DateSwitches = Readonly<{
 export type Sourcing = Readonly<{
   match_on: readonly string[];
   auto_confirm: boolean;
+  /** Whom nobody matches is created without asking; absent: yes. */
+  auto_confirm_new?: boolean;
   auto_activate: boolean;
   /** What happens to a user whom the source calls inactive or no longer lists. */
   on_inactive: "none" | "deactivate" | "suspend";

@@ -214,14 +214,19 @@ describe("imports", () => {
     expect((await create(`/admin/v1/imports/${held.id}/discard`, undefined)).status).toBe("CANCELLED");
     expect((await api.call("GET", "/admin/v1/tasks?kind=import_held")).body.length).toBe(0);
     const again = await ended((await upload(app, rows([1, 2]))).json().id);
-    const released = await ended((await create(`/admin/v1/imports/${again.id}/release`, undefined)).id);
+    const shown = (await api.call("GET", `/admin/v1/imports/${again.id}/rows?loses=true`)).body;
+    expect(shown.map(({ login }: { login: string }) => login)).toHaveLength(18);
+    const wrong = await api.call("POST", `/admin/v1/imports/${again.id}/release`, { count: 17 });
+    expect([wrong.status, wrong.body.errorCauses[0].errorSummary]).toEqual([400, expect.stringContaining("18 of 20")]);
+    expect((await api.call("POST", `/admin/v1/imports/${again.id}/release`, {})).status).toBe(400);
+    const released = await ended((await create(`/admin/v1/imports/${again.id}/release`, { count: 18 })).id);
     expect(released.status).toBe("DONE");
     const { rows: gone } = await sql<{
       n: number;
     }>`select count(*)::int as n from users where status = 'DEPROVISIONED'`.execute(db);
     expect(gone[0]?.n).toBe(18);
     const cause = async (import_id: string, word: string) => {
-      const answer = await api.call("POST", `/admin/v1/imports/${import_id}/${word}`);
+      const answer = await api.call("POST", `/admin/v1/imports/${import_id}/${word}`, { count: 18 });
       return [answer.status, answer.body.errorCauses[0].errorSummary];
     };
     const told = (words: string) => [409, expect.stringMatching(words)];
@@ -240,7 +245,7 @@ describe("imports", () => {
     const held = await ended((await upload(app, rows([1, 2]))).json().id);
     const newer = await ended((await upload(app, rows([...all, 21]))).json().id);
     expect(newer.status).toBe("DONE");
-    const answer = await api.call("POST", `/admin/v1/imports/${held.id}/release`);
+    const answer = await api.call("POST", `/admin/v1/imports/${held.id}/release`, { count: 18 });
     expect(answer.status).toBe(409);
     expect(answer.body.errorCauses[0].errorSummary).toContain(`was overtaken by import ${newer.id} at`);
     expect((await api.call("GET", "/admin/v1/tasks?kind=import_held")).body).toEqual([]);

@@ -199,7 +199,7 @@ describe("one person", () => {
       ({ status }: { status: string }) => status === "HELD",
     );
     expect(held).toHaveLength(2);
-    await given.api.call("POST", `/admin/v1/imports/${held[1].id}/release`);
+    await given.api.call("POST", `/admin/v1/imports/${held[1].id}/release`, { count: 5 });
     await expect.poll(() => peopleBy(db, "status"), { timeout: 20_000 }).toMatchObject({ DEPROVISIONED: 5 });
     const open = () => given.api.call("GET", "/admin/v1/tasks?kind=import_held");
     expect((await open()).body).toHaveLength(1);

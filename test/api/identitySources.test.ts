@@ -351,7 +351,9 @@ describe("a session that the guard holds", () => {
     expect((await given.api.call("GET", "/api/v1/groups?q=G")).body).toEqual([]);
     const behind = await hr.send(upsert([40]));
     expect(await given.importNext()).toBe(false);
-    expect((await given.api.call("POST", `/admin/v1/imports/${session.importId}/release`)).status).toBe(202);
+    expect((await given.api.call("POST", `/admin/v1/imports/${session.importId}/release`, { count: 5 })).status).toBe(
+      202,
+    );
     await expect.poll(async () => (await hr.session(id)).status, { timeout: 20_000 }).toBe("COMPLETED");
     expect((await peopleBy(db, "status"))["DEPROVISIONED"]).toBe(5);
     expect((await given.api.call("GET", "/api/v1/groups?q=G")).body).toHaveLength(1);

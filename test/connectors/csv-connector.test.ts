@@ -1,3 +1,4 @@
+import { appendFileSync } from "node:fs";
 import { mkdir, mkdtemp, rm, symlink, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -53,6 +54,21 @@ describe("a CSV source", () => {
     expect(await connector.read(ctx, "9")).toBeNull();
     expect(await connector.find(ctx, { attribute: "email", value: "c@x" })).toMatchObject([{ id: "3" }]);
     await connector.close?.();
+  });
+
+  it("that is written to while its last page is read gives nothing", async () => {
+    await file("torn.csv", "id\n1\n2\n");
+    const path = join(folder, "torn.csv");
+    // Asked before every row, so it is written in the middle.
+    const signal = Object.defineProperty(new AbortController().signal, "aborted", {
+      get: () => {
+        appendFileSync(path, "3\n");
+        return false;
+      },
+    });
+    await expect(connect({ file: "torn.csv" }).list({ ...ctx, signal }, {})).rejects.toThrow(
+      /changed while it was read/,
+    );
   });
 
   it("goes on after a restart where it was, and starts anew if the file changed", async () => {

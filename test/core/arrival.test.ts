@@ -54,6 +54,23 @@ describe("a row of a source", () => {
     expect(verdict).toEqual({ outcome: "waiting", reason: "waits to be confirmed", user_id: "u1" });
   });
 
+  test.each([
+    ["create", null, { outcome: "create" }],
+    ["ignore", null, { outcome: "skipped", reason: "ignored by Jo" }],
+    ["link", match("u9"), { outcome: "link", user_id: "u9" }],
+    ["link", match("u9", "7"), { outcome: "refused" }],
+    ["link", null, { outcome: "waiting" }],
+  ] as const)("about which a person has decided %s, with %j, becomes %j, whoever matches", (kind, who, verdict) => {
+    const decided: Arrival = { ...stranger, matches: [match("u1")], decision: { kind, by: "Jo", match: who } };
+    expect(judgeArrival(decided, { ...policy, auto_confirm: false })).toMatchObject(verdict);
+    expect(judgeArrival({ ...decided, problems: ["x: no"] }, policy)).toMatchObject({ outcome: "refused" });
+  });
+
+  test("of someone new waits where that is to be confirmed", () => {
+    const verdict = judgeArrival(stranger, { ...policy, auto_confirm_new: false });
+    expect(verdict).toEqual({ outcome: "waiting", reason: "waits to be confirmed as someone new" });
+  });
+
   test("that very many match tells of some, and that they are more", () => {
     const matches = Array.from({ length: matches_max + 1 }, (_, n) => match(`u${n}`));
     const verdict = judgeArrival({ ...stranger, matches }, policy);

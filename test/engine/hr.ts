@@ -75,10 +75,11 @@ export async function hrSource(
   sourcing: Partial<Sourcing> = {},
   label = "HR",
   more = false,
+  form: Partial<CsvConfig> = {},
 ): Promise<Hr> {
   const folder = mkdtempSync(join(tmpdir(), "tenure-hr-"));
   const file = `${label}.csv`;
-  const config: CsvConfig = { file, id_column: "id", enabled_column: "state" };
+  const config: CsvConfig = { file, id_column: "id", enabled_column: "state", ...form };
   const connector = csvConnector(config, { folder });
   const header = [...columns, ...(more ? more_columns : [])];
   const check: AppTools["check"] = () => ({

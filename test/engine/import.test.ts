@@ -349,7 +349,7 @@ describe("the guard", () => {
     const [task] = await listTasks(db, { status: "OPEN" });
     expect(task).toMatchObject({ kind: "import_held", title: expect.stringContaining("9 of 40") });
 
-    expect(await hr.run(undefined, { released: true })).toMatchObject({
+    expect(await hr.run(undefined, { released: held.id })).toMatchObject({
       status: "DONE",
       counts: { left: 9, created: 1 },
     });

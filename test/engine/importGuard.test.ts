@@ -65,7 +65,7 @@ describe("an attribute that is emptied", () => {
     const held = await hr.run(emptied);
     expect(held).toMatchObject({ status: "HELD", reason: expect.stringContaining("department of 5 of 20 people") });
     expect(await departments()).toBe(20);
-    expect(await hr.run(undefined, { released: true })).toMatchObject({ status: "DONE", counts: { updated: 5 } });
+    expect(await hr.run(undefined, { released: held.id })).toMatchObject({ status: "DONE", counts: { updated: 5 } });
     expect(await departments()).toBe(15);
   });
 

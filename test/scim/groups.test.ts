@@ -66,7 +66,10 @@ describe("members that a source takes out", () => {
       expect(held.counts).toEqual({ member_remove: 12 - left });
       const tasks = (await stage.api.call("GET", "/admin/v1/tasks")).body;
       expect(tasks.map((one: { kind: string }) => one.kind)).toContain("import_held");
-      expect((await stage.api.call("POST", `/admin/v1/imports/${held.id}/release`)).status).toBe(202);
+      expect(
+        (await stage.api.call("POST", `/admin/v1/imports/${held.id}/release`, { count: held.detail.to_confirm }))
+          .status,
+      ).toBe(202);
       await expect.poll(() => given(group)).toBe(left);
     },
   );
@@ -77,7 +80,9 @@ describe("members that a source takes out", () => {
     const back = { Operations: [{ op: "add", path: "members", value: ids.slice(0, 8).map((value) => ({ value })) }] };
     expect((await hr.call("PATCH", `/Groups/${group}`, back)).status).toBe(204);
     const [held] = await heldImports();
-    expect((await stage.api.call("POST", `/admin/v1/imports/${held.id}/release`)).status).toBe(202);
+    expect(
+      (await stage.api.call("POST", `/admin/v1/imports/${held.id}/release`, { count: held.detail.to_confirm })).status,
+    ).toBe(202);
     await expect.poll(() => given(group)).toBe(9);
   });
 });

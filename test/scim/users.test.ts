@@ -115,7 +115,7 @@ describe("the guard", () => {
     expect(held).toMatchObject([{ counts: { leave: 2 } }]);
     const rows = (await stage.api.call("GET", `/admin/v1/imports/${held[0].id}/rows`)).body;
     expect(rows.map((one: { external_id: string }) => one.external_id)).toEqual(ids.slice(9, 11));
-    expect((await stage.api.call("POST", `/admin/v1/imports/${held[0].id}/release`)).status).toBe(202);
+    expect((await stage.api.call("POST", `/admin/v1/imports/${held[0].id}/release`, { count: 2 })).status).toBe(202);
     await expect.poll(left).toBe(11);
   });
 });

@@ -2,6 +2,8 @@
  * A CSV file in the server's import folder as a source: read only, streamed, page by page. Each row is an account; a
  * broken row is reported, with its id where that is beyond doubt, so that no one is missed for having a typing error in
  * their row. A broken row of unknown id, or a second one with the same id, may be anybody's: it makes the list incomplete.
+ * So does a broken last row: that is how a file that was cut off ends. One that is told to have a trailer and has none, or
+ * another number of rows than it says, is no list at all.
  *
  * A list keeps its place in the open file between pages; after a restart it counts its way back to the place, if the
  * file is still the same. Made by registry.ts.
@@ -13,6 +15,7 @@ import type { Attribute, Schema, Value } from "../../core/types.ts";
 import {
   type Connector,
   ConnectorFault,
+  type Context,
   type MatchKey,
   type Page,
   type PageRequest,
@@ -39,6 +42,9 @@ type Reading = {
   attributes: readonly string[];
   ids: Set<string>;
   row: number;
+  /** The row before was broken, or was the trailer. */
+  broken: boolean;
+  trailer: CsvCells | undefined;
 };
 /** A row as an account, or why it is none; with its id if that is certain. */
 type AccountOf = (row: CsvCells) => RemoteAccount | Readonly<{ line: number; error: string; known_id?: string }>;
@@ -72,6 +78,15 @@ async function filePath({ config, folder }: Parts): Promise<string> {
 async function stampOf(path: string): Promise<string> {
   const { size, mtimeMs } = await stat(path);
   return `${size}-${mtimeMs}`;
+}
+
+/** @throws ConnectorFault `retry` for a file that may still be written to. */
+async function quietStamp({ config }: Parts, path: string, now: Date): Promise<string> {
+  const { size, mtimeMs } = await stat(path);
+  const seconds = (now.getTime() - mtimeMs) / 1_000;
+  if (config.quiet_seconds === 0 || seconds >= config.quiet_seconds) return `${size}-${mtimeMs}`;
+  const ago = `${Math.max(0, Math.round(seconds))} seconds ago`;
+  throw new ConnectorFault("retry", `${config.file} was written to ${ago}: it may not be whole yet`);
 }
 
 function required({ config }: Parts): readonly string[] {
@@ -122,10 +137,38 @@ function certainId(before: readonly string[], id_at: number, columns: number): s
 }
 
 /** The next row of the block under way; undefined at its end. */
-function rowAtHand(reading: Reading): CsvCells | undefined {
-  if (reading.at >= reading.rows.length) return undefined;
+function rowAtHand(reading: Reading, parts: Parts): CsvCells | undefined {
+  const row = reading.rows[reading.at];
+  if (row === undefined) return undefined;
+  if (reading.trailer !== undefined)
+    throw new ConnectorFault("retry", `Line ${row.line}: there is a row behind the trailer`);
+  reading.at += 1;
   reading.row += 1;
-  return reading.rows[reading.at++];
+  reading.broken = "error" in row;
+  if (isTrailer(row, parts)) reading.trailer = row;
+  return row;
+}
+
+const isTrailer = (row: CsvCells, { config }: Parts): boolean =>
+  config.trailer !== undefined && cellsIn(row)[0]?.trim() === config.trailer;
+
+const cellsIn = (row: CsvCells): readonly string[] => ("cells" in row ? row.cells : row.before);
+
+/** @throws ConnectorFault `retry` for a file that does not end as it should, or was written to meanwhile. */
+async function requireWhole(reading: Reading, path: string, stamp: string, { config }: Parts): Promise<void> {
+  const { file, trailer } = config;
+  if ((await stampOf(path)) !== stamp) {
+    throw new ConnectorFault("retry", `${file} was changed while it was read; start the list again`);
+  }
+  if (trailer === undefined) return;
+  if (reading.trailer === undefined) {
+    throw new ConnectorFault("retry", `${file} is not whole: its last row is not the trailer "${trailer}"`);
+  }
+  const said = cellsIn(reading.trailer)[1]?.trim() ?? "";
+  const rows = reading.row - 1;
+  if (/^\d+$/.test(said) && Number(said) !== rows) {
+    throw new ConnectorFault("retry", `${file} is not whole: its trailer says ${said} rows, and there are ${rows}`);
+  }
 }
 
 /** The next row of an open file, waiting for its block if need be; undefined at the end of the file. */
@@ -140,7 +183,7 @@ async function nextRow(reading: Reading, parts: Parts): Promise<CsvCells | undef
     reading.rows = value.rows;
     reading.at = 0;
   }
-  return rowAtHand(reading);
+  return rowAtHand(reading, parts);
 }
 
 /**
@@ -167,11 +210,12 @@ async function readingAt(parts: Parts, path: string, place: Place, key: string):
   const none: AccountOf = (row) => ({ line: row.line, error: "the header was not read" });
   const reading: Reading = {
     ...{ blocks: blocks(parts, path), rows: [], at: 0 },
-    ...{ accountOf: none, attributes: [], ids: new Set<string>(), row: 0 },
+    ...{ accountOf: none, attributes: [], ids: new Set<string>(), row: 0, broken: false, trailer: undefined },
   };
   while (reading.row < place.row) {
     const row = await nextRow(reading, parts);
     if (row === undefined) break;
+    if (row === reading.trailer) break;
     const account = reading.accountOf(row);
     if ("id" in account) remember(reading.ids, account.id);
   }
@@ -186,9 +230,9 @@ async function keep(parts: Parts, key: string, reading: Reading): Promise<void> 
   await dropped.blocks.return(undefined);
 }
 
-async function list(parts: Parts, signal: AbortSignal, request: PageRequest): Promise<Page> {
+async function list(parts: Parts, { signal, now }: Context, request: PageRequest): Promise<Page> {
   const path = await filePath(parts);
-  const stamp = await stampOf(path);
+  const stamp = await quietStamp(parts, path, now());
   const fresh = request.cursor === undefined || request.cursor === "";
   const place = fresh ? { stamp, row: 0, whole: true } : decode(request.cursor!);
   if (place.stamp !== stamp) {
@@ -201,14 +245,19 @@ async function list(parts: Parts, signal: AbortSignal, request: PageRequest): Pr
   const limit = request.limit ?? page_default;
   for (let count = 0; count < limit; count++) {
     if (signal.aborted) throw new ConnectorFault("retry", `${parts.config.file}: no time was left to read on`);
-    const row = rowAtHand(reading) ?? (await nextRow(reading, parts));
+    const row = rowAtHand(reading, parts) ?? (await nextRow(reading, parts));
     if (row === undefined) {
+      await requireWhole(reading, path, stamp, parts);
       return {
         items,
-        complete: isWhole(),
+        complete: isWhole() && !reading.broken,
         attributes: reading.attributes,
         ...(refused.length === 0 ? {} : { refused }),
       };
+    }
+    if (row === reading.trailer) {
+      reading.broken = false;
+      continue;
     }
     const account = reading.accountOf(row);
     if ("error" in account) {
@@ -235,7 +284,7 @@ async function scan(
   const found: RemoteAccount[] = [];
   for await (const { header, rows } of blocks(parts, await filePath(parts))) {
     if (signal.aborted) throw new ConnectorFault("retry", `${parts.config.file}: no time was left to read on`);
-    for (const account of rows.map(accountsUnder(header, parts))) {
+    for (const account of rows.filter((row) => !isTrailer(row, parts)).map(accountsUnder(header, parts))) {
       if ("id" in account && accept(account)) found.push(account);
     }
   }
@@ -273,7 +322,7 @@ export function csvConnector(config: CsvConfig, options: CsvOptions = {}): Conne
     ...readOnly("A CSV file"),
     test: async () => void (await schema(parts)),
     schema: () => schema(parts),
-    list: (ctx, page) => list(parts, ctx.signal, page),
+    list: (ctx, page) => list(parts, ctx, page),
     read: async (ctx, id) => (await scan(parts, ctx.signal, (one) => one.id === id))[0] ?? null,
     find: (ctx, key: MatchKey) => scan(parts, ctx.signal, (one) => one.profile[key.attribute] === key.value),
     async close() {

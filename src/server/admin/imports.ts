@@ -15,9 +15,10 @@ import { loadSchema } from "../../directory/schemaQueries.ts";
 import { discardSession } from "../../directory/sessionTurns.ts";
 import { closeTasksFor } from "../../directory/tasks.ts";
 import { type ImportProgress, type ImportRequest, type ImportSummary, startImport } from "../../engine/import.ts";
+import { closeStage } from "../../engine/importStage.ts";
 import { isRefusal, sql } from "../../store/database.ts";
 import { type Api, about, commandOf, type Server } from "../api.ts";
-import { ApiError, found, must } from "../errors.ts";
+import { ApiError, found, invalid, must } from "../errors.ts";
 import { page } from "../paging.ts";
 import { anApp, app_params, given, paged } from "./shared.ts";
 import { keepUpload, learnColumns, upload_bytes_max } from "./uploads.ts";
@@ -96,6 +97,8 @@ function readingRoutes(server: Server, api: Api, running: Map<string, Running>):
   const rows_query = z.object({
     outcome: z.string().max(50).optional(),
     after: z.coerce.number().int().optional(),
+    /** Only people who leave, or whom a date cuts off. */
+    loses: z.enum(["true"]).optional(),
     limit: paged.limit,
   });
   server.get(
@@ -103,11 +106,12 @@ function readingRoutes(server: Server, api: Api, running: Map<string, Running>):
     about("imports", "What became of each row that changed something", { params, querystring: rows_query }),
     async (request, reply) => {
       const { import_id } = request.params;
-      const { outcome, after, limit } = request.query;
+      const { outcome, loses, after, limit } = request.query;
       const { rows } = await sql<{ line: number }>`
       select r.line, r.external_id, r.outcome, r.user_id, u.login, r.detail, r.profile, r.enabled
       from import_rows r left join users u on u.id = r.user_id
       where r.import_id = ${import_id} and ${outcome === undefined ? sql`true` : sql`r.outcome = ${outcome}`}
+        and ${loses === undefined ? sql`true` : sql`(r.outcome in ('leave', 'vanish', 'left') or r.detail ? 'cut_off')`}
         and ${after === undefined ? sql`true` : sql`r.line > ${after}`}
       order by r.line limit ${limit + 1}`.execute(api.db);
       return page(request, reply, rows, limit, ({ line }) => String(line));
@@ -137,12 +141,16 @@ function endings(server: Server, api: Api, running: Map<string, Running>): void 
 
   server.post(
     "/admin/v1/imports/:import_id/release",
-    about("imports", "Let a held import pass: it is read and applied anew, without the guard", { params }),
+    about(
+      "imports",
+      "Let a held import pass: what it shows is applied, whatever the source says by now. `count`: how many people its reason names",
+      { params, body: z.object({ count: z.int().min(0) }) },
+    ),
     async (request, reply) => {
       const command = commandOf(api, request);
+      await confirmCount(api, running, request.params.import_id, request.body.count);
       const held = await endHeld(api, running, request.params.import_id, command, "released");
-      const from = { ...given("file", fileOf(held)), ...given("session", sessionOf(held)) };
-      const wish = { mode: held.mode, actor: command.actor, released: true, ...from };
+      const wish = { mode: held.mode, actor: command.actor, released: held.id, ...given("session", sessionOf(held)) };
       const id = await begin(api, running, held.app_id, wish).catch(async (error: unknown) => {
         await holdAgain(api, held.id);
         throw error;
@@ -165,8 +173,7 @@ function endings(server: Server, api: Api, running: Map<string, Running>): void 
         await closeHeldTask(running, held.app_id, "the import was discarded");
         return true;
       });
-      const file = fileOf(held);
-      if (file !== undefined) await rm(join(api.import_folder, file), { force: true });
+      await closeStage(api.db, held.id);
       return readImport(api, running, held.id);
     },
   );
@@ -208,8 +215,13 @@ function sessionOf({ detail: { session, single } }: ImportRow): ImportRequest["s
   return typeof session === "string" ? { id: session, single: single === true, cause: null } : undefined;
 }
 
-/** The upload that a held import was read from; undefined: where the source is configured to look. */
-const fileOf = ({ detail: { file } }: ImportRow): string | undefined => (typeof file === "string" ? file : undefined);
+/** @throws ApiError unless it is the number of people that a held import is about: whoever types it has seen it. */
+async function confirmCount(api: Api, running: Map<string, Running>, id: string, count: number): Promise<void> {
+  const { status, detail } = await readImport(api, running, id);
+  const { to_confirm, reason } = detail;
+  if (status !== "HELD" || to_confirm === count) return;
+  throw invalid("count", `${count} is not the number of people this import is about: ${reason}`);
+}
 
 /** What became of an import that nobody can decide about any more. */
 function fateOf({ status, detail }: ImportRow): string {
@@ -238,27 +250,14 @@ async function begin(api: Api, running: Map<string, Running>, app_id: string, wi
       running.delete(outcome.id);
       started.resolve(outcome.id);
       // A file left behind is litter: it is cleared after the next import.
-      await settleUpload(api, wish.file, outcome).catch(() => {});
+      if (wish.file !== undefined) await rm(join(api.import_folder, wish.file), { force: true }).catch(() => {});
     },
     () => {},
   );
   const first = await Promise.race([started.promise, work]);
   if (typeof first === "string") return first;
-  if (isRefusal(first) && wish.file !== undefined && !wish.released)
-    await rm(join(api.import_folder, wish.file), { force: true });
+  if (isRefusal(first) && wish.file !== undefined) await rm(join(api.import_folder, wish.file), { force: true });
   return must(first).id;
-}
-
-/** A held import's file waits for the decision; any other has served, as have those of holds that were overtaken. */
-async function settleUpload(api: Api, file: string | undefined, outcome: ImportSummary): Promise<void> {
-  if (file !== undefined && outcome.status !== "HELD") await rm(join(api.import_folder, file), { force: true });
-  const { rows } = await sql<{ file: string }>`
-    select detail->>'file' as file from imports where detail->>'ended' = 'overtaken' and detail ? 'file'`.execute(
-    api.db,
-  );
-  for (const { file: overtaken } of rows) await rm(join(api.import_folder, overtaken), { force: true });
-  if (rows.length === 0) return;
-  await sql`update imports set detail = detail - 'file' where detail->>'ended' = 'overtaken'`.execute(api.db);
 }
 
 async function userAttributes(api: Api, app_id: string): Promise<number> {

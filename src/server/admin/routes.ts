@@ -13,6 +13,7 @@ import { planMappingRoutes } from "./planMappings.ts";
 import { pushRuleRoutes } from "./pushRules.ts";
 import { statusRoutes } from "./status.ts";
 import { taskRoutes } from "./tasks.ts";
+import { waitingRoutes } from "./waiting.ts";
 
 /** Registers every route under /admin/v1. */
 export function adminRoutes(server: Server, api: Api): void {
@@ -20,6 +21,7 @@ export function adminRoutes(server: Server, api: Api): void {
   planMappingRoutes(server, api);
   taskRoutes(server, api);
   importRoutes(server, api);
+  waitingRoutes(server, api);
   adminAppRoutes(server, api);
   pushRuleRoutes(server, api);
   grantRoutes(server, api);

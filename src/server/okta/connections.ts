@@ -235,6 +235,7 @@ function sourcingOf(input: CapabilityInput): Partial<Sourcing> | null {
   return {
     ...(match_on === undefined ? {} : { match_on }),
     ...(rules.autoConfirmExactMatch === undefined ? {} : { auto_confirm: rules.autoConfirmExactMatch }),
+    ...(rules.autoConfirmNewUsers === undefined ? {} : { auto_confirm_new: rules.autoConfirmNewUsers }),
     ...(rules.autoActivateNewUsers === undefined ? {} : { auto_activate: rules.autoActivateNewUsers }),
   };
 }
@@ -286,7 +287,7 @@ function importRules(sourcing: Sourcing | null) {
       allowPartialMatch: false,
       autoConfirmPartialMatch: false,
       autoConfirmExactMatch: sourcing?.auto_confirm ?? false,
-      autoConfirmNewUsers: sourcing !== null,
+      autoConfirmNewUsers: sourcing !== null && sourcing.auto_confirm_new !== false,
       autoActivateNewUsers: sourcing?.auto_activate ?? false,
     },
   };

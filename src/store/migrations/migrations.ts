@@ -14,6 +14,7 @@ import { inlineHooks } from "./0014_inline_hooks.ts";
 import { importSessions } from "./0015_import_sessions.ts";
 import { scim } from "./0017_scim.ts";
 import { dates } from "./0020_dates.ts";
+import { importDecisions } from "./0021_import_decisions.ts";
 
 /** Statements of a script, one by one: PGlite's extended protocol takes no more; bodies between `$$` stay whole. */
 function statements(script: string): string[] {
@@ -42,6 +43,7 @@ const migrations: Record<string, Migration> = {
   "0015_import_sessions": run(importSessions),
   "0017_scim": run(scim),
   "0020_dates": run(dates),
+  "0021_import_decisions": run(importDecisions),
 };
 
 /**

@@ -1,0 +1,151 @@
+/**
+ * Rows of a source that wait for a person: who they may be, and what is decided about them. A decision changes nobody by
+ * itself: the next import that has the row carries it out, so that it is sourced, dated, guarded and logged as any row is.
+ */
+import type { Profile, Refusal } from "../core/types.ts";
+import { type Database, isRefusal, sql } from "../store/database.ts";
+import { type Command, logAll, run } from "./command.ts";
+
+export type DecisionKind = "create" | "link" | "ignore";
+
+/** A row that waits, or that is ignored. `profile`: as a user. `candidates`: users whom it matches. */
+export type WaitingRow = Readonly<{
+  external_id: string;
+  import_id: string;
+  place: string | null;
+  reason: string | null;
+  profile: Profile | null;
+  candidates: readonly Readonly<{ id: string; login: string }>[];
+  decision: Readonly<{ kind: DecisionKind; user_id: string | null; by: string }> | null;
+}>;
+
+/** What is to become of a row; undo: what was decided is taken back, as long as no import has carried it out. */
+export type Decision = Readonly<{ external_id: string; kind: DecisionKind | "undo"; user_id?: string }>;
+
+/**
+ * The rows that wait, in order of their ids: by the last import that tells of each since the last complete list. Of a row
+ * that has become somebody's since, nothing waits any more.
+ */
+export async function listWaiting(
+  db: Database,
+  app_id: string,
+  { after = "", limit }: Readonly<{ after?: string; limit: number }>,
+): Promise<readonly WaitingRow[]> {
+  const { rows } = await sql<WaitingRow>`
+    with since as (
+      select coalesce(max(id), '') as id from imports
+      where app_id = ${app_id} and status = 'DONE' and not dry_run and mode = 'full' and (detail->>'complete')::boolean),
+    last as (
+      select distinct on (r.external_id) r.* from imports i join import_rows r on r.import_id = i.id, since
+      where i.app_id = ${app_id} and not i.dry_run and i.status in ('DONE', 'CANCELLED', 'FAILED') and i.id >= since.id
+        and r.external_id > ${after} and r.outcome in ('waiting', 'skipped', 'refused')
+      order by r.external_id, r.import_id desc)
+    select l.external_id, l.import_id, l.detail->>'place' as place, l.detail->>'reason' as reason, l.detail->'user' as profile,
+      coalesce((select jsonb_agg(jsonb_build_object('id', u.id, 'login', u.login) order by u.id) from users u
+        where u.id = l.user_id or u.id in (select jsonb_array_elements_text(coalesce(l.detail->'candidates', '[]')))), '[]') as candidates,
+      case when d.kind is not null then jsonb_build_object('kind', d.kind, 'user_id', d.user_id, 'by', d.decided_by) end as decision
+    from last l left join import_decisions d on d.app_id = ${app_id} and d.external_id = l.external_id
+    where (l.outcome = 'waiting' or d.kind = 'ignore')
+      and not exists (select from accounts a where a.app_id = ${app_id} and a.external_id = l.external_id)
+    order by l.external_id limit ${limit}`.execute(db);
+  return rows;
+}
+
+/** Decides about rows of a source, all or none. Gives how many. */
+export async function decideRows(
+  command: Command,
+  app_id: string,
+  decisions: readonly Decision[],
+): Promise<number | Refusal> {
+  return run<number>(command, async (running) => {
+    const wrong = await judgeDecisions(running.db, app_id, decisions);
+    if (wrong !== undefined) return wrong;
+    const ids = decisions.map(({ external_id }) => external_id);
+    await sql`delete from import_decisions where app_id = ${app_id} and external_id = any(${ids}::text[])`.execute(
+      running.db,
+    );
+    const made = decisions.filter(({ kind }) => kind !== "undo");
+    await sql`
+      insert into import_decisions (app_id, external_id, kind, user_id, decided_by, decided_at)
+      select ${app_id}, external_id, kind, user_id, ${command.actor.name}, ${command.now()}::timestamptz
+      from jsonb_to_recordset(${JSON.stringify(made)}::jsonb) as d(external_id text, kind text, user_id text)`.execute(
+      running.db,
+    );
+    await logAll(
+      running,
+      decisions.map(({ external_id, kind, user_id }) => ({
+        type: kind === "undo" ? "system.import.user_match.unignore" : "system.import.user_match.confirm",
+        app_id,
+        targets: [
+          { id: app_id, type: "AppInstance" as const, name: "" },
+          ...(user_id === undefined ? [] : [{ id: user_id, type: "User" as const, name: "" }]),
+        ],
+        detail: { row: external_id, decision: kind },
+      })),
+    );
+    return decisions.length;
+  });
+}
+
+async function judgeDecisions(
+  db: Database,
+  app_id: string,
+  decisions: readonly Decision[],
+): Promise<Refusal | undefined> {
+  const linked = decisions.flatMap(({ kind, user_id }) => (kind === "link" && user_id !== undefined ? [user_id] : []));
+  const ids = decisions.map(({ external_id }) => external_id);
+  if (new Set(ids).size < ids.length) return { refused: "a row is named twice", code: "invalid", place: "rows" };
+  if (new Set(linked).size < linked.length) {
+    return { refused: "two rows cannot be the same person", code: "invalid", place: "rows" };
+  }
+  const { rows } = await sql<{ external_id: string | null; user_id: string | null }>`
+    select a.external_id, a.user_id from accounts a
+    where a.app_id = ${app_id} and (a.external_id = any(${ids}::text[]) or (a.user_id = any(${linked}::text[])
+      and coalesce((a.have->>'enabled')::boolean, false)))
+    union all select d.external_id, d.user_id from import_decisions d
+    where d.app_id = ${app_id} and d.user_id = any(${linked}::text[]) and d.external_id <> all(${ids}::text[]) limit 1`.execute(
+    db,
+  );
+  const [other] = rows;
+  if (other !== undefined) {
+    const refused = ids.includes(other.external_id ?? "")
+      ? `row ${other.external_id} is somebody's already`
+      : `user ${other.user_id} comes from row ${other.external_id} already`;
+    return { refused, code: "duplicate", place: "rows" };
+  }
+  const found = await sql<{ id: string }>`select id from users where id = any(${linked}::text[])`.execute(db);
+  const there = new Set(found.rows.map(({ id }) => id));
+  const nobody = linked.find((id) => !there.has(id));
+  return nobody === undefined ? undefined : { refused: `there is no user ${nobody}`, code: "not_found", place: "rows" };
+}
+
+/** Decides alike about every row that waits and is not decided yet: `link` where it matches exactly one user. Gives how many. */
+export async function decideAll(
+  command: Command,
+  app_id: string,
+  kind: DecisionKind | "undo",
+): Promise<number | Refusal> {
+  let [count, after] = [0, ""];
+  for (;;) {
+    const rows = await listWaiting(command.db, app_id, { after, limit: page });
+    const open = rows.filter(({ decision }) => (decision !== null) === (kind === "undo"));
+    const fit = kind === "link" ? open.filter(({ candidates }) => candidates.length === 1) : open;
+    // Of two rows that are the same person, neither is clear.
+    const times = Map.groupBy(fit, ({ candidates }) => candidates[0]?.id);
+    const clear = fit.filter(({ candidates }) => kind !== "link" || times.get(candidates[0]?.id)?.length === 1);
+    const done = await decideRows(
+      command,
+      app_id,
+      clear.map(({ external_id, candidates }) => ({
+        ...{ external_id, kind },
+        ...(kind === "link" && candidates[0] ? { user_id: candidates[0].id } : {}),
+      })),
+    );
+    if (isRefusal(done)) return done;
+    count += done;
+    after = rows.at(-1)?.external_id ?? after;
+    if (rows.length < page) return count;
+  }
+}
+
+const page = 1_000;
