@@ -12,9 +12,9 @@ import { apps } from "./0012_apps.ts";
 import { eventHooks } from "./0013_event_hooks.ts";
 import { inlineHooks } from "./0014_inline_hooks.ts";
 import { importSessions } from "./0015_import_sessions.ts";
-import { scim } from "./0017_scim.ts";
 import { dates } from "./0020_dates.ts";
 import { importDecisions } from "./0021_import_decisions.ts";
+import { scim } from "./0022_scim.ts";
 
 /** Statements of a script, one by one: PGlite's extended protocol takes no more; bodies between `$$` stay whole. */
 function statements(script: string): string[] {
@@ -29,6 +29,7 @@ const run = (script: string): Migration => ({
   },
 });
 
+/** New ones come last: a database that has a later one does not take an earlier one any more. */
 const migrations: Record<string, Migration> = {
   "0001_ground": run(ground),
   "0002_history": run(history),
@@ -41,9 +42,9 @@ const migrations: Record<string, Migration> = {
   "0013_event_hooks": run(eventHooks),
   "0014_inline_hooks": run(inlineHooks),
   "0015_import_sessions": run(importSessions),
-  "0017_scim": run(scim),
   "0020_dates": run(dates),
   "0021_import_decisions": run(importDecisions),
+  "0022_scim": run(scim),
 };
 
 /**
