@@ -104,7 +104,7 @@ function kindsOf(people: readonly Sample[], size: number): readonly LoadKind[] {
   const pages = people.map(({ id }) => `/api/v1/users?limit=${page_size}&after=${id}`);
   return [
     { name: "read", share: 50, paths: read, least_bytes: 1_000 },
-    { name: "search", share: 40, paths: searches, least_bytes: 1_000 },
+    { name: "search", share: 40, paths: searches, least_bytes: 800 },
     // The last page may have one person only.
     { name: "page", share: 10, paths: size < page_size ? read : pages, follow: true, least_bytes: 2 },
   ];

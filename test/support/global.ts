@@ -1,6 +1,7 @@
 /**
  * Runs once around a whole test run: names the folder of the run's embedded PostgreSQL, which the first test file that
- * asks for a database starts (postgres.ts), and stops and removes it at the end. Also removes what a killed run left.
+ * asks for a database starts (postgres.ts), and where the database in memory is kept that the others are copies of
+ * (memory.ts); stops and removes both at the end. Also removes what a killed run left.
  */
 import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -8,6 +9,7 @@ import path from "node:path";
 import type { TestProject } from "vitest/node";
 import { isAlive } from "../../src/store/embedded/lock.ts";
 import { startEmbedded } from "../../src/store/embedded.ts";
+import { kept_variable } from "./memory.ts";
 
 declare module "vitest" {
   interface ProvidedContext {
@@ -24,6 +26,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   }
   const folder = mkdtempSync(path.join(tmpdir(), `${prefix}${process.pid}-`));
   project.provide("test_data_folder", folder);
+  process.env[kept_variable] = path.join(folder, "memory.tar");
   return () => remove(folder);
 }
 
