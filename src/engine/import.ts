@@ -22,7 +22,16 @@ import { settleDecisions } from "./importDecisions.ts";
 import { endEarlier, voidHolds } from "./importEnds.ts";
 import { compareFolded } from "./importFold.ts";
 import { judgeImport, type Verdict } from "./importGuard.ts";
-import { type Hold, isOfPushes, judgeRelease, keepStage, keepToShown, markCutOff, takeStage } from "./importHeld.ts";
+import {
+  type Hold,
+  isOfPushes,
+  judgeRelease,
+  keepHeld,
+  keepStage,
+  keepToShown,
+  markCutOff,
+  takeStage,
+} from "./importHeld.ts";
 import { loadNeeds, tellDangling } from "./importNeeds.ts";
 import { passChanges } from "./importPass.ts";
 import { prepareSource } from "./importPrepare.ts";
@@ -222,6 +231,7 @@ async function proceed(run: ImportRun, known: Known): Promise<ImportSummary> {
   const vanished = request.mode === "full" && staged.complete;
   known.counts = await finishComparing(world.db, id, app_id, vanished, async () => {
     if (released !== undefined && session === undefined) await keepToShown(run, released);
+    if (released === undefined && run.pushed) await keepHeld(run);
   });
   const kept = await findKept(run, staged);
   if (kept !== undefined) known.kept = kept;
@@ -229,14 +239,14 @@ async function proceed(run: ImportRun, known: Known): Promise<ImportSummary> {
   const held = verdict !== undefined && !request.dry_run;
   const note = await passChanges(run, known.counts, held || request.dry_run === true, signal);
   if (verdict !== undefined) await markCutOff(run, verdict.cut_off);
-  if (run.pushed && !held && !request.dry_run) await settleMembers(run);
+  const members = run.pushed && !held && !request.dry_run ? await settleMembers(run) : undefined;
   if (session && !held) known.groups = await applyGroups(run, session.id, signal);
   if (!request.dry_run) await voidHolds(run, held);
   if (held) return hold(run, known, verdict);
   if (!request.dry_run) await settleDecisions(run);
   await tellKept(run, kept);
   const dangling = await tellDangling(run, known.counts.arriving);
-  const told = [verdict?.why, kept?.why, note, dangling].filter((one) => one !== undefined);
+  const told = [verdict?.why, kept?.why, note, members, dangling].filter((one) => one !== undefined);
   return finish(run, known, "DONE", told.length === 0 ? undefined : told.join(". "));
 }
 

@@ -64,9 +64,8 @@ export async function voidHolds({ command, id, app_id }: ImportRun, again: boole
   const ended = { ended: "overtaken", ended_by: id, ended_at: command.now().toISOString() };
   const { rows } = await sql`
     update imports set status = 'CANCELLED', detail = detail || ${JSON.stringify(ended)}::jsonb
-    where app_id = ${app_id} and status = 'HELD' and id < ${id} and not detail ? 'session' returning id`.execute(
-    command.db,
-  );
+    where app_id = ${app_id} and status = 'HELD' and id < ${id}
+      and not detail ?| array['session', 'scim'] returning id`.execute(command.db);
   if (rows.length === 0 || again) return;
   await closeTasksFor(command, { dedupe: [`import:${app_id}`], note: `a newer import (${id}) was carried out` });
 }

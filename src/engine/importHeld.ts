@@ -78,6 +78,15 @@ export async function keepToShown({ world, id }: ImportRun, held: string): Promi
         and r.outcome in ('leave', 'vanish', 'skipped', 'outranked'))`.execute(world.db);
 }
 
+/** Takes out of the changes of a source that pushes whoever would leave and is held: only a release lets them go. */
+export async function keepHeld({ world, id, app_id }: ImportRun): Promise<void> {
+  await sql`
+    delete from ${changesOf(id)} c where not c.enabled and exists (
+      select from imports i join import_rows r on r.import_id = i.id
+      where i.app_id = ${app_id} and i.status = 'HELD' and i.detail ? 'scim' and r.outcome = 'leave'
+        and r.user_id = c.user_id)`.execute(world.db);
+}
+
 /** Someone whom a date cuts off, by the line of their row, and when. */
 export type CutOff = Readonly<{ line: number; at: Date }>;
 

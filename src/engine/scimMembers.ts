@@ -6,6 +6,7 @@ import { priority, type Running, run as runCommand } from "../directory/command.
 import { grantMemberships, revokeMemberships } from "../directory/memberships.ts";
 import { isRefusal, sql } from "../store/database.ts";
 import type { ImportRun } from "./import.ts";
+import { heldBecause } from "./importGuard.ts";
 
 /** More than these are a part of a wave, which single changes need not wait for. */
 const wave_min = 1_000;
@@ -66,8 +67,11 @@ export async function takeUnsaid(run: ImportRun, running: Running, user_ids: rea
   await take(run, running, rows);
 }
 
-/** Whole groups after an import of everything: what was pushed is given, and what is not pushed any more is taken. */
-export async function settleMembers(run: ImportRun): Promise<void> {
+/**
+ * Whole groups after an import of everything: what was pushed is given, and what is not pushed any more is taken, unless so
+ * many are held or to be held: those only a release ends. Gives what is left as it is, in words.
+ */
+export async function settleMembers(run: ImportRun): Promise<string | undefined> {
   const { db } = run.world;
   const pairs = async (query: ReturnType<typeof sql<Pair>>) => (await query.execute(db)).rows;
   const wanted = sql`
@@ -78,10 +82,29 @@ export async function settleMembers(run: ImportRun): Promise<void> {
     where g.source_app_id = ${run.app_id} and m.kind = 'import' and m.source_id = ${run.app_id}`;
   const missing = await pairs(sql<Pair>`${wanted} except ${given}`);
   const over = await pairs(sql<Pair>`${given} except (${wanted})`);
+  const kept = over.length > 0 && (await isKept(run, over.length));
   const done = await runCommand<true>(run.command, async (running) => {
     await give(run, running, missing);
-    await take(run, running, over);
+    if (!kept) await take(run, running, over);
     return true;
   });
   if (isRefusal(done)) throw new Error(done.refused);
+  if (!kept) return undefined;
+  return `${over.length} memberships that ${run.label} has taken back go on until a person releases what is held of it`;
+}
+
+/** Are so many memberships not to be ended without a person? */
+async function isKept(run: ImportRun, count: number): Promise<boolean> {
+  if (run.request.released !== undefined) return false;
+  const { rows } = await sql<{ open: boolean; total: number }>`
+    select exists (
+        select from imports i join import_rows r on r.import_id = i.id
+        where i.app_id = ${run.app_id} and i.status = 'HELD' and i.detail ? 'scim' and r.outcome = 'member_remove') as open,
+      (select count(*)::int from membership_grants m join groups g on g.id = m.group_id
+        where g.source_app_id = ${run.app_id} and m.kind = 'import' and m.source_id = ${run.app_id}) as total`.execute(
+    run.world.db,
+  );
+  const scope = { type: "source", id: run.app_id, name: run.label } as const;
+  const loss = { kind: "memberships_removed", scope, count, total: rows[0]?.total ?? 0 } as const;
+  return rows[0]?.open === true || heldBecause(run, [loss]) !== undefined;
 }

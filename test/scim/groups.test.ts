@@ -1,6 +1,8 @@
 /** What becomes of groups that a source takes away: members one by one, many at once, and the group itself. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { startImport } from "../../src/engine/import.ts";
 import { type Database, sql } from "../../src/store/database.ts";
+import { system } from "../../src/store/log.ts";
 import { memoryDatabase, wipe } from "../support/memory.ts";
 import { type Pusher, patch_urn, type ScimStage, scimStage, userOf } from "./stage.ts";
 
@@ -64,6 +66,13 @@ describe("members that a source takes out", () => {
       expect(await given(group)).toBe(12);
       const [held] = await heldImports();
       expect(held.counts).toEqual({ member_remove: 12 - left });
+      // An import of everything is no way around the guard.
+      const everything = await startImport(stage.world, hr.app_id, { mode: "full", actor: system });
+      expect(everything).toMatchObject({
+        status: "DONE",
+        reason: expect.stringContaining("go on until a person releases"),
+      });
+      expect([await given(group), (await heldImports()).length]).toEqual([12, 1]);
       const tasks = (await stage.api.call("GET", "/admin/v1/tasks")).body;
       expect(tasks.map((one: { kind: string }) => one.kind)).toContain("import_held");
       expect(

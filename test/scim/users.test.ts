@@ -1,6 +1,8 @@
 /** What a source says of its people over SCIM, and what becomes of them here. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { startImport } from "../../src/engine/import.ts";
 import { type Database, sql } from "../../src/store/database.ts";
+import { system } from "../../src/store/log.ts";
 import { memoryDatabase, wipe } from "../support/memory.ts";
 import { type Pusher, type ScimStage, scimStage, userOf } from "./stage.ts";
 
@@ -115,6 +117,9 @@ describe("the guard", () => {
     expect(held).toMatchObject([{ counts: { leave: 2 } }]);
     const rows = (await stage.api.call("GET", `/admin/v1/imports/${held[0].id}/rows`)).body;
     expect(rows.map((one: { external_id: string }) => one.external_id)).toEqual(ids.slice(9, 11));
+    // An import of everything is no way around the guard.
+    await startImport(stage.world, hr.app_id, { mode: "full", actor: system });
+    expect(await left()).toBe(9);
     expect((await stage.api.call("POST", `/admin/v1/imports/${held[0].id}/release`, { count: 2 })).status).toBe(202);
     await expect.poll(left).toBe(11);
   });
