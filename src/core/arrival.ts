@@ -78,10 +78,13 @@ export function judgeArrival(arrival: Arrival, policy: ArrivalPolicy): ArrivalVe
   return { outcome: user.status === "DEPROVISIONED" || user.status === "SUSPENDED" ? "return" : "update" };
 }
 
+/** How the reason begins why an ignored row is skipped: once that is undone, it waits. */
+export const ignored_by = "ignored by ";
+
 /** A person has said what a row becomes: only someone who is gone, or has another row by now, can be in the way. */
 function judgeDecided({ kind, by, match }: ArrivalDecision, policy: ArrivalPolicy): ArrivalVerdict {
   if (kind === "create") return { outcome: "create" };
-  if (kind === "ignore") return { outcome: "skipped", reason: `ignored by ${by}` };
+  if (kind === "ignore") return { outcome: "skipped", reason: `${ignored_by}${by}` };
   if (match === null) return { outcome: "waiting", reason: "was to be linked to a user who is gone: decide anew" };
   return judgeStranger([match], { ...policy, auto_confirm: true });
 }

@@ -2,6 +2,7 @@
  * Rows of a source that wait for a person: who they may be, and what is decided about them. A decision changes nobody by
  * itself: the next import that has the row carries it out, so that it is sourced, dated, guarded and logged as any row is.
  */
+import { ignored_by } from "../core/arrival.ts";
 import type { Profile, Refusal } from "../core/types.ts";
 import { type Database, isRefusal, sql } from "../store/database.ts";
 import { type Command, logAll, run } from "./command.ts";
@@ -29,8 +30,9 @@ export type Decision = Readonly<{ external_id: string; kind: DecisionKind | "und
 export async function listWaiting(
   db: Database,
   app_id: string,
-  { after = "", limit }: Readonly<{ after?: string; limit: number }>,
+  { after = "", limit, ids }: Readonly<{ after?: string; limit: number; ids?: readonly string[] }>,
 ): Promise<readonly WaitingRow[]> {
+  const named = ids === undefined ? sql`true` : sql`r.external_id = any(${[...ids]}::text[])`;
   const { rows } = await sql<WaitingRow>`
     with since as (
       select coalesce(max(id), '') as id from imports
@@ -38,14 +40,14 @@ export async function listWaiting(
     last as (
       select distinct on (r.external_id) r.* from imports i join import_rows r on r.import_id = i.id, since
       where i.app_id = ${app_id} and not i.dry_run and i.status in ('DONE', 'CANCELLED', 'FAILED') and i.id >= since.id
-        and r.external_id > ${after} and r.outcome in ('waiting', 'skipped', 'refused')
+        and r.external_id > ${after} and ${named} and r.outcome in ('waiting', 'skipped', 'refused')
       order by r.external_id, r.import_id desc)
     select l.external_id, l.import_id, l.detail->>'place' as place, l.detail->>'reason' as reason, l.detail->'user' as profile,
       coalesce((select jsonb_agg(jsonb_build_object('id', u.id, 'login', u.login) order by u.id) from users u
         where u.id = l.user_id or u.id in (select jsonb_array_elements_text(coalesce(l.detail->'candidates', '[]')))), '[]') as candidates,
       case when d.kind is not null then jsonb_build_object('kind', d.kind, 'user_id', d.user_id, 'by', d.decided_by) end as decision
     from last l left join import_decisions d on d.app_id = ${app_id} and d.external_id = l.external_id
-    where (l.outcome = 'waiting' or d.kind = 'ignore')
+    where (l.outcome = 'waiting' or d.kind = 'ignore' or l.detail->>'reason' like ${`${ignored_by}%`})
       and not exists (select from accounts a where a.app_id = ${app_id} and a.external_id = l.external_id)
     order by l.external_id limit ${limit}`.execute(db);
   return rows;
@@ -98,6 +100,25 @@ async function judgeDecisions(
   if (new Set(linked).size < linked.length) {
     return { refused: "two rows cannot be the same person", code: "invalid", place: "rows" };
   }
+  const taken = await judgeTaken(db, app_id, ids, linked);
+  if (taken !== undefined) return taken;
+  const waiting = new Set((await listWaiting(db, app_id, { limit: ids.length, ids })).map((row) => row.external_id));
+  const stranger = ids.find((id) => !waiting.has(id));
+  if (stranger !== undefined)
+    return { refused: `there is no row ${stranger} that waits`, code: "not_found", place: "rows" };
+  const found = await sql<{ id: string }>`select id from users where id = any(${linked}::text[])`.execute(db);
+  const there = new Set(found.rows.map(({ id }) => id));
+  const nobody = linked.find((id) => !there.has(id));
+  return nobody === undefined ? undefined : { refused: `there is no user ${nobody}`, code: "not_found", place: "rows" };
+}
+
+/** A row that is somebody's already, or a user who has another row. */
+async function judgeTaken(
+  db: Database,
+  app_id: string,
+  ids: readonly string[],
+  linked: readonly string[],
+): Promise<Refusal | undefined> {
   const { rows } = await sql<{ external_id: string | null; user_id: string | null }>`
     select a.external_id, a.user_id from accounts a
     where a.app_id = ${app_id} and (a.external_id = any(${ids}::text[]) or (a.user_id = any(${linked}::text[])
@@ -107,16 +128,11 @@ async function judgeDecisions(
     db,
   );
   const [other] = rows;
-  if (other !== undefined) {
-    const refused = ids.includes(other.external_id ?? "")
-      ? `row ${other.external_id} is somebody's already`
-      : `user ${other.user_id} comes from row ${other.external_id} already`;
-    return { refused, code: "duplicate", place: "rows" };
-  }
-  const found = await sql<{ id: string }>`select id from users where id = any(${linked}::text[])`.execute(db);
-  const there = new Set(found.rows.map(({ id }) => id));
-  const nobody = linked.find((id) => !there.has(id));
-  return nobody === undefined ? undefined : { refused: `there is no user ${nobody}`, code: "not_found", place: "rows" };
+  if (other === undefined) return undefined;
+  const refused = ids.includes(other.external_id ?? "")
+    ? `row ${other.external_id} is somebody's already`
+    : `user ${other.user_id} comes from row ${other.external_id} already`;
+  return { refused, code: "duplicate", place: "rows" };
 }
 
 /** Decides alike about every row that waits and is not decided yet: `link` where it matches exactly one user. Gives how many. */

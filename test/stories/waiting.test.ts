@@ -38,6 +38,11 @@ test("rows wait with whom they match; made new, linked and ignored, each is carr
   expect((await hr.run()).counts).toEqual({ unchanged: 2, skipped: 1 });
 
   await must(decide(hr, "3", "undo"));
+  expect(await waiting(hr)).toMatchObject([{ external_id: "3", decision: null }]);
+  expect(await decide(hr, "4", "create")).toMatchObject({
+    refused: expect.stringContaining("no row 4"),
+    code: "not_found",
+  });
   expect((await hr.run()).counts).toEqual({ unchanged: 2, waiting: 1 });
   await must(decide(hr, "3", "create"));
   expect((await hr.run()).counts).toEqual({ unchanged: 2, created: 1 });
