@@ -53,6 +53,17 @@ test("fifty changes of one group's members at a time lose none, here and in the 
   expect(rows[0]?.n).toBe(50);
 });
 
+test("two changes of one group that come at the same moment are both kept", async () => {
+  const group = await hr.group("Both 0");
+  const patch = (path: string, value: string) =>
+    hr.call("PATCH", `/Groups/${group}`, { Operations: [{ op: "replace", path, value }] });
+  for (let round = 1; round <= 20; round++) {
+    await Promise.all([patch("displayName", `Both ${round}`), patch("externalId", `both-${round}`)]);
+    const { body } = await hr.call("GET", `/Groups/${group}`);
+    expect([body.displayName, body.externalId]).toEqual([`Both ${round}`, `both-${round}`]);
+  }
+});
+
 test("changes of one user at a time lose none", async () => {
   const id = await hr.user("busy");
   const types = Array.from({ length: 12 }, (_, n) => `t${n}`);
