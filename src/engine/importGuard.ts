@@ -94,6 +94,15 @@ async function countSingles({ world, app_id }: ImportRun): Promise<number> {
   return rows[0]?.n ?? 0;
 }
 
+/** How many members a source has taken out of its groups by single pushes in the last day. */
+export async function countTakenOut({ world, app_id }: ImportRun): Promise<number> {
+  const since = new Date(world.now().getTime() - together_ms);
+  const { rows } = await sql<{ n: number }>`
+    select coalesce(sum((counts->>'members_removed')::int), 0)::int as n from imports
+    where app_id = ${app_id} and started_at > ${since}::timestamptz and detail->'single' = 'true'`.execute(world.db);
+  return rows[0]?.n ?? 0;
+}
+
 /** For each attribute of the source that fills one of users, how many people had a value and have none any more. */
 async function countCleared({
   world,

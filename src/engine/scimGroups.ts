@@ -17,7 +17,7 @@ import { insertResources, lockResources, newIds, type ScimRow, updateResources }
 import { isRefusal, sql, violatedUnique } from "../store/database.ts";
 import type { Actor } from "../store/tables.ts";
 import type { ImportRun } from "./import.ts";
-import { heldBecause } from "./importGuard.ts";
+import { countTakenOut, heldBecause } from "./importGuard.ts";
 import { give, take } from "./scimMembers.ts";
 import { type PushResult, stale, taken } from "./scimPush.ts";
 import { beginPush, holdPush, startPush, writeImport } from "./scimRecord.ts";
@@ -195,14 +195,20 @@ async function removeMembers(
   return rows.length;
 }
 
-/** Why so many members are not taken out before a person has looked. The whole source is only counted where it matters. */
-async function judgeLoss(run: ImportRun, running: Running, count: number): Promise<string | undefined> {
+/**
+ * Why so many members are not taken out before a person has looked: these, with those of the last day, for some systems take
+ * out one at a time. The whole source is only counted where it matters.
+ */
+async function judgeLoss(run: ImportRun, running: Running, going: number): Promise<string | undefined> {
+  if (going === 0) return undefined;
+  const before = await countTakenOut(run);
+  const count = before + going;
   if (count < run.sourcing.guard_people) return undefined;
   const { rows } = await sql<{ n: number }>`
     select count(*)::int as n from membership_grants m join groups g on g.id = m.group_id
     where g.source_app_id = ${run.app_id} and m.kind = 'import' and m.source_id = ${run.app_id}`.execute(running.db);
   const scope = { type: "source", id: run.app_id, name: run.label } as const;
-  return heldBecause(run, [{ kind: "memberships_removed", scope, count, total: rows[0]?.n ?? 0 }]);
+  return heldBecause(run, [{ kind: "memberships_removed", scope, count, total: (rows[0]?.n ?? 0) + before }]);
 }
 
 async function remove(source: ScimSource, begun: Begun, job: Extract<GroupJob, { kind: "delete" }>): Promise<ScimRow> {

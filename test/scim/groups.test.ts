@@ -51,6 +51,13 @@ describe("members that a source takes out", () => {
     expect(await heldImports()).toEqual([]);
   });
 
+  test("are counted over a day: who takes out one at a time comes no further than who takes out all", async () => {
+    const { ids, group } = await crowd(20);
+    for (const id of ids.slice(0, 15)) await hr.call("PATCH", `/Groups/${group}`, removing([id]));
+    expect(await given(group)).toBe(11);
+    expect(await heldImports()).toMatchObject([{ counts: { member_remove: 6 }, detail: { to_confirm: 6 } }]);
+  });
+
   test.each<[string, (ids: readonly string[]) => [string, object]]>([
     ["by name", (ids) => ["PATCH", removing(ids.slice(0, 11))]],
     ["by a whole new list", (ids) => ["PUT", { displayName: "Crowd", members: [{ value: ids[11] }] }]],
