@@ -135,33 +135,59 @@ async function judgeTaken(
   return { refused, code: "duplicate", place: "rows" };
 }
 
-/** Decides alike about every row that waits and is not decided yet: `link` where it matches exactly one user. Gives how many. */
+/**
+ * Decides alike about every row that waits and is not decided yet: `link` where it matches exactly one user, whom no other
+ * row matches or has. Gives how many.
+ */
 export async function decideAll(
   command: Command,
   app_id: string,
   kind: DecisionKind | "undo",
 ): Promise<number | Refusal> {
-  let [count, after] = [0, ""];
-  for (;;) {
-    const rows = await listWaiting(command.db, app_id, { after, limit: page });
-    const open = rows.filter(({ decision }) => (decision !== null) === (kind === "undo"));
-    const fit = kind === "link" ? open.filter(({ candidates }) => candidates.length === 1) : open;
-    // Of two rows that are the same person, neither is clear.
-    const times = Map.groupBy(fit, ({ candidates }) => candidates[0]?.id);
-    const clear = fit.filter(({ candidates }) => kind !== "link" || times.get(candidates[0]?.id)?.length === 1);
-    const done = await decideRows(
-      command,
-      app_id,
-      clear.map(({ external_id, candidates }) => ({
-        ...{ external_id, kind },
-        ...(kind === "link" && candidates[0] ? { user_id: candidates[0].id } : {}),
-      })),
-    );
+  // Of two rows that are the same person neither is clear, on whichever pages they are: so they are counted first.
+  const claims = new Map<string, number>();
+  if (kind === "link") {
+    for await (const rows of openPages(command.db, app_id, kind)) {
+      for (const id of rows.flatMap(onlyCandidate)) claims.set(id, (claims.get(id) ?? 0) + 1);
+    }
+  }
+  let count = 0;
+  for await (const rows of openPages(command.db, app_id, kind)) {
+    const taken = kind === "link" ? await takenUsers(command.db, app_id, rows.flatMap(onlyCandidate)) : new Set();
+    const decisions = rows.flatMap((row): Decision[] => {
+      const { external_id } = row;
+      if (kind !== "link") return [{ external_id, kind }];
+      const free = onlyCandidate(row).filter((id) => claims.get(id) === 1 && !taken.has(id));
+      return free.map((user_id) => ({ external_id, kind, user_id }));
+    });
+    const done = await decideRows(command, app_id, decisions);
     if (isRefusal(done)) return done;
     count += done;
-    after = rows.at(-1)?.external_id ?? after;
-    if (rows.length < page) return count;
   }
+  return count;
+}
+
+const onlyCandidate = ({ candidates: [first, ...more] }: WaitingRow): string[] =>
+  first === undefined || more.length > 0 ? [] : [first.id];
+
+/** The rows that a decision about all concerns, page by page: those decided for undo, the undecided for all else. */
+async function* openPages(db: Database, app_id: string, kind: DecisionKind | "undo") {
+  let after = "";
+  for (;;) {
+    const rows = await listWaiting(db, app_id, { after, limit: page });
+    yield rows.filter(({ decision }) => (decision !== null) === (kind === "undo"));
+    after = rows.at(-1)?.external_id ?? after;
+    if (rows.length < page) return;
+  }
+}
+
+/** Those of the users who come from a row of the source already, or are linked to one by a decision. */
+async function takenUsers(db: Database, app_id: string, users: readonly string[]): Promise<ReadonlySet<string>> {
+  const { rows } = await sql<{ user_id: string }>`
+    select user_id from import_decisions where app_id = ${app_id} and user_id = any(${[...users]}::text[])
+    union select user_id from accounts where app_id = ${app_id} and user_id = any(${[...users]}::text[])
+      and coalesce((have->>'enabled')::boolean, false)`.execute(db);
+  return new Set(rows.map(({ user_id }) => user_id));
 }
 
 const page = 1_000;

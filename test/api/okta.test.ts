@@ -255,6 +255,14 @@ describe("apps and who has them", () => {
       provisioning: { on_unassign: "keep" },
       sourcing: { match_on: ["email"] },
     });
+    for (const confirm of [false, true]) {
+      const put = await api.call("PUT", `${path}/INBOUND_PROVISIONING`, {
+        importRules: { userCreateAndMatch: { autoConfirmNewUsers: confirm } },
+      });
+      expect(put.body.capabilities.importRules.userCreateAndMatch.autoConfirmNewUsers).toBe(confirm);
+      const kept = (await api.call("GET", `/admin/v1/apps/${app.id}`)).body.sourcing;
+      expect(kept).toMatchObject({ auto_confirm_new: confirm, match_on: ["email"] });
+    }
     expect((await api.call("GET", `${path}/NOTHING`)).status).toBe(404);
     const plain = await create("/api/v1/apps", { name: "bookmark", label: "Site" });
     expect((await api.call("GET", `/api/v1/apps/${plain.id}/features`)).body.errorSummary).toBe(

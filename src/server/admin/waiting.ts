@@ -6,10 +6,17 @@ import { must } from "../errors.ts";
 import { page } from "../paging.ts";
 import { anApp, app_params, given, paged } from "./shared.ts";
 
+/** A row's id as its source gave it; PostgreSQL keeps no NUL in a text. */
+const row_id = z
+  .string()
+  .max(1_000)
+  .refine((id) => !id.includes("\0"), "must not hold a NUL");
+const some_row = row_id.min(1);
+
 const kind = z.enum(["create", "link", "ignore", "undo"]);
 const decision = z.union([
-  z.strictObject({ external_id: z.string().min(1).max(1_000), kind: z.literal("link"), user_id: z.string().max(100) }),
-  z.strictObject({ external_id: z.string().min(1).max(1_000), kind: kind.exclude(["link"]) }),
+  z.strictObject({ external_id: some_row, kind: z.literal("link"), user_id: row_id.max(100) }),
+  z.strictObject({ external_id: some_row, kind: kind.exclude(["link"]) }),
 ]);
 const body = z.union([z.strictObject({ rows: z.array(decision).min(1).max(10_000) }), z.strictObject({ all: kind })]);
 
@@ -19,7 +26,7 @@ export function waitingRoutes(server: Server, api: Api): void {
     "/admin/v1/apps/:app_id/waiting",
     about("imports", "Rows of a source that wait for a person, with the users they match and what is decided", {
       params: app_params,
-      querystring: z.object(paged),
+      querystring: z.object({ ...paged, after: row_id.optional().describe(String(paged.after.description)) }),
     }),
     async (request, reply) => {
       const { after, limit } = request.query;
