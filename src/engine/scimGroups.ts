@@ -17,8 +17,8 @@ import { insertResources, lockResources, newIds, type ScimRow, updateResources }
 import { isRefusal, sql, violatedUnique } from "../store/database.ts";
 import type { Actor } from "../store/tables.ts";
 import type { ImportRun } from "./import.ts";
-import { countTakenOut, heldBecause } from "./importGuard.ts";
-import { give, take } from "./scimMembers.ts";
+import { countTakenOut } from "./importGuard.ts";
+import { give, judgeEnds, take } from "./scimMembers.ts";
 import { type PushResult, stale, taken } from "./scimPush.ts";
 import { beginPush, holdPush, startPush, writeImport } from "./scimRecord.ts";
 import type { ScimSource } from "./scimSource.ts";
@@ -171,7 +171,7 @@ async function removeMembers(
   const pairs = rows.flatMap(({ user_id, group_id, external_id }) =>
     user_id === null ? [] : [{ user_id, group_id, external_id }],
   );
-  const why = await judgeLoss(run, running, pairs.length);
+  const why = await judgeLoss(run, pairs.length);
   if (why === undefined)
     await take(
       run,
@@ -199,16 +199,10 @@ async function removeMembers(
  * Why so many members are not taken out before a person has looked: these, with those of the last day, for some systems take
  * out one at a time. The whole source is only counted where it matters.
  */
-async function judgeLoss(run: ImportRun, running: Running, going: number): Promise<string | undefined> {
+async function judgeLoss(run: ImportRun, going: number): Promise<string | undefined> {
   if (going === 0) return undefined;
   const before = await countTakenOut(run);
-  const count = before + going;
-  if (count < run.sourcing.guard_people) return undefined;
-  const { rows } = await sql<{ n: number }>`
-    select count(*)::int as n from membership_grants m join groups g on g.id = m.group_id
-    where g.source_app_id = ${run.app_id} and m.kind = 'import' and m.source_id = ${run.app_id}`.execute(running.db);
-  const scope = { type: "source", id: run.app_id, name: run.label } as const;
-  return heldBecause(run, [{ kind: "memberships_removed", scope, count, total: (rows[0]?.n ?? 0) + before }]);
+  return before + going < run.sourcing.guard_people ? undefined : judgeEnds(run, going, before);
 }
 
 async function remove(source: ScimSource, begun: Begun, job: Extract<GroupJob, { kind: "delete" }>): Promise<ScimRow> {
@@ -217,7 +211,7 @@ async function remove(source: ScimSource, begun: Begun, job: Extract<GroupJob, {
   const { rows } = await sql<{ id: string; n: number }>`
     select g.id, (select count(*)::int from membership_grants m where m.group_id = g.id) as n
     from groups g where g.source_app_id = ${source.app_id} and g.external_id = ${job.id}`.execute(running.db);
-  const why = await judgeLoss(run, running, rows[0]?.n ?? 0);
+  const why = await judgeLoss(run, rows[0]?.n ?? 0);
   if (why !== undefined) {
     // A group has no half: it is refused as a whole, and can be deleted once its members were let go.
     throw new Faulty({ status: 403, detail: `${why}: take its members out first, which a person here decides about` });

@@ -96,15 +96,20 @@ export async function settleMembers(run: ImportRun): Promise<string | undefined>
 /** Are so many memberships not to be ended without a person? */
 async function isKept(run: ImportRun, count: number): Promise<boolean> {
   if (run.request.released !== undefined) return false;
-  const { rows } = await sql<{ open: boolean; total: number }>`
-    select exists (
-        select from imports i join import_rows r on r.import_id = i.id
-        where i.app_id = ${run.app_id} and i.status = 'HELD' and i.detail ? 'scim' and r.outcome = 'member_remove') as open,
-      (select count(*)::int from membership_grants m join groups g on g.id = m.group_id
-        where g.source_app_id = ${run.app_id} and m.kind = 'import' and m.source_id = ${run.app_id}) as total`.execute(
+  const { rows } = await sql`
+    select from imports i join import_rows r on r.import_id = i.id
+    where i.app_id = ${run.app_id} and i.status = 'HELD' and i.detail ? 'scim' and r.outcome = 'member_remove' limit 1`.execute(
     run.world.db,
   );
+  return rows.length > 0 || (await judgeEnds(run, count)) !== undefined;
+}
+
+/** Why the end of so many memberships is held, or undefined. `before`: how many have ended that are to be counted, too. */
+export async function judgeEnds(run: ImportRun, count: number, before = 0): Promise<string | undefined> {
+  const { rows } = await sql<{ n: number }>`
+    select count(*)::int as n from membership_grants m join groups g on g.id = m.group_id
+    where g.source_app_id = ${run.app_id} and m.kind = 'import' and m.source_id = ${run.app_id}`.execute(run.world.db);
   const scope = { type: "source", id: run.app_id, name: run.label } as const;
-  const loss = { kind: "memberships_removed", scope, count, total: rows[0]?.total ?? 0 } as const;
-  return rows[0]?.open === true || heldBecause(run, [loss]) !== undefined;
+  const total = (rows[0]?.n ?? 0) + before;
+  return heldBecause(run, [{ kind: "memberships_removed", scope, count: count + before, total }]);
 }
