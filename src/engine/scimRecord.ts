@@ -128,7 +128,7 @@ export async function writeImport(
 type Held = Readonly<{ external_id: string; user_id?: string; outcome: string; place?: string }>;
 
 /** Notes what the guard holds, and asks a person to decide. */
-export async function holdPush(run: ImportRun, running: Running, why: string, rows: readonly Held[]): Promise<void> {
+export async function holdPush(run: ImportRun, running: Running, why: string, given: readonly Held[]): Promise<void> {
   const { app_id, label } = run;
   const now = running.now();
   const { rows: open } = await sql<{ id: string; line: number }>`
@@ -137,6 +137,8 @@ export async function holdPush(run: ImportRun, running: Running, why: string, ro
     running.db,
   );
   const id = open[0]?.id ?? (await newIds(running.db, "imp", 1))[0] ?? "";
+  const rows = await notHeldYet(running, id, given);
+  if (rows.length === 0) return;
   const counts = countsOf(rows.map(({ outcome }) => outcome));
   if (open.length === 0) {
     const detail = { scim: true, complete: false, node: run.world.node, reason: why, to_confirm: rows.length };
@@ -173,6 +175,17 @@ export async function holdPush(run: ImportRun, running: Running, why: string, ro
       ...(user_id === undefined ? {} : { user_id }),
     })),
   );
+}
+
+/** Clients say again and again what is not done: who is in the hold already is not counted twice. */
+async function notHeldYet(running: Running, import_id: string, given: readonly Held[]): Promise<readonly Held[]> {
+  const { rows } = await sql<{ key: string }>`
+    select concat_ws(' ', r.outcome, r.detail->>'place') as key from import_rows r
+    where r.import_id = ${import_id} and r.external_id = any(${given.map(({ external_id }) => external_id)}::text[])`.execute(
+    running.db,
+  );
+  const held = new Set(rows.map(({ key }) => key));
+  return given.filter((one) => !held.has(`${one.outcome} ${one.place ?? one.external_id}`));
 }
 
 /** Leaves a record of rows that an import refused, which nothing else keeps. */

@@ -111,6 +111,8 @@ describe("the guard", () => {
       (await sql<{ n: number }>`select count(*)::int as n from users where status = 'DEPROVISIONED'`.execute(db))
         .rows[0]?.n;
     expect(await left()).toBe(9);
+    // Clients say it again and again.
+    await hr.call("PATCH", `/Users/${ids[10]}`, { Operations: [{ op: "replace", path: "active", value: false }] });
     const held = (await stage.api.call("GET", `/admin/v1/imports?app_id=${hr.app_id}`)).body.filter(
       (one: { status: string }) => one.status === "HELD",
     );
