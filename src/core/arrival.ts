@@ -49,7 +49,9 @@ export type ArrivalVerdict =
   | Readonly<{ outcome: "create" | "update" | "return" | "leave" }>
   | Readonly<{ outcome: "link"; user_id: string; former?: true }>
   | Readonly<{ outcome: "waiting"; reason: string; user_id?: string; candidates?: readonly string[] }>
-  | Readonly<{ outcome: "refused" | "skipped"; reason: string }>;
+  | Readonly<{ outcome: "refused"; reason: string }>
+  /** `ignored`: because a person said so; once that is undone, the row waits. */
+  | Readonly<{ outcome: "skipped"; reason: string; ignored?: true }>;
 
 /** Of more people than these who match a row, only that they are more is told. */
 export const matches_max = 10;
@@ -78,13 +80,10 @@ export function judgeArrival(arrival: Arrival, policy: ArrivalPolicy): ArrivalVe
   return { outcome: user.status === "DEPROVISIONED" || user.status === "SUSPENDED" ? "return" : "update" };
 }
 
-/** How the reason begins why an ignored row is skipped: once that is undone, it waits. */
-export const ignored_by = "ignored by ";
-
 /** A person has said what a row becomes: only someone who is gone, or has another row by now, can be in the way. */
 function judgeDecided({ kind, by, match }: ArrivalDecision, policy: ArrivalPolicy): ArrivalVerdict {
   if (kind === "create") return { outcome: "create" };
-  if (kind === "ignore") return { outcome: "skipped", reason: `${ignored_by}${by}` };
+  if (kind === "ignore") return { outcome: "skipped", reason: `ignored by ${by}`, ignored: true };
   if (match === null) return { outcome: "waiting", reason: "was to be linked to a user who is gone: decide anew" };
   return judgeStranger([match], { ...policy, auto_confirm: true });
 }

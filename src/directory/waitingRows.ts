@@ -2,7 +2,6 @@
  * Rows of a source that wait for a person: who they may be, and what is decided about them. A decision changes nobody by
  * itself: the next import that has the row carries it out, so that it is sourced, dated, guarded and logged as any row is.
  */
-import { ignored_by } from "../core/arrival.ts";
 import type { Profile, Refusal } from "../core/types.ts";
 import { type Database, isRefusal, sql } from "../store/database.ts";
 import { type Command, logAll, run } from "./command.ts";
@@ -47,7 +46,7 @@ export async function listWaiting(
         where u.id = l.user_id or u.id in (select jsonb_array_elements_text(coalesce(l.detail->'candidates', '[]')))), '[]') as candidates,
       case when d.kind is not null then jsonb_build_object('kind', d.kind, 'user_id', d.user_id, 'by', d.decided_by) end as decision
     from last l left join import_decisions d on d.app_id = ${app_id} and d.external_id = l.external_id
-    where (l.outcome = 'waiting' or d.kind = 'ignore' or l.detail->>'reason' like ${`${ignored_by}%`})
+    where (l.outcome = 'waiting' or d.kind = 'ignore' or l.detail ? 'ignored')
       and not exists (select from accounts a where a.app_id = ${app_id} and a.external_id = l.external_id)
     order by l.external_id limit ${limit}`.execute(db);
   return rows;

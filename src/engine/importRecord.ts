@@ -92,7 +92,10 @@ function outcomeOf({ one, outcome, refusal }: Applied): Outcome {
     return { ...kept, user_id: row.user_id, detail: { place, reason: `${refusal.refused}${where}` } };
   }
   const reason = "reason" in verdict ? verdict.reason : undefined;
-  if (verdict.outcome !== "waiting") return { ...kept, user_id: row.user_id, detail: { place, reason } };
+  if (verdict.outcome !== "waiting") {
+    const ignored = verdict.outcome === "skipped" && verdict.ignored ? { ignored: true } : {};
+    return { ...kept, user_id: row.user_id, detail: { place, reason, ...ignored } };
+  }
   const { candidates, user_id } = verdict;
   return { ...kept, user_id: user_id ?? null, detail: { place, user: profile, reason, candidates } };
 }
