@@ -23,9 +23,9 @@ import type { Bench } from "./frame/bench.ts";
 import { commandOf, must } from "./frame/engine.ts";
 import type { Ground } from "./frame/ground.ts";
 import type { LoadJob, LoadKind, LoadSeen } from "./frame/loadClient.ts";
-import { measure } from "./frame/meter.ts";
+import { measure, ofRuns } from "./frame/meter.ts";
 import { insertPeople } from "./frame/people.ts";
-import { median, spread } from "./frame/stats.ts";
+import { median } from "./frame/stats.ts";
 
 const connections = 32;
 const page_size = 200;
@@ -58,23 +58,17 @@ export const bench: Bench = {
         all.push(one);
       }
       const constant = await ceiling(ground, job, all[0]!.value);
-      const rates = all.map((one) => one.value.requests / one.value.seconds);
-      const middle = all.find((_, n) => rates[n] === median(rates))!;
-      const ceiling_rate = constant.requests / constant.seconds;
+      const { middle, told } = ofRuns(
+        all,
+        ({ requests, seconds }) => requests / seconds,
+        constant.requests / constant.seconds,
+      );
       return {
-        size,
-        seconds: middle.value.seconds,
-        rate: median(rates),
-        ceiling_rate,
-        ratio: median(rates) / ceiling_rate,
-        rss_peak_mb: Math.max(...all.map((one) => one.rss_peak_mb)),
-        cpu_node_s: middle.cpu_node_s,
-        cpu_postgres_s: middle.cpu_postgres_s,
+        ...{ size, ...told },
         search_p99_ms: median(all.map((one) => one.value.kinds["search"]!.p99_ms)),
         page_p99_ms: median(all.map((one) => one.value.kinds["page"]!.p99_ms)),
         read_p99_ms: median(all.map((one) => one.value.kinds["read"]!.p99_ms)),
-        rates: spread(rates),
-        waits: middle.value.kinds,
+        waits: middle.kinds,
         ceiling_waits: constant.kinds,
         connections,
       };

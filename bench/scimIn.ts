@@ -24,7 +24,7 @@ import { type Database, openDatabase, sql } from "../src/store/database.ts";
 import type { Bench } from "./frame/bench.ts";
 import { benchKey, commandOf, must, untilDone } from "./frame/engine.ts";
 import { type Ground, serverAtRest } from "./frame/ground.ts";
-import { measure } from "./frame/meter.ts";
+import { measure, ofRuns } from "./frame/meter.ts";
 import { insertPeople, profileOf, rowOf } from "./frame/people.ts";
 import type { PlannedRequest, RequestsSeen } from "./frame/requestClient.ts";
 import { median, percentile, spread, waits } from "./frame/stats.ts";
@@ -64,26 +64,16 @@ export const bench: Bench = {
         say(`run ${n + 1}: ${Math.round(creates / one.value.seconds)} creates/s`);
       }
       await untilDone(ground.db);
-      const ceiling_rate = median(await ceilings(push, runs));
-      const rates = all.map(({ value }) => creates / value.seconds);
-      const middle = all.find((_, n) => rates[n] === median(rates))!;
+      const { middle, told } = ofRuns(all, ({ seconds }) => creates / seconds, median(await ceilings(push, runs)));
       return {
-        size,
-        seconds: middle.value.seconds,
-        rate: median(rates),
-        ceiling_rate,
-        ratio: median(rates) / ceiling_rate,
-        rss_peak_mb: Math.max(...all.map((one) => one.rss_peak_mb)),
-        cpu_node_s: middle.cpu_node_s,
-        cpu_postgres_s: middle.cpu_postgres_s,
-        creates_per_s: median(rates),
+        ...{ size, ...told },
+        creates_per_s: told.rate,
         lookup_p99_ms: percentile(looked.waits_ms, 0.99),
         add_members_ms: median(members),
         lookups_per_s: lookups / looked.seconds,
         lookup_waits: waits(looked.waits_ms),
-        create_waits: waits(middle.value.waits_ms),
+        create_waits: waits(middle.waits_ms),
         members_ms: spread(members),
-        rates: spread(rates),
         connections,
       };
     } finally {

@@ -8,6 +8,7 @@
 import { readFileSync } from "node:fs";
 import process from "node:process";
 import type { Ground } from "./ground.ts";
+import { median, spread } from "./stats.ts";
 
 export type Metered<T> = Readonly<{
   value: T;
@@ -45,6 +46,28 @@ export async function measure<T>(ground: Pick<Ground, "pids">, work: () => Promi
   } finally {
     clearInterval(timer);
   }
+}
+
+/** What every benchmark tells of several runs of the same work, by the run in the middle, and that run. */
+export function ofRuns<T extends Readonly<{ seconds: number }>>(
+  all: readonly Metered<T>[],
+  rateOf: (value: T) => number,
+  ceiling_rate: number,
+) {
+  const rates = all.map(({ value }) => rateOf(value));
+  const rate = median(rates);
+  const middle = all[rates.indexOf(rate)] as Metered<T>;
+  const told = {
+    seconds: middle.value.seconds,
+    rate,
+    ceiling_rate,
+    ratio: rate / ceiling_rate,
+    rss_peak_mb: Math.max(...all.map((one) => one.rss_peak_mb)),
+    cpu_node_s: middle.cpu_node_s,
+    cpu_postgres_s: middle.cpu_postgres_s,
+    rates: spread(rates),
+  };
+  return { middle: middle.value, told };
 }
 
 /** Adds up what several measurements cost; the peak is the highest. */
