@@ -6,7 +6,6 @@
  */
 import type { RawBuilder, Selectable } from "kysely";
 import { type Database, sql } from "../store/database.ts";
-import { prepared } from "../store/prepared.ts";
 import type { GroupRow, UserRow } from "../store/tables.ts";
 
 /** A user as stored. */
@@ -88,18 +87,14 @@ async function findUser<Row extends { id: string }>(
   id_or_login: string,
   columns: RawBuilder<unknown>,
 ): Promise<Row | undefined> {
-  const rows = await prepared(
-    db,
-    sql<Row>`select ${columns} from users u where u.id = ${id_or_login} or u.login = lower(${id_or_login})`,
-  );
+  const { rows } = await sql<Row>`
+    select ${columns} from users u where u.id = ${id_or_login} or u.login = lower(${id_or_login})`.execute(db);
   // A login may spell another's id: the id wins.
   const exact = rows.find((row) => row.id === id_or_login) ?? rows[0];
   if (exact !== undefined || id_or_login.includes("@")) return exact;
   const begins = `${likeText(id_or_login)}@%`;
-  const short = await prepared(
-    db,
-    sql<Row>`select ${columns} from users u where u.login like lower(${begins}) limit 2`,
-  );
+  const { rows: short } = await sql<Row>`
+    select ${columns} from users u where u.login like lower(${begins}) limit 2`.execute(db);
   return short.length === 1 ? short[0] : undefined;
 }
 
@@ -135,7 +130,7 @@ export function showUsers(
   return findUsers<ShownUser>(db, choice, page, shown(names));
 }
 
-function findUsers<Row>(
+async function findUsers<Row>(
   db: Database,
   choice: UserChoice,
   page: UserPage,
@@ -144,11 +139,10 @@ function findUsers<Row>(
   const after = page.after === undefined ? sql`true` : sql`u.id > ${page.after}`;
   const order = page.sort === undefined ? sql`u.id` : sql`${page.sort}, u.id`;
   const offset = page.offset === undefined ? sql`` : sql`offset ${page.offset}`;
-  return prepared(
-    db,
-    sql<Row>`select ${columns} from users u where ${condition(choice)} and ${after}
-      order by ${order} limit ${page.limit} ${offset}`,
-  );
+  const { rows } = await sql<Row>`
+    select ${columns} from users u where ${condition(choice)} and ${after}
+    order by ${order} limit ${page.limit} ${offset}`.execute(db);
+  return rows;
 }
 
 /** How many users a choice has. */

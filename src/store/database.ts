@@ -5,6 +5,7 @@
 import { Kysely, type Transaction as KyselyTransaction, PostgresDialect, type RawBuilder, sql } from "kysely";
 import pg from "pg";
 import type { Refusal } from "../core/types.ts";
+import { keepPlans } from "./plans.ts";
 import type { Tables } from "./tables.ts";
 
 export type Database = Kysely<Tables>;
@@ -37,7 +38,10 @@ export function openDatabase(
   // Without a listener a server stop (57P01) on an idle client would end the process.
   pool.on("error", (error) => options.onError?.(error));
   // Nor may one that breaks between two statements of a transaction: the next statement fails and says it.
-  pool.on("connect", (client) => client.on("error", () => {}));
+  pool.on("connect", (client) => {
+    client.on("error", () => {});
+    keepPlans(client);
+  });
   const db = new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) });
   pools.set(db, pool);
   return db;

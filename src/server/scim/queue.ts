@@ -11,13 +11,17 @@ import { type PushResult, pushUsers, taken, type UserJob } from "../../engine/sc
 import { PushBusy } from "../../engine/scimRecord.ts";
 import type { ScimSource } from "../../engine/scimSource.ts";
 import type { World } from "../../engine/world.ts";
-import { poolOf, violatedUnique } from "../../store/database.ts";
+import { violatedUnique } from "../../store/database.ts";
 import type { Actor } from "../../store/tables.ts";
 
 /** Rows of a transaction: some tens of milliseconds. */
-const batch_max = 32;
-/** While one is on its way to the disk, another is worked on. */
-const batches_max = 2;
+const batch_max = 64;
+/**
+ * After a batch its callers send their next pushes: for so long they are waited for, unless as many are there before. One
+ * batch of sixteen takes little longer than one of five: 16 clients created 169 people a second in two batches at a time
+ * that began with whoever was there.
+ */
+const gather_ms = 6;
 /** Callers who wait: more are told to come again. */
 const waiting_max = 2_000;
 const busy_tries = 60;
@@ -30,7 +34,13 @@ type Waiting = Readonly<{
   done: (result: PushResult) => void;
   failed: (error: unknown) => void;
 }>;
-type Queue = { waiting: Waiting[]; running: number };
+type Queue = {
+  waiting: Waiting[];
+  running: boolean;
+  /** How many the last batch had, while its callers may be on their way back. */
+  expected: number;
+  gathering: NodeJS.Timeout | undefined;
+};
 
 const queues = new WeakMap<World, Map<string, Queue>>();
 
@@ -51,21 +61,25 @@ export function submitUser(world: World, source: ScimSource, actor: Actor, job: 
 function queueOf(world: World, app_id: string): Queue {
   const of_world = queues.get(world) ?? new Map<string, Queue>();
   queues.set(world, of_world);
-  const queue = of_world.get(app_id) ?? { waiting: [], running: 0 };
+  const queue = of_world.get(app_id) ?? { waiting: [], running: false, expected: 0, gathering: undefined };
   of_world.set(app_id, queue);
   return queue;
 }
 
 function pump(world: World, queue: Queue): void {
-  const most = poolOf(world.db) === undefined ? 1 : batches_max;
-  while (queue.running < most && queue.waiting.length > 0) {
-    const batch = takeBatch(queue);
-    queue.running += 1;
-    void work(world, batch).finally(() => {
-      queue.running -= 1;
+  if (queue.running || queue.waiting.length < Math.max(1, queue.expected)) return;
+  clearTimeout(queue.gathering);
+  const batch = takeBatch(queue);
+  queue.running = true;
+  void work(world, batch).finally(() => {
+    queue.running = false;
+    queue.expected = batch.length;
+    queue.gathering = setTimeout(() => {
+      queue.expected = 0;
       pump(world, queue);
-    });
-  }
+    }, gather_ms);
+    pump(world, queue);
+  });
 }
 
 /** Those that may be done together: of one actor, and each resource and name once. The others stay, in order. */
