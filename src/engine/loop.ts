@@ -16,6 +16,7 @@ import { desire, type Urgencies } from "./desire.ts";
 import { claimEventHooks } from "./eventHookPlaces.ts";
 import { type HookForm, tellHook } from "./eventHooks.ts";
 import { claimPushes, operatePush } from "./groupPush.ts";
+import { type Precedence, precedence } from "./precedence.ts";
 import type { Result } from "./provision.ts";
 import { type Claimer, claimer, type Pump, pump } from "./pump.ts";
 import { runnablePushes } from "./pushQueue.ts";
@@ -58,6 +59,7 @@ type State = {
   readonly options: EngineOptions;
   readonly collector: Collector;
   readonly claims: Claimer;
+  readonly precedence: Precedence;
   stopping: boolean;
   /** Counts the wakes, so that one that comes in the middle of a turn is not slept through. */
   wakes: number;
@@ -87,6 +89,10 @@ export async function startEngine(world: World, options: EngineOptions = {}): Pr
     ...{ world, options, stopping: false, wakes: 0, sleepers: new Map(), pumps: new Map(), pushes: new Map() },
     telling: new Set(),
     claims: claimer(world),
+    precedence: precedence(
+      () => world.now().getTime(),
+      () => wakeUp(state),
+    ),
     collector: collector(world, {
       wait: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
       confirmed: (batch, due) => confirmed(state, batch, due),
@@ -185,9 +191,13 @@ function sleep(state: State, ms: number, by_wake: boolean): Promise<void> {
 }
 
 async function desireLane(state: State, lane: Lane): Promise<boolean> {
-  const { world } = state;
+  const { world, precedence: before } = state;
+  const urgent = lane.which.from < priority.wave && lane.which.to < priority.wave;
+  if (!urgent && before.standsBack(priority.wave)) return false;
   const began = world.now().getTime();
-  const counts = await desire(world, lane.people, lane.which);
+  const turn = desire(world, lane.people, lane.which);
+  if (urgent) before.during(turn.then(({ users }) => users === lane.people));
+  const counts = await turn;
   if (counts.due > 0) wakeUp(state);
   const took_ms = world.now().getTime() - began;
   // Only a full turn tells how long one takes.
@@ -218,6 +228,7 @@ function pumpOf(state: State, app_id: string): Pump {
   const made = pump(world, app_id, {
     done: results.add,
     full: results.full,
+    standsBack: state.precedence.standsBack,
     claims,
     onError: (error, what) => options.onError?.(error, what),
   });

@@ -28,10 +28,14 @@ export type Pump = Readonly<{
   stop(): Promise<void>;
 }>;
 
-/** `done`: takes each result. `full`: no further call may begin. `claims`: the claims of all apps, see `claimer`. */
+/**
+ * `done`: takes each result. `full`: no further call may begin. `standsBack`: nothing of this urgency may begin now, for
+ * others need what there is. `claims`: the claims of all apps, see `claimer`.
+ */
 export type PumpTools = Readonly<{
   done(result: Result): void;
   full(): boolean;
+  standsBack(urgency: number): boolean;
   claims: Claimer;
   onError(error: unknown, what: string): void;
 }>;
@@ -121,8 +125,10 @@ function step(state: State): void {
 function beginCalls(state: State): void {
   const { world, tools, waiting } = state;
   const app = state.opened?.app;
-  while (app && state.flying < state.leave.concurrency && waiting.length > 0 && !tools.full()) {
-    const claimed = waiting.shift() as Claimed;
+  while (app && state.flying < state.leave.concurrency && !tools.full()) {
+    const [claimed] = waiting;
+    if (claimed === undefined || tools.standsBack(claimed.priority)) return;
+    waiting.shift();
     if (isLate(world, claimed)) tools.done(givenBack(claimed));
     else beginCall(state, app, claimed);
   }
@@ -183,6 +189,7 @@ const aheadOf = (state: State) => Math.min(ahead_max, Math.ceil(state.rate * ahe
 /** When half of what may be held is gone: a claim for each account would double the statements. Or for who overtakes. */
 function mayClaim(state: State): boolean {
   if (state.claiming || state.dry || state.refused || state.stopping || state.tools.full()) return false;
+  if (state.tools.standsBack(state.leave.urgency)) return false;
   const room = state.leave.concurrency + aheadOf(state);
   return state.overtaken || room - state.flying - state.waiting.length >= Math.ceil(room / 2);
 }

@@ -36,8 +36,14 @@ type Stage = Readonly<{
   leave: (more?: Partial<Leave>) => Leave;
 }>;
 
+type StageOptions = Readonly<{
+  concurrency?: number;
+  rate_per_s?: number;
+  standsBack?: (urgency: number) => boolean;
+}>;
+
 /** An app that `logins` are to get, whose searches wait for the test; and a pump for it. */
-async function stage(logins: readonly string[], options: { concurrency?: number; rate_per_s?: number } = {}) {
+async function stage(logins: readonly string[], options: StageOptions = {}) {
   const { concurrency = 1, rate_per_s = null } = options;
   const app_id = await addFakeApp(world, { provisioning: { concurrency, rate_per_s } });
   const calls: Caller[] = [];
@@ -67,6 +73,7 @@ async function stage(logins: readonly string[], options: { concurrency?: number;
       gathered.add(result);
     },
     full: gathered.full,
+    standsBack: options.standsBack ?? (() => false),
     claims: claimer(world),
     onError: (error, what) => errors.push(`${what}: ${error}`),
   });
@@ -147,6 +154,25 @@ describe("the pump of an app", () => {
     const stopped = s.pump.stop();
     for (const call of s.calls) call.go();
     await stopped;
+  });
+
+  test("begins nothing of a wave that stands back, but a leaver's call all the same, and the wave's when it may", async () => {
+    let back = true;
+    const s = await stage(["Hire", "Leaver"], { standsBack: (urgency) => back && urgency >= priority.wave });
+    s.pump.kick(s.leave());
+    await sql`update work set priority = ${priority.leaver} where user_id = (select max(id) from users)`.execute(db);
+    expect(s.calls).toEqual([]);
+    s.pump.kick(s.leave({ urgency: priority.leaver }));
+    await until("the leaver is asked about", () => s.calls.length === 1);
+    expect(s.calls[0]?.login).toBe(login("Leaver"));
+    s.calls[0]?.go();
+    await until("the leaver is done", async () => (await left()) === 1);
+    expect(s.calls).toHaveLength(1);
+    back = false;
+    s.pump.kick(s.leave());
+    await until("the hire is asked about", () => s.calls.length === 2);
+    s.calls[1]?.go();
+    await s.pump.stop();
   });
 
   test("gives back what it has not begun when it stops, and another node claims it at once", async () => {
