@@ -83,18 +83,17 @@ const lanes = (): Lane[] => [
   { name: "desire", which: { from: priority.change, to: 32_767 }, turn_ms: 80, least: 200, most: 1_000, people: 300 },
 ];
 
+const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
 /** Starts the loop. */
 export async function startEngine(world: World, options: EngineOptions = {}): Promise<Engine> {
   const state: State = {
     ...{ world, options, stopping: false, wakes: 0, sleepers: new Map(), pumps: new Map(), pushes: new Map() },
     telling: new Set(),
     claims: claimer(world),
-    precedence: precedence(
-      () => world.now().getTime(),
-      () => wakeUp(state),
-    ),
+    precedence: precedence({ now_ms: () => world.now().getTime(), wait, caughtUp: () => wakeUp(state) }),
     collector: collector(world, {
-      wait: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+      wait,
       confirmed: (batch, due) => confirmed(state, batch, due),
       onError: (error, what) => options.onError?.(error, what),
     }),

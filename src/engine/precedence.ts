@@ -19,8 +19,11 @@ export type Precedence = Readonly<{
   during(turn: Promise<boolean>): void;
 }>;
 
-/** Makes one for a node. `now_ms`: the time. `caughtUp` is called when waves may go on. */
-export function precedence(now_ms: () => number, caughtUp: () => void): Precedence {
+/** `now_ms`: the time. `wait`: resolves so many ms later. `caughtUp` is called when waves may go on. */
+export type PrecedenceTools = Readonly<{ now_ms(): number; wait(ms: number): Promise<void>; caughtUp(): void }>;
+
+/** Makes one for a node. */
+export function precedence({ now_ms, wait, caughtUp }: PrecedenceTools): Precedence {
   let behind_since: number | undefined;
   const fallBehind = () => {
     behind_since ??= now_ms();
@@ -36,11 +39,14 @@ export function precedence(now_ms: () => number, caughtUp: () => void): Preceden
       behind_since !== undefined &&
       (now_ms() - behind_since) % cycle_ms < cycle_ms - share_ms,
     during: (turn) => {
-      const late = setTimeout(fallBehind, slow_ms);
+      let ended = false;
+      void wait(slow_ms).then(() => {
+        if (!ended) fallBehind();
+      });
       void turn
         .catch(() => false)
         .then((full) => {
-          clearTimeout(late);
+          ended = true;
           if (full) fallBehind();
           else catchUp();
         });

@@ -8,7 +8,8 @@ afterEach(() => void vi.useRealTimers());
 
 const stage = () => {
   const caughtUp = vi.fn();
-  return { caughtUp, before: precedence(() => Date.now(), caughtUp) };
+  const wait = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
+  return { caughtUp, before: precedence({ now_ms: () => Date.now(), wait, caughtUp }) };
 };
 
 describe("a wave", () => {

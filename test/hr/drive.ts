@@ -79,10 +79,9 @@ export async function drive(db: Database, options: Drive): Promise<Driven> {
     await compare(`day ${day}, in the evening`);
     options.onDay?.(day);
   }
-  const made = world.fakes.get(stage.app)?.accounts.size ?? 0;
-  const { rows } = await sql<{ n: number }>`select count(*)::int as n from users`.execute(db);
-  const doubles = Math.max(0, made - people) + Math.max(0, (rows[0]?.n ?? 0) - people);
-  return { ...tally, doubles, states, deeds: lives.deeds };
+  const doubles = await doublesOf(stage);
+  for (const words of doubles.slice(0, 5)) options.onWrong?.(`twice there: ${words}`);
+  return { ...tally, doubles: doubles.length, states, deeds: lives.deeds };
 }
 
 type Stage = Readonly<{ world: TestWorld; hr: Hr; app: string }>;
@@ -131,6 +130,16 @@ function rowsOf(person: Snapshot): readonly Row[] {
     ...{ start: day(job.from), end: day(job.to), lastday: day(person.last_day), primary: job.primary ? "yes" : "" },
     ...{ away: day(person.away?.from), back: day(person.away?.to) },
   }));
+}
+
+/** People who have two users, or two accounts in the app; a first name is one person's and never changes. */
+async function doublesOf({ world, app }: Stage): Promise<readonly string[]> {
+  const { rows } = await sql<{ words: string }>`
+    select jsonb_agg(u.profile || jsonb_build_object('id', u.id, 'status', u.status, 'created', u.created_at))::text as words
+    from users u group by u.profile->>'firstName' having count(*) > 1`.execute(world.db);
+  const accounts = [...(world.fakes.get(app)?.accounts.values() ?? [])].map(({ profile }) => profile);
+  const twice = [...Map.groupBy(accounts, ({ givenName }) => givenName).values()].filter((some) => some.length > 1);
+  return [...rows.map(({ words }) => words), ...twice.map((some) => JSON.stringify(some))];
 }
 
 function shuffled<T>(some: readonly T[], chance: () => number): readonly T[] {
