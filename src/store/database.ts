@@ -5,7 +5,7 @@
 import { Kysely, type Transaction as KyselyTransaction, PostgresDialect, type RawBuilder, sql } from "kysely";
 import pg from "pg";
 import type { Refusal } from "../core/types.ts";
-import { keepPlans } from "./plans.ts";
+import { isOutgrown, keepPlans } from "./plans.ts";
 import type { Tables } from "./tables.ts";
 
 export type Database = Kysely<Tables>;
@@ -113,9 +113,9 @@ function code(error: unknown): string {
   return typeof given === "string" ? given : "";
 }
 
-/** 40001 serialization_failure, 40P01 deadlock_detected: the same statement may succeed at once. */
+/** 40001 serialization_failure, 40P01 deadlock_detected, or a plan that its table outgrew: the same may succeed at once. */
 export function isContention(error: unknown): boolean {
-  return code(error) === "40001" || code(error) === "40P01";
+  return code(error) === "40001" || code(error) === "40P01" || isOutgrown(error);
 }
 
 /** The name of the violated unique constraint, or undefined. */

@@ -7,6 +7,8 @@
  * - Only small values count. A plan made for few rows is wrong for thousands, and for thousands planning costs nothing.
  * - A plan is made anew while its connection is in use, since it was made for tables as they were: of an empty one, it
  *   reads all.
+ * - A table that was changed meanwhile, by a newer node that migrated, is asked anew; in a transaction, by whoever tries it
+ *   again (isContention).
  * - Bounded: so many texts at all. What a client shapes (a search) is kept like any other when it is asked often.
  */
 import type pg from "pg";
@@ -26,22 +28,42 @@ const names = new Map<string, string>();
 let counts = new Map<string, number>();
 let counted_from = 0;
 
+type Ask = (...args: unknown[]) => Promise<unknown>;
+
 /** Lets a connection keep plans; its statements are asked as before. `clock`: a time that only goes forward, in ms. */
 export function keepPlans(client: pg.ClientBase, clock = (): number => performance.now()): void {
-  const ask = client.query.bind(client) as (...args: unknown[]) => unknown;
+  const ask = client.query.bind(client) as unknown as Ask;
   let planned_at = clock();
+  // What was prepared for tables that have changed cannot be asked any more under its name.
+  let generation = 0;
+  const askNamed = async (text: string, values: readonly unknown[], name: string): Promise<unknown> => {
+    if (clock() - planned_at > plan_again_ms) {
+      planned_at = clock();
+      // Fails in a transaction that has failed, like the statement after it, which will say so.
+      await ask("discard plans").catch(() => {});
+    }
+    try {
+      return await ask({ text, values, name: `${name}_${generation}` });
+    } catch (error) {
+      if (!isOutgrown(error)) throw error;
+      generation += 1;
+      return ask(text, values).catch(() => {
+        throw error;
+      });
+    }
+  };
   const query = (text: unknown, values?: unknown, ...more: unknown[]): unknown => {
-    if (typeof text !== "string" || !Array.isArray(values) || values.length === 0) return ask(text, values, ...more);
-    const now = clock();
-    const name = areSmall(values) ? nameOf(text, now) : undefined;
-    if (name === undefined) return ask(text, values, ...more);
-    const askNamed = () => ask({ text, values, name }, ...more);
-    if (now - planned_at <= plan_again_ms) return askNamed();
-    planned_at = now;
-    // Fails in a transaction that has failed, like the statement after it, which will say so.
-    return (ask("discard plans") as Promise<unknown>).then(askNamed, askNamed);
+    const plain = typeof text !== "string" || !Array.isArray(values) || values.length === 0 || more.length > 0;
+    const name = plain || !areSmall(values) ? undefined : nameOf(text, clock());
+    return plain || name === undefined ? ask(text, values, ...more) : askNamed(text, values, name);
   };
   Object.assign(client, { query });
+}
+
+/** 0A000: "cached plan must not change result type". Nothing was done. */
+export function isOutgrown(error: unknown): boolean {
+  const { code, message } = (error ?? {}) as { code?: unknown; message?: unknown };
+  return code === "0A000" && typeof message === "string" && message.startsWith("cached plan");
 }
 
 function areSmall(values: readonly unknown[]): boolean {

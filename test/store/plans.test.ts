@@ -1,6 +1,7 @@
 /** Plans that are kept: for small statements that come often, made anew in time, and never in the way of an answer. */
 import pg from "pg";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { isContention } from "../../src/store/database.ts";
 import { keepPlans } from "../../src/store/plans.ts";
 import { type TestDatabase, testDatabase } from "../support/postgres.ts";
 
@@ -81,6 +82,21 @@ describe("a plan", () => {
     await expect(client.query("select $1::int / $2::int as quotient", [1, 1])).rejects.toThrow("aborted");
     await client.query("rollback");
     expect((await client.query("select $1::int / $2::int as quotient", [4, 2])).rows).toEqual([{ quotient: 2 }]);
+  });
+
+  test("of a table that has changed is asked anew; in a transaction, when that is tried again", async () => {
+    await client.query("create table changed (id int); insert into changed values (1)");
+    const text = "select * from changed where id = $1";
+    await often(text, [1]);
+    await client.query("alter table changed add column more text default 'new'");
+    expect((await client.query(text, [1])).rows).toEqual([{ id: 1, more: "new" }]);
+    await often(text, [1]);
+    await client.query("alter table changed add column last int");
+    await client.query("begin");
+    const error = await client.query(text, [1]).catch((reason: unknown) => reason);
+    expect(isContention(error)).toBe(true);
+    await client.query("rollback");
+    expect((await client.query(text, [1])).rows).toEqual([{ id: 1, more: "new", last: null }]);
   });
 
   test("is kept for two hundred texts at most, and those beyond are answered all the same", async () => {
