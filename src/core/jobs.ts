@@ -32,10 +32,20 @@ export type Job = Readonly<{
   /** Of several jobs at once it is the one that counts. */
   primary: boolean;
   urgent: boolean;
+  /** Its end is for somebody to renew or to let come, as a contractor's is. */
+  renewable: boolean;
 }>;
 
-/** A time of employment without a gap. `prepares_at`: from when accounts may be made, switched off. */
-export type Period = Readonly<{ starts_at: Date | null; ends_at: Date | null; prepares_at: Date | null }>;
+/**
+ * A time of employment without a gap. `prepares_at`: from when accounts may be made, switched off. `renewable`: it ends
+ * with a job whose end is.
+ */
+export type Period = Readonly<{
+  starts_at: Date | null;
+  ends_at: Date | null;
+  prepares_at: Date | null;
+  renewable: boolean;
+}>;
 
 /** From `at` on the job `job` (an index) counts, and the period is this one. */
 export type LaterJob = Readonly<{ at: Date; job: number; period: Period }>;
@@ -66,6 +76,13 @@ export function timeline(jobs: readonly Job[], rules: DayRules, now: Date): Time
   return { ...first, later: later.slice(0, later_max) };
 }
 
+/** From when somebody is told that an end comes, so many days before it, but not before the first day; null: never. */
+export function warnsAt({ starts_at, ends_at, renewable }: Period, days: number): Date | null {
+  if (!renewable || ends_at === null || days === 0) return null;
+  // Days of 24 hours: an hour more or less where clocks are changed in between is no matter.
+  return new Date(Math.max(ends_at.getTime() - days * day_ms, starts_at?.getTime() ?? 0));
+}
+
 const time = (at: Date | null) => at?.getTime() ?? null;
 
 /** When a job counts, in ms; null: open. `takes`: from when its values hold, `ends`: from when they do not. */
@@ -78,7 +95,7 @@ function spanOf({ from, to, zone }: Job, rules: DayRules): Span {
 
 /**
  * The job that counts at an instant: of those in force the primary one, else the one that began last; when none is, the
- * next to begin, else the last to have ended. Of equals the first by its days, then by its place.
+ * next to begin, else the last to have ended; of several that ended together, the last to begin. Of equals by its place.
  */
 function jobAt(jobs: readonly Job[], spans: readonly Span[], at: number): number {
   const began = (n: number) => spans[n]?.takes ?? Number.NEGATIVE_INFINITY;
@@ -89,7 +106,11 @@ function jobAt(jobs: readonly Job[], spans: readonly Span[], at: number): number
   const in_force = all.filter((n) => began(n) <= at && at < ended(n));
   const primary = in_force.filter((n) => jobs[n]?.primary === true);
   const ahead = all.filter((n) => began(n) > at);
-  return best(primary.length > 0 ? primary : in_force, began) ?? best(ahead, (n) => -began(n)) ?? best(all, ended) ?? 0;
+  const next = best(primary.length > 0 ? primary : in_force, began) ?? best(ahead, (n) => -began(n));
+  if (next !== undefined) return next;
+  const last = Math.max(...all.map(ended));
+  const at_last = all.filter((n) => ended(n) === last);
+  return best(at_last, began) ?? 0;
 }
 
 function periodsOf(jobs: readonly Job[], spans: readonly Span[], rules: DayRules, now: Date): readonly Period[] {
@@ -110,7 +131,8 @@ function periodsOf(jobs: readonly Job[], spans: readonly Span[], rules: DayRules
   return merged.map(({ first, last }): Period => {
     const starts_at = first.from === null ? null : beginsAt(first.from, first.zone, rules.start_hour);
     const prepares_at = first.from === null ? null : beginsAt(moved(first.from, -rules.hire_lead_days), first.zone, 0);
-    return { starts_at, ends_at: endOf(last, rules, now, several ? null : starts_at), prepares_at };
+    const ends_at = endOf(last, rules, now, several ? null : starts_at);
+    return { starts_at, ends_at, prepares_at, renewable: last.renewable };
   });
 }
 
@@ -126,7 +148,7 @@ function endOf(job: Job, rules: DayRules, now: Date, not_before: Date | null): D
 
 /** The first period that is not over, else the last. */
 function periodAt(periods: readonly Period[], at: number): Period {
-  const none: Period = { starts_at: null, ends_at: null, prepares_at: null };
+  const none: Period = { starts_at: null, ends_at: null, prepares_at: null, renewable: false };
   return periods.find(({ ends_at }) => ends_at === null || ends_at.getTime() > at) ?? periods.at(-1) ?? none;
 }
 

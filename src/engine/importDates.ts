@@ -7,7 +7,7 @@
  */
 import { dayBegins, dayEnds } from "../core/days.ts";
 import { isZone } from "../core/expression/functions/zones.ts";
-import { type Job, type Period, timeline } from "../core/jobs.ts";
+import { type Job, type Period, timeline, warnsAt } from "../core/jobs.ts";
 import type { Outcome, Profile, Value } from "../core/types.ts";
 import { dateDefaults } from "../directory/provisioning.ts";
 import type { NewUser } from "../directory/users.ts";
@@ -17,9 +17,10 @@ import type { Sourcing } from "../store/tables.ts";
 /** What is not sourced is absent; what the source leaves empty is null. */
 export type PersonDates = Pick<NewUser, "starts_at" | "ends_at" | "time_zone">;
 
-/** From when accounts are made, and an absence. */
+/** From when accounts are made, from when an end is told ahead, and an absence. */
 export type Preparations = Readonly<{
   prepares_at: Date | null;
+  warns_at: Date | null;
   absent_from: Date | null;
   absent_until: Date | null;
 }>;
@@ -75,14 +76,16 @@ export function daysOf(sourcing: Sourcing, own: Profile, now: Date): Outcome<Per
       },
       profile,
       later: later.map((one) => ({ at: one.at, profile: profiles[one.job] ?? own, period: one.period })),
-      ...(prepares(switches) ? { preparations: { prepares_at, ...absence.ok } } : {}),
+      ...(prepares(switches)
+        ? { preparations: { prepares_at, warns_at: warnsAt(period, switches.end_warning_days), ...absence.ok } }
+        : {}),
     },
   };
 }
 
-/** Do the rules know of accounts made early, or of absences? */
-export const prepares = ({ hire_lead_days, absence_start_attribute }: Sourcing & DateSwitches): boolean =>
-  hire_lead_days > 0 || absence_start_attribute !== null;
+/** Do the rules know of accounts made early, of absences, or of ends that are told ahead? */
+export const prepares = (switches: Sourcing & DateSwitches): boolean =>
+  switches.hire_lead_days > 0 || switches.absence_start_attribute !== null || switches.end_required_attribute !== null;
 
 const endAttribute = (switches: Sourcing & DateSwitches) => switches.end_attribute ?? switches.last_day_attribute;
 
@@ -134,8 +137,32 @@ function jobOf(switches: Sourcing & DateSwitches, row: Profile): Outcome<Job> {
   if (from !== null && to !== null && to.slice(0, 10) < from.slice(0, 10)) {
     return { refused: `${switches.end_attribute}: ${to} is before ${from}`, code: "invalid" };
   }
+  const renewable = mustEnd(switches, row);
+  if (renewable && to === null && last_day === null) return noEnd(switches, row);
   const [primary, urgent] = [isYes(row, switches.primary_attribute), isYes(row, switches.urgent_attribute)];
-  return { ok: { from, to, last_day, zone: zone ?? "UTC", primary, urgent } };
+  return { ok: { from, to, last_day, zone: zone ?? "UTC", primary, urgent, renewable } };
+}
+
+/** Is a last day compulsory for this row? */
+function mustEnd({ end_required_attribute: name, end_required_values }: DateSwitches, row: Profile): boolean {
+  if (name === null) return false;
+  const value = cell(row, name).toLowerCase();
+  return end_required_values.some((one) => one.trim().toLowerCase() === value);
+}
+
+/** An empty cell must not let someone in for ever: what is known of them stays, their last day too. */
+function noEnd(switches: DateSwitches & Sourcing, row: Profile): Outcome<never> {
+  const [name, value] = [switches.end_required_attribute ?? "", cell(row, switches.end_required_attribute ?? "")];
+  const who = value === "" ? `without a ${name}` : `whose ${name} is "${value.slice(0, 100)}"`;
+  const refused = `${endAttribute(switches)}: is empty, and whoever comes ${who} must have a last day: enter one; until then nothing of this person changes`;
+  return { refused, code: "invalid" };
+}
+
+function cell(row: Profile, name: string): string {
+  const value = Object.hasOwn(row, name) ? row[name] : undefined;
+  return typeof value === "string" || typeof value === "number" || typeof value === "boolean"
+    ? String(value).trim()
+    : "";
 }
 
 /** An absence from the morning of its first day to the end of its last; without a last day, until the source tells one. */

@@ -41,6 +41,11 @@ export type DateSwitches = Readonly<{
   on_absence: "keep" | "suspend";
   /** Holds the id that a record was merged into: a task, and nothing is done by itself. */
   merged_attribute: string | null;
+  /** Whoever has one of the values there must have a last day, such as contractors; compared without case. */
+  end_required_attribute: string | null;
+  end_required_values: readonly string[];
+  /** So many days before such an end somebody is to renew it or let it come; 0: nobody is told. */
+  end_warning_days: number;
 }>;
 
 /** A source's rules (okta-lifecycle 4.2); null on an app that is no source. */

@@ -9,7 +9,7 @@ const noon = (n: number) => new Date(Date.UTC(2026, 0, 1 + n, 12));
 const job = (from: number | null, to: number | null, more: Partial<Job> = {}): Job => ({
   from: from === null ? null : day(from),
   to: to === null ? null : day(to),
-  ...{ last_day: null, zone: "UTC", primary: false, urgent: false },
+  ...{ last_day: null, zone: "UTC", primary: false, urgent: false, renewable: false },
   ...more,
 });
 
@@ -52,6 +52,18 @@ describe("a person's jobs", () => {
         }
       }),
     );
+  });
+
+  test("that ended together mean the same in any order too: the one that began last is the last", () => {
+    const [long, short] = [job(0, 20), job(10, 20)];
+    const turns = [
+      [long, short],
+      [short, long],
+    ];
+    const last = turns.map((all) =>
+      told(all, timeline(all, { ...usual, end_hour: 12 }, noon(5))).later.map((one) => one.job),
+    );
+    expect(last).toEqual([[short], [short]]);
   });
 
   test("that follow each other by a day leave no gap, wherever each of them is", () => {
