@@ -35,6 +35,7 @@ const sourcingShape = z.strictObject({
   end_attribute: source_attribute,
   time_zone_attribute: source_attribute,
   import_hook: z.string().min(1).max(100).nullable().default(null),
+  alias_attribute: source_attribute.default(null),
   start_hour: z.int().min(0).max(23),
   end_hour: z.int().min(1).max(24),
   hire_lead_days: z.int().min(0).max(366),
@@ -103,6 +104,7 @@ export const sourcingDefaults: Sourcing = {
   end_attribute: null,
   time_zone_attribute: null,
   import_hook: null,
+  alias_attribute: null,
   ...dateDefaults,
 };
 

@@ -77,10 +77,11 @@ async function applyScheduledChanges(world: World, command: Command): Promise<nu
       where c.effective_at <= ${world.now()}::timestamptz
       order by c.effective_at, c.id limit ${batch} for update of c skip locked`.execute(running.db);
     if (rows.length === 0) return { count: 0 };
-    const changes = rows.map(({ user_id, profile, dates }): UserChange => {
-      if (dates === null) return { id: user_id, profile };
+    const changes = rows.map(({ user_id, profile, dates, sourcing }): UserChange => {
+      const alias_attribute = sourcing?.alias_attribute ?? null;
+      if (dates === null) return { id: user_id, profile, alias_attribute };
       const at = (text: string | null) => (text === null ? null : new Date(text));
-      return { id: user_id, profile, starts_at: at(dates.starts_at), ends_at: at(dates.ends_at) };
+      return { id: user_id, profile, alias_attribute, starts_at: at(dates.starts_at), ends_at: at(dates.ends_at) };
     });
     const changed = await updateUsersEach(running, changes, { deactivated: true, sourced: true });
     if (isRefusal(changed)) return changed;

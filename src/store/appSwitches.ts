@@ -67,5 +67,7 @@ export type Sourcing = Readonly<{
   time_zone_attribute: string | null;
   /** The inline hook that is asked about strangers; null or absent: none is. */
   import_hook?: string | null;
+  /** The list attribute of users in which a login that the source replaces is kept; null or absent: it is given up. */
+  alias_attribute?: string | null;
 }> &
   Partial<DateSwitches>;
