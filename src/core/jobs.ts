@@ -21,6 +21,8 @@ export type DayRules = Readonly<{
   hire_lead_days: number;
   change_lead_days: number;
   leave_lead_days: number;
+  /** All jobs in force count for something, so their coming and going is told ahead, not that of the one that counts alone. */
+  every?: boolean;
 }>;
 
 /** A row. Days are ISO texts that were judged before; `to` is the last day, `last_day` the last working day. */
@@ -47,21 +49,26 @@ export type Period = Readonly<{
   renewable: boolean;
 }>;
 
-/** From `at` on the job `job` (an index) counts, and the period is this one. */
-export type LaterJob = Readonly<{ at: Date; job: number; period: Period }>;
+/** What holds from an instant on: the job that counts (an index), all that are in force, and the time of employment. */
+type State = Readonly<{ job: number; all: readonly number[]; period: Period }>;
 
-export type Timeline = Readonly<{ job: number; period: Period; later: readonly LaterJob[] }>;
+export type LaterJob = State & Readonly<{ at: Date }>;
+
+export type Timeline = State & Readonly<{ later: readonly LaterJob[] }>;
 
 /** Later changes of one person that are kept; whoever plans more is told the rest as they come nearer. */
 const later_max = 100;
 
 /** What jobs mean at an instant. `jobs` must not be empty. */
 export function timeline(jobs: readonly Job[], rules: DayRules, now: Date): Timeline {
-  const spans = jobs.map((job) => spanOf(job, rules));
+  const spans = jobs.map((job) => spanOf(job, rules, now));
   const periods = periodsOf(jobs, spans, rules, now);
-  const stateAt = (at: number) => ({ job: jobAt(jobs, spans, at), period: periodAt(periods, at) });
+  const stateAt = (at: number): State => {
+    const job = jobAt(jobs, spans, at);
+    return { job, all: rules.every ? inForceAt(spans, at, job) : [job], period: periodAt(periods, at) };
+  };
   const instants = [
-    ...spans.flatMap(({ takes, ends }) => [takes, ends]),
+    ...spans.flatMap(({ takes, ends, leaves }) => [takes, ends, rules.every ? leaves : null]),
     ...periods.map(({ ends_at }) => time(ends_at)),
   ];
   const ahead = [...new Set(instants)].filter((at): at is number => at !== null && at > now.getTime());
@@ -70,7 +77,8 @@ export function timeline(jobs: readonly Job[], rules: DayRules, now: Date): Time
   let last = first;
   for (const at of ahead.sort((a, b) => a - b)) {
     const state = stateAt(at);
-    if (state.job !== last.job || state.period !== last.period) later.push({ at: new Date(at), ...state });
+    const same = state.job === last.job && state.period === last.period && state.all.join() === last.all.join();
+    if (!same) later.push({ at: new Date(at), ...state });
     last = state;
   }
   return { ...first, later: later.slice(0, later_max) };
@@ -85,12 +93,26 @@ export function warnsAt({ starts_at, ends_at, renewable }: Period, days: number)
 
 const time = (at: Date | null) => at?.getTime() ?? null;
 
-/** When a job counts, in ms; null: open. `takes`: from when its values hold, `ends`: from when they do not. */
-type Span = Readonly<{ takes: number | null; ends: number | null }>;
+/**
+ * When a job counts, in ms; null: open. `takes`: from when its values hold, `ends`: from when they do not. `leaves`: from
+ * when it gives nothing more beside another job, after its last working day or at once.
+ */
+type Span = Readonly<{ takes: number | null; ends: number | null; leaves: number | null }>;
 
-function spanOf({ from, to, zone }: Job, rules: DayRules): Span {
+function spanOf({ from, to, last_day, zone, urgent }: Job, rules: DayRules, now: Date): Span {
   const takes = from === null ? null : beginsAt(moved(from, -rules.change_lead_days), zone, rules.start_hour).getTime();
-  return { takes, ends: to === null ? null : (dayEnds(to, zone)?.getTime() ?? null) };
+  const ends = to === null ? null : (dayEnds(to, zone)?.getTime() ?? null);
+  const told = last_day === null ? ends : endsAt(last_day, zone, rules.end_hour).getTime();
+  return { takes, ends, leaves: told !== null && urgent ? Math.min(told, now.getTime()) : told };
+}
+
+/** All jobs in force at an instant; when none is, the one that counts all the same. */
+function inForceAt(spans: readonly Span[], at: number, job: number): readonly number[] {
+  const open = Number.POSITIVE_INFINITY;
+  const in_force = spans.flatMap(({ takes, ends, leaves }, n) =>
+    (takes ?? -open) <= at && at < (ends ?? open) && at < (leaves ?? open) ? [n] : [],
+  );
+  return in_force.length === 0 ? [job] : in_force;
 }
 
 /**

@@ -2,26 +2,17 @@
  * Logins that people had before, and whose they stay: which attributes of users hold them, and who would take another's.
  * The database keeps and guards them (migrations/0023_facts.ts); this is for the words.
  *
- * Called by apps.ts when a source is told to keep them, and by uniqueness.ts.
+ * Called by sourceLists.ts when a source is told to keep them, and by uniqueness.ts.
  */
 import { aliasesIn } from "../core/aliases.ts";
 import type { Profile, Refusal, Schema } from "../core/types.ts";
 import { type Database, sql } from "../store/database.ts";
-import type { Sourcing } from "../store/tables.ts";
 import type { Running } from "./command.ts";
-import { userSchema } from "./schemaQueries.ts";
 
 /** Guards what an attribute holds, from when a source keeps aliases there; what is there already counts. */
-export async function nameAliases(running: Running, sourcing: Sourcing | null): Promise<Refusal | undefined> {
-  const name = sourcing?.alias_attribute ?? null;
-  if (name === null) return undefined;
-  const schema = await userSchema(running.db);
-  if (schema.aliases?.includes(name)) return undefined;
-  const attribute = schema.attributes.find((one) => one.name === name);
-  const place = "sourcing.alias_attribute";
-  if (attribute === undefined || attribute.type !== "string" || !attribute.array) {
-    return { refused: `${place}: users have no list of texts ${name}: define it first`, code: "invalid", place };
-  }
+export async function nameAliases(running: Running, name: string): Promise<void> {
+  const { rows } = await sql`select from alias_attributes where name = ${name}`.execute(running.db);
+  if (rows.length > 0) return;
   await sql`insert into alias_attributes (name) values (${name}) on conflict do nothing`.execute(running.db);
   // Nobody's who is somebody's login today, and of two people the first one's.
   await sql`
@@ -29,7 +20,6 @@ export async function nameAliases(running: Running, sourcing: Sourcing | null): 
     select x.alias, u.id from users u, aliases_of(u.profile, array[${name}::text]) x
     where u.profile ? ${name}::text and not exists (select from users o where o.login = x.alias and o.id <> u.id)
     order by u.id on conflict do nothing`.execute(running.db);
-  return undefined;
 }
 
 /** Someone as they would become; see uniqueness.ts. */

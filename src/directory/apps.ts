@@ -13,7 +13,6 @@ import type { Attribute, Capabilities, Outcome, Refusal, Value } from "../core/t
 import { type Database, isRefusal, json, violatedUnique } from "../store/database.ts";
 import { dropSecret, getSecret, type Key, putSecret, type SecretPlace } from "../store/secrets.ts";
 import type { AppRow, Provisioning, Sourcing, Target } from "../store/tables.ts";
-import { nameAliases } from "./aliases.ts";
 import { retryAfterChange } from "./appHealth.ts";
 import { freeName, nameProblem } from "./appNames.ts";
 import { type Command, log, priority, type Running, run } from "./command.ts";
@@ -23,6 +22,7 @@ import { markDirtyWhere } from "./marks.ts";
 import { changeProvisioning, changeSourcing, provisioningDefaults, sourcingDefaults } from "./provisioning.ts";
 import { markAccountsDue, markAppDirty } from "./reach.ts";
 import { putAppSchema } from "./schemas.ts";
+import { judgeLists } from "./sourceLists.ts";
 
 export type App = Selectable<AppRow>;
 export type Config = Readonly<Record<string, Value>>;
@@ -460,7 +460,7 @@ async function keyProblem(db: Database, app: App, kid: string | undefined): Prom
   };
 }
 
-/** A hook that is named anew must be one that imports can ask, and aliases need a list to be kept in. */
+/** A hook that is named anew must be one that imports can ask, and lists that are filled must be there. */
 async function sourceProblem(
   running: Running,
   before: Sourcing | null,
@@ -468,7 +468,7 @@ async function sourceProblem(
 ): Promise<Refusal | undefined> {
   const named = after?.import_hook ?? null;
   const hook = named === null || named === before?.import_hook ? undefined : await importHookProblem(running, named);
-  return hook ?? nameAliases(running, after);
+  return hook ?? judgeLists(running, before, after);
 }
 
 async function nextSourcePriority(db: Database): Promise<number> {

@@ -49,6 +49,9 @@ const sourcingShape = z.strictObject({
   absence_end_attribute: source_attribute,
   on_absence: z.enum(["keep", "suspend"]),
   merged_attribute: source_attribute,
+  every_job: z
+    .record(z.string().min(1).max(200), z.string().min(1).max(200))
+    .refine((all) => Object.keys(all).length <= 20, "20 attributes at most"),
   end_required_attribute: source_attribute,
   end_required_values: z.array(z.string().max(200)).max(100),
   end_warning_days: z.int().min(0).max(366),
@@ -84,6 +87,7 @@ export const dateDefaults: DateSwitches = {
   absence_end_attribute: null,
   on_absence: "suspend",
   merged_attribute: null,
+  every_job: {},
   end_required_attribute: null,
   end_required_values: [],
   end_warning_days: 14,

@@ -8,6 +8,7 @@
 import { dayBegins, dayEnds } from "../core/days.ts";
 import { isZone } from "../core/expression/functions/zones.ts";
 import { type Job, type Period, timeline, warnsAt } from "../core/jobs.ts";
+import { setOwn } from "../core/profile.ts";
 import type { Outcome, Profile, Value } from "../core/types.ts";
 import { dateDefaults } from "../directory/provisioning.ts";
 import type { NewUser } from "../directory/users.ts";
@@ -26,13 +27,15 @@ export type Preparations = Readonly<{
 }>;
 
 /**
- * One person's days. `profile`: the row that counts now, for the mapping. `later`: rows that count from an instant on.
+ * One person's days. `profile`: the row that counts now, for the mapping; `every`: those of all jobs in force, where the
+ * source's rules ask for them. `later`: rows that count from an instant on.
  * `preparations`: absent where the source's rules know of none.
  */
 export type PersonDays = Readonly<{
   dates: PersonDates;
   profile: Profile;
-  later: readonly Readonly<{ at: Date; profile: Profile; period: Period }>[];
+  every?: readonly Profile[];
+  later: readonly Readonly<{ at: Date; profile: Profile; every?: readonly Profile[]; period: Period }>[];
   preparations?: Preparations;
 }>;
 
@@ -61,7 +64,9 @@ export function daysOf(sourcing: Sourcing, own: Profile, now: Date): Outcome<Per
     if ("refused" in job) return job;
     jobs.push(job.ok);
   }
-  const { job: at, period, later } = timeline(jobs, switches, now);
+  const every = hasEvery(switches);
+  const { job: at, all, period, later } = timeline(jobs, { ...switches, every }, now);
+  const those = (indices: readonly number[]) => (every ? { every: indices.map((n) => profiles[n] ?? own) } : {});
   const profile = profiles[at] ?? own;
   const absence = absenceOf(switches, profile);
   if ("refused" in absence) return absence;
@@ -75,7 +80,11 @@ export function daysOf(sourcing: Sourcing, own: Profile, now: Date): Outcome<Per
         ...(endAttribute(switches) === null ? {} : { ends_at: period.ends_at }),
       },
       profile,
-      later: later.map((one) => ({ at: one.at, profile: profiles[one.job] ?? own, period: one.period })),
+      ...those(all),
+      later: later.map((one) => ({
+        ...{ at: one.at, profile: profiles[one.job] ?? own, period: one.period },
+        ...those(one.all),
+      })),
       ...(prepares(switches)
         ? { preparations: { prepares_at, warns_at: warnsAt(period, switches.end_warning_days), ...absence.ok } }
         : {}),
@@ -87,6 +96,22 @@ export function daysOf(sourcing: Sourcing, own: Profile, now: Date): Outcome<Per
 export const prepares = (switches: Sourcing & DateSwitches): boolean =>
   switches.hire_lead_days > 0 || switches.absence_start_attribute !== null || switches.end_required_attribute !== null;
 
+const hasEvery = ({ every_job }: DateSwitches): boolean => Object.keys(every_job).length > 0;
+
+/** A profile with what the rows of all jobs in force say, each value once and in order. */
+export function withEvery({ every_job = {} }: Sourcing, profile: Profile, rows: readonly Profile[]): Profile {
+  const whole: Record<string, Value> = { ...profile };
+  for (const [name, column] of Object.entries(every_job)) {
+    const told = rows.flatMap((row) => (Object.hasOwn(row, column) ? (row[column] ?? []) : []));
+    const texts = told.flatMap((one) =>
+      typeof one === "string" || typeof one === "number" ? [String(one).trim()] : [],
+    );
+    const values = [...new Set(texts)].filter((one) => one !== "").sort();
+    setOwn(whole, name, values.length === 0 ? null : values);
+  }
+  return whole;
+}
+
 const endAttribute = (switches: Sourcing & DateSwitches) => switches.end_attribute ?? switches.last_day_attribute;
 
 /** Only first day, last day and zone, at midnight: as most sources are. */
@@ -96,6 +121,7 @@ const isPlain = (switches: Sourcing & DateSwitches) =>
   switches.leave_lead_days === 0 &&
   switches.last_day_attribute === null &&
   switches.urgent_attribute === null &&
+  !hasEvery(switches) &&
   !prepares(switches);
 
 /** Several rows of one person, if there are; those that the source calls inactive count only if all are. */

@@ -41,6 +41,8 @@ export type DateSwitches = Readonly<{
   on_absence: "keep" | "suspend";
   /** Holds the id that a record was merged into: a task, and nothing is done by itself. */
   merged_attribute: string | null;
+  /** List attribute of users → attribute of the source: what it says in all jobs in force, not in the one that counts alone. */
+  every_job: Readonly<Record<string, string>>;
   /** Whoever has one of the values there must have a last day, such as contractors; compared without case. */
   end_required_attribute: string | null;
   end_required_values: readonly string[];

@@ -25,13 +25,15 @@ const rules = fc.record({
   hire_lead_days: fc.integer({ min: 0, max: 30 }),
   change_lead_days: fc.integer({ min: 0, max: 5 }),
   leave_lead_days: fc.constant(0),
+  every: fc.boolean(),
 });
 
 /** The jobs themselves in place of where they stood. */
-const told = (all: readonly Job[], { job: at, period, later }: Timeline) => ({
-  ...{ job: all[at], period },
-  later: later.map((one) => ({ ...one, job: all[one.job] })),
+const told = (jobs: readonly Job[], { job: at, all, period, later }: Timeline) => ({
+  ...{ job: jobs[at], all: those(jobs, all), period },
+  later: later.map((one) => ({ ...one, job: jobs[one.job], all: those(jobs, one.all) })),
 });
+const those = (jobs: readonly Job[], indices: readonly number[]) => new Set(indices.map((n) => jobs[n]));
 
 describe("a person's jobs", () => {
   test("mean the same in any order of their rows", () => {
@@ -48,7 +50,8 @@ describe("a person's jobs", () => {
       fc.property(jobs, rules, fc.integer({ min: -10, max: 400 }), (all, how, at) => {
         for (const change of timeline(all, how, noon(at)).later) {
           const then = timeline(all, how, change.at);
-          expect({ job: then.job, period: then.period }).toEqual({ job: change.job, period: change.period });
+          const { at: _, ...foretold } = change;
+          expect({ job: then.job, all: then.all, period: then.period }).toEqual(foretold);
         }
       }),
     );
