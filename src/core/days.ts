@@ -3,7 +3,7 @@
  * rules are those that came with the runtime.
  *
  * Law: a day begins when the one before it ends, also where clocks are put forward at midnight, and no 00:00 is shown.
- * Called by engine/importApply.ts for the first and last days that sources tell.
+ * Called by engine/importDates.ts for the first and last days that sources tell.
  */
 import { offsetAt } from "./expression/functions/zones.ts";
 import { parseInstant } from "./instant.ts";
@@ -21,6 +21,12 @@ export function dayBegins(day: string, zone: string): Date | undefined {
   const offsets = [offsetAt(zone, midnight - day_ms) ?? 0, offsetAt(zone, midnight + day_ms) ?? 0];
   const [early, late] = [midnight - Math.max(...offsets), midnight - Math.min(...offsets)];
   return new Date(early + (offsetAt(zone, early) ?? 0) >= midnight ? early : late);
+}
+
+/** The last day (`2026-03-01`) that is over at an instant in a zone, or is under way then. An unknown zone counts as UTC. */
+export function dayBefore(at: Date, zone: string): string {
+  const last = at.getTime() - 1;
+  return new Date(last + (offsetAt(zone, last) ?? 0)).toISOString().slice(0, 10);
 }
 
 /** The instant at which a day is over in a zone: the beginning of the next. */

@@ -21,6 +21,8 @@ export type DayRules = Readonly<{
   hire_lead_days: number;
   change_lead_days: number;
   leave_lead_days: number;
+  /** All jobs in force count for something, so their coming and going is told ahead, not that of the one that counts alone. */
+  every?: boolean;
 }>;
 
 /** A row. Days are ISO texts that were judged before; `to` is the last day, `last_day` the last working day. */
@@ -32,26 +34,41 @@ export type Job = Readonly<{
   /** Of several jobs at once it is the one that counts. */
   primary: boolean;
   urgent: boolean;
+  /** Its end is for somebody to renew or to let come, as a contractor's is. */
+  renewable: boolean;
 }>;
 
-/** A time of employment without a gap. `prepares_at`: from when accounts may be made, switched off. */
-export type Period = Readonly<{ starts_at: Date | null; ends_at: Date | null; prepares_at: Date | null }>;
+/**
+ * A time of employment without a gap. `prepares_at`: from when accounts may be made, switched off. `renewable`: it ends
+ * with a job whose end is.
+ */
+export type Period = Readonly<{
+  starts_at: Date | null;
+  ends_at: Date | null;
+  prepares_at: Date | null;
+  renewable: boolean;
+}>;
 
-/** From `at` on the job `job` (an index) counts, and the period is this one. */
-export type LaterJob = Readonly<{ at: Date; job: number; period: Period }>;
+/** What holds from an instant on: the job that counts (an index), all that are in force, and the time of employment. */
+type State = Readonly<{ job: number; all: readonly number[]; period: Period }>;
 
-export type Timeline = Readonly<{ job: number; period: Period; later: readonly LaterJob[] }>;
+export type LaterJob = State & Readonly<{ at: Date }>;
+
+export type Timeline = State & Readonly<{ later: readonly LaterJob[] }>;
 
 /** Later changes of one person that are kept; whoever plans more is told the rest as they come nearer. */
 const later_max = 100;
 
 /** What jobs mean at an instant. `jobs` must not be empty. */
 export function timeline(jobs: readonly Job[], rules: DayRules, now: Date): Timeline {
-  const spans = jobs.map((job) => spanOf(job, rules));
+  const spans = jobs.map((job) => spanOf(job, rules, now));
   const periods = periodsOf(jobs, spans, rules, now);
-  const stateAt = (at: number) => ({ job: jobAt(jobs, spans, at), period: periodAt(periods, at) });
+  const stateAt = (at: number): State => {
+    const job = jobAt(jobs, spans, at);
+    return { job, all: rules.every ? inForceAt(spans, at, job) : [job], period: periodAt(periods, at) };
+  };
   const instants = [
-    ...spans.flatMap(({ takes, ends }) => [takes, ends]),
+    ...spans.flatMap(({ takes, ends, leaves }) => [takes, ends, rules.every ? leaves : null]),
     ...periods.map(({ ends_at }) => time(ends_at)),
   ];
   const ahead = [...new Set(instants)].filter((at): at is number => at !== null && at > now.getTime());
@@ -60,25 +77,47 @@ export function timeline(jobs: readonly Job[], rules: DayRules, now: Date): Time
   let last = first;
   for (const at of ahead.sort((a, b) => a - b)) {
     const state = stateAt(at);
-    if (state.job !== last.job || state.period !== last.period) later.push({ at: new Date(at), ...state });
+    const same = state.job === last.job && state.period === last.period && state.all.join() === last.all.join();
+    if (!same) later.push({ at: new Date(at), ...state });
     last = state;
   }
   return { ...first, later: later.slice(0, later_max) };
 }
 
+/** From when somebody is told that an end comes, so many days before it, but not before the first day; null: never. */
+export function warnsAt({ starts_at, ends_at, renewable }: Period, days: number): Date | null {
+  if (!renewable || ends_at === null || days === 0) return null;
+  // Days of 24 hours: an hour more or less where clocks are changed in between is no matter.
+  return new Date(Math.max(ends_at.getTime() - days * day_ms, starts_at?.getTime() ?? 0));
+}
+
 const time = (at: Date | null) => at?.getTime() ?? null;
 
-/** When a job counts, in ms; null: open. `takes`: from when its values hold, `ends`: from when they do not. */
-type Span = Readonly<{ takes: number | null; ends: number | null }>;
+/**
+ * When a job counts, in ms; null: open. `takes`: from when its values hold, `ends`: from when they do not. `leaves`: from
+ * when it gives nothing more beside another job, after its last working day or at once.
+ */
+type Span = Readonly<{ takes: number | null; ends: number | null; leaves: number | null }>;
 
-function spanOf({ from, to, zone }: Job, rules: DayRules): Span {
+function spanOf({ from, to, last_day, zone, urgent }: Job, rules: DayRules, now: Date): Span {
   const takes = from === null ? null : beginsAt(moved(from, -rules.change_lead_days), zone, rules.start_hour).getTime();
-  return { takes, ends: to === null ? null : (dayEnds(to, zone)?.getTime() ?? null) };
+  const ends = to === null ? null : (dayEnds(to, zone)?.getTime() ?? null);
+  const told = last_day === null ? ends : endsAt(last_day, zone, rules.end_hour).getTime();
+  return { takes, ends, leaves: told !== null && urgent ? Math.min(told, now.getTime()) : told };
+}
+
+/** All jobs in force at an instant; when none is, the one that counts all the same. */
+function inForceAt(spans: readonly Span[], at: number, job: number): readonly number[] {
+  const open = Number.POSITIVE_INFINITY;
+  const in_force = spans.flatMap(({ takes, ends, leaves }, n) =>
+    (takes ?? -open) <= at && at < (ends ?? open) && at < (leaves ?? open) ? [n] : [],
+  );
+  return in_force.length === 0 ? [job] : in_force;
 }
 
 /**
  * The job that counts at an instant: of those in force the primary one, else the one that began last; when none is, the
- * next to begin, else the last to have ended. Of equals the first by its days, then by its place.
+ * next to begin, else the last to have ended; of several that ended together, the last to begin. Of equals by its place.
  */
 function jobAt(jobs: readonly Job[], spans: readonly Span[], at: number): number {
   const began = (n: number) => spans[n]?.takes ?? Number.NEGATIVE_INFINITY;
@@ -89,7 +128,11 @@ function jobAt(jobs: readonly Job[], spans: readonly Span[], at: number): number
   const in_force = all.filter((n) => began(n) <= at && at < ended(n));
   const primary = in_force.filter((n) => jobs[n]?.primary === true);
   const ahead = all.filter((n) => began(n) > at);
-  return best(primary.length > 0 ? primary : in_force, began) ?? best(ahead, (n) => -began(n)) ?? best(all, ended) ?? 0;
+  const next = best(primary.length > 0 ? primary : in_force, began) ?? best(ahead, (n) => -began(n));
+  if (next !== undefined) return next;
+  const last = Math.max(...all.map(ended));
+  const at_last = all.filter((n) => ended(n) === last);
+  return best(at_last, began) ?? 0;
 }
 
 function periodsOf(jobs: readonly Job[], spans: readonly Span[], rules: DayRules, now: Date): readonly Period[] {
@@ -110,7 +153,8 @@ function periodsOf(jobs: readonly Job[], spans: readonly Span[], rules: DayRules
   return merged.map(({ first, last }): Period => {
     const starts_at = first.from === null ? null : beginsAt(first.from, first.zone, rules.start_hour);
     const prepares_at = first.from === null ? null : beginsAt(moved(first.from, -rules.hire_lead_days), first.zone, 0);
-    return { starts_at, ends_at: endOf(last, rules, now, several ? null : starts_at), prepares_at };
+    const ends_at = endOf(last, rules, now, several ? null : starts_at);
+    return { starts_at, ends_at, prepares_at, renewable: last.renewable };
   });
 }
 
@@ -126,7 +170,7 @@ function endOf(job: Job, rules: DayRules, now: Date, not_before: Date | null): D
 
 /** The first period that is not over, else the last. */
 function periodAt(periods: readonly Period[], at: number): Period {
-  const none: Period = { starts_at: null, ends_at: null, prepares_at: null };
+  const none: Period = { starts_at: null, ends_at: null, prepares_at: null, renewable: false };
   return periods.find(({ ends_at }) => ends_at === null || ends_at.getTime() > at) ?? periods.at(-1) ?? none;
 }
 

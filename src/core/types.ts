@@ -86,7 +86,11 @@ export type Attribute = Readonly<{
 }>;
 
 /** `links`: of users, the names by which an expression reaches a linked person. */
-export type Schema = Readonly<{ attributes: readonly Attribute[]; links?: readonly string[] }>;
+export type Schema = Readonly<{
+  attributes: readonly Attribute[];
+  links?: readonly string[];
+  aliases?: readonly string[];
+}>;
 
 /** What an account should be. `create: false`: change it if it is there, never make it. `null`: it must not be there. */
 export type Want = Readonly<{ enabled: boolean; create: boolean; profile: Profile; early?: true }>;

@@ -22,6 +22,7 @@ import { markDirtyWhere } from "./marks.ts";
 import { changeProvisioning, changeSourcing, provisioningDefaults, sourcingDefaults } from "./provisioning.ts";
 import { markAccountsDue, markAppDirty } from "./reach.ts";
 import { putAppSchema } from "./schemas.ts";
+import { judgeLists } from "./sourceLists.ts";
 
 export type App = Selectable<AppRow>;
 export type Config = Readonly<Record<string, Value>>;
@@ -96,7 +97,7 @@ export function createApp(command: Command, input: NewApp, tools: AppTools): Pro
       if ("refused" in provisioning) return provisioning;
       const sourcing = input.sourcing ? changeSourcing(sourcingDefaults, input.sourcing) : { ok: null };
       if ("refused" in sourcing) return sourcing;
-      const hook = await hookProblem(running, null, sourcing.ok);
+      const hook = await sourceProblem(running, null, sourcing.ok);
       if (hook) return hook;
       const labelled = labelProblem(input.label) ?? nameProblem(input.name);
       if (labelled) return labelled;
@@ -201,7 +202,7 @@ async function judgeChange(
         ? { ok: null }
         : changeSourcing(before.sourcing, change.sourcing);
   if ("refused" in sourcing) return sourcing;
-  const hook = await hookProblem(running, before.sourcing, sourcing.ok);
+  const hook = await sourceProblem(running, before.sourcing, sourcing.ok);
   if (hook) return hook;
   const rank = change.source_priority === undefined ? before.source_priority : change.source_priority;
   return {
@@ -459,14 +460,15 @@ async function keyProblem(db: Database, app: App, kid: string | undefined): Prom
   };
 }
 
-/** A hook that is named anew must be one that imports can ask. */
-async function hookProblem(
+/** A hook that is named anew must be one that imports can ask, and lists that are filled must be there. */
+async function sourceProblem(
   running: Running,
   before: Sourcing | null,
   after: Sourcing | null,
 ): Promise<Refusal | undefined> {
   const named = after?.import_hook ?? null;
-  return named === null || named === before?.import_hook ? undefined : importHookProblem(running, named);
+  const hook = named === null || named === before?.import_hook ? undefined : await importHookProblem(running, named);
+  return hook ?? judgeLists(running, before, after);
 }
 
 async function nextSourcePriority(db: Database): Promise<number> {

@@ -35,6 +35,7 @@ const sourcingShape = z.strictObject({
   end_attribute: source_attribute,
   time_zone_attribute: source_attribute,
   import_hook: z.string().min(1).max(100).nullable().default(null),
+  alias_attribute: source_attribute.default(null),
   start_hour: z.int().min(0).max(23),
   end_hour: z.int().min(1).max(24),
   hire_lead_days: z.int().min(0).max(366),
@@ -48,6 +49,12 @@ const sourcingShape = z.strictObject({
   absence_end_attribute: source_attribute,
   on_absence: z.enum(["keep", "suspend"]),
   merged_attribute: source_attribute,
+  every_job: z
+    .record(z.string().min(1).max(200), z.string().min(1).max(200))
+    .refine((all) => Object.keys(all).length <= 20, "20 attributes at most"),
+  end_required_attribute: source_attribute,
+  end_required_values: z.array(z.string().max(200)).max(100),
+  end_warning_days: z.int().min(0).max(366),
 });
 
 /** The switches a new app starts with: all that its connector can do. `undefined`: an app without connector. */
@@ -80,6 +87,10 @@ export const dateDefaults: DateSwitches = {
   absence_end_attribute: null,
   on_absence: "suspend",
   merged_attribute: null,
+  every_job: {},
+  end_required_attribute: null,
+  end_required_values: [],
+  end_warning_days: 14,
 };
 
 /** The rules a new source starts with: an exact match is confirmed, and a leaver in the source leaves (guarded). */
@@ -97,6 +108,7 @@ export const sourcingDefaults: Sourcing = {
   end_attribute: null,
   time_zone_attribute: null,
   import_hook: null,
+  alias_attribute: null,
   ...dateDefaults,
 };
 
@@ -137,7 +149,22 @@ function missingCapability(
 /** The rules of a source with a change applied to `before` (or to the defaults), or what is wrong with it. */
 export function changeSourcing(before: Sourcing | null, change: Readonly<Record<string, unknown>>): Outcome<Sourcing> {
   const parsed = sourcingShape.safeParse({ ...sourcingDefaults, ...before, ...change });
-  return parsed.success ? { ok: parsed.data } : shapeRefusal("sourcing", parsed.error);
+  if (!parsed.success) return shapeRefusal("sourcing", parsed.error);
+  return endProblem(parsed.data) ?? { ok: parsed.data };
+}
+
+/** An end that is compulsory must be told by something, for somebody: else all such rows are refused, or none is. */
+function endProblem(next: Sourcing): Refusal | undefined {
+  if ((next.end_required_attribute ?? null) === null) return undefined;
+  const problem = (name: string, what: string): Refusal => {
+    const place = `sourcing.${name}`;
+    return { refused: `${place}: ${what}`, code: "invalid", place };
+  };
+  if ((next.end_required_values ?? []).length === 0) {
+    return problem("end_required_values", 'name those who must have a last day, such as ["contractor"]');
+  }
+  if (next.end_attribute !== null || (next.last_day_attribute ?? null) !== null) return undefined;
+  return problem("end_attribute", "name the attribute that holds the last day, which is to be compulsory");
 }
 
 /** Is anything about this app's accounts kept by the engine? If not, an assignment is all there is. */

@@ -32,10 +32,11 @@ export async function loadSchema(
     .executeTakeFirst();
 }
 
-/** The attributes of users of every type, and links between them; also before the first start has stored them. */
+/** The attributes of users of every type, links between them, and which hold their former logins; also before the first start has stored them. */
 export async function userSchema(db: Database): Promise<Schema> {
-  const { rows } = await sql<StoredSchema & { links: readonly string[] }>`
-    select s.*, array(select primary_name from linked_objects order by primary_name) as links
+  const { rows } = await sql<StoredSchema & { links: readonly string[]; aliases: readonly string[] }>`
+    select s.*, array(select primary_name from linked_objects order by primary_name) as links,
+      array(select name from alias_attributes order by name) as aliases
     from schemas s where s.kind = 'user' and s.app_id is null`.execute(db);
   return rows[0] ?? baseUserSchema;
 }

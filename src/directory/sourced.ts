@@ -24,8 +24,11 @@ export async function profileSources(
   user_ids: readonly string[],
 ): Promise<ReadonlyMap<string, ProfileSource>> {
   if (user_ids.length === 0) return new Map();
-  const { rows } = await sql<Omit<ProfileSource, "attributes"> & { user_id: string }>`
-    select distinct on (a.user_id) a.user_id, a.app_id, s.label, a.external_id, a.synced_at
+  const { rows } = await sql<
+    Omit<ProfileSource, "attributes"> & { user_id: string; every_job: Readonly<Record<string, string>> | null }
+  >`
+    select distinct on (a.user_id) a.user_id, a.app_id, s.label, a.external_id, a.synced_at,
+      s.sourcing->'every_job' as every_job
     from accounts a join apps s on s.id = a.app_id
     where a.user_id = any(${[...user_ids]}::text[]) and s.sourcing is not null and s.status = 'ACTIVE'
       and (a.have->>'enabled')::boolean
@@ -33,10 +36,10 @@ export async function profileSources(
   if (rows.length === 0) return new Map();
   const mappings = await loadMappings(db);
   return new Map(
-    rows.map(({ user_id, ...source }) => {
+    rows.map(({ user_id, every_job, ...source }) => {
       const lines = mappings.get(source.app_id)?.to_user ?? [];
       const always = lines.filter(({ line }) => line.push === "always").map(({ attribute }) => attribute);
-      return [user_id, { ...source, attributes: new Set(always) }];
+      return [user_id, { ...source, attributes: new Set([...always, ...Object.keys(every_job ?? {})]) }];
     }),
   );
 }

@@ -19,6 +19,7 @@ export const taskKinds = [
   "app_paused",
   "import_held",
   "import_row",
+  "end_ahead",
   "group_push_error",
   "push_rule_error",
   "mapping_error",

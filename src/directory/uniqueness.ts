@@ -4,12 +4,13 @@
  *
  * Law: this is for the message; the database's unique indexes are what guarantees it (schemas.ts), and a race that slips
  * between the two ends in the same refusal, without the name. No value never conflicts.
- * Called by users.ts.
+ * Called by users.ts. Logins that were somebody's before are aliases.ts.
  */
 import { createHash } from "node:crypto";
 import { canonicalValue } from "../core/diff.ts";
 import type { Attribute, Profile, Refusal, Schema } from "../core/types.ts";
 import { type Database, sql } from "../store/database.ts";
+import { findFormer } from "./aliases.ts";
 
 /** A user as it would become. `id`: null for a new one. `profile`: the whole profile. */
 export type Candidate = Readonly<{ id: string | null; profile: Profile }>;
@@ -28,6 +29,9 @@ export function uniqueIndexName(table: "users" | "groups", attribute: string): s
 
 /** The refusal for a constraint that a race violated; undefined if it is none of users' unique constraints. */
 export function refusalOfConstraint(schema: Schema, constraint: string): Refusal | undefined {
+  if (constraint === "login_aliases_pkey") {
+    return { refused: "login: it was just kept for somebody else", code: "duplicate", place: "login" };
+  }
   const attribute = uniqueAttributes(schema).find(
     ({ name }) => constraint === (name === "login" ? "users_login_unique" : uniqueIndexName("users", name)),
   );
@@ -51,6 +55,7 @@ export async function findTaken(
     const found = unique.find(({ name }) => name === attribute);
     if (found && !taken.has(n)) taken.set(n, duplicate(found, candidates[n], login));
   }
+  for (const [n, refusal] of await findFormer(db, schema, candidates)) if (!taken.has(n)) taken.set(n, refusal);
   return new Map([...taken, ...findDoubles(schema, candidates, taken)]);
 }
 

@@ -7,11 +7,13 @@
  * `edit_deactivated_users` is on. The plural functions ending in `Each` refuse row by row and keep the good rows; the
  * others are all or nothing.
  */
+import { keepAliases } from "../core/aliases.ts";
 import { type Change, canonicalValue, diffProfiles } from "../core/diff.ts";
 import { mergeProfile, type ProfileRefusal } from "../core/schema.ts";
 import type { Profile, Refusal, Schema, Value } from "../core/types.ts";
 import { type Database, isRefusal, sql, violatedUnique } from "../store/database.ts";
 import type { Provenance } from "../store/tables.ts";
+import { claimsAliases } from "./aliases.ts";
 import { type Command, logAll, priority, type Running, run } from "./command.ts";
 import { dependents } from "./dependents.ts";
 import { lockUsers } from "./locks.ts";
@@ -39,6 +41,8 @@ export type UserChange = Readonly<{
   /** Another type of person (null: the default): values of attributes that it lacks go. */
   type_id?: string | null;
   provenance?: Provenance;
+  /** A login that the change replaces is kept in this list attribute; null or absent: it is given up. */
+  alias_attribute?: string | null;
 }>;
 
 /** The person after the command. `changed: false`: nothing differed, so nothing was written or logged. */
@@ -131,9 +135,13 @@ function applyChange(
     };
   }
   const type_id = change.type_id === undefined ? user.type_id : change.type_id;
-  const after = profileAfter(schemaOfType(schema, type_id), user, change, type_id !== user.type_id);
+  const its = schemaOfType(schema, type_id);
+  const after = profileAfter(its, user, change, type_id !== user.type_id);
   if (!("ok" in after)) return after;
-  const profile = after.ok;
+  const keeps = its.attributes.some(({ name, array }) => name === change.alias_attribute && array);
+  const kept = keeps ? keepAliases(change.alias_attribute ?? "", user.profile, after.ok) : after;
+  if (!("ok" in kept)) return kept;
+  const profile = kept.ok;
   const starts_at = change.starts_at === undefined ? user.starts_at : change.starts_at;
   const ends_at = change.ends_at === undefined ? user.ends_at : change.ends_at;
   if (starts_at && ends_at && starts_at >= ends_at) {
@@ -199,6 +207,7 @@ function isMoved(before: StoredUser | undefined, after: StoredUser): boolean {
 }
 
 function claimsValue(schema: Schema, before: StoredUser | undefined, after: StoredUser): boolean {
+  if (claimsAliases(schema, before?.profile ?? {}, after.profile)) return true;
   return uniqueAttributes(schema).some((attribute) => {
     const [was, is] = [before?.profile[attribute.name], after.profile[attribute.name]];
     return canonicalValue(was, attribute) !== canonicalValue(is, attribute);

@@ -171,9 +171,10 @@ async function change(plan: ImportPlan, running: Running, rows: readonly Decided
   if (rows.length === 0) return [];
   const { run, urgency } = plan;
   const provenance = { "*": { source: run.app_id } };
+  const alias_attribute = run.sourcing.alias_attribute ?? null;
   const changes = rows.map((one): UserChange => {
     const dates = "ok" in one.dates ? one.dates.ok.dates : {};
-    return { id: personOf(one) ?? "", profile: one.profile, ...dates, provenance };
+    return { id: personOf(one) ?? "", profile: one.profile, ...dates, provenance, alias_attribute };
   });
   const changed = await updateUsersEach(running, changes, { deactivated: true, sourced: true, urgency });
   if (isRefusal(changed)) throw new Error(changed.refused);

@@ -7,7 +7,8 @@
  */
 import { dayBegins, dayEnds } from "../core/days.ts";
 import { isZone } from "../core/expression/functions/zones.ts";
-import { type Job, type Period, timeline } from "../core/jobs.ts";
+import { type Job, type Period, timeline, warnsAt } from "../core/jobs.ts";
+import { setOwn } from "../core/profile.ts";
 import type { Outcome, Profile, Value } from "../core/types.ts";
 import { dateDefaults } from "../directory/provisioning.ts";
 import type { NewUser } from "../directory/users.ts";
@@ -17,21 +18,24 @@ import type { Sourcing } from "../store/tables.ts";
 /** What is not sourced is absent; what the source leaves empty is null. */
 export type PersonDates = Pick<NewUser, "starts_at" | "ends_at" | "time_zone">;
 
-/** From when accounts are made, and an absence. */
+/** From when accounts are made, from when an end is told ahead, and an absence. */
 export type Preparations = Readonly<{
   prepares_at: Date | null;
+  warns_at: Date | null;
   absent_from: Date | null;
   absent_until: Date | null;
 }>;
 
 /**
- * One person's days. `profile`: the row that counts now, for the mapping. `later`: rows that count from an instant on.
+ * One person's days. `profile`: the row that counts now, for the mapping; `every`: those of all jobs in force, where the
+ * source's rules ask for them. `later`: rows that count from an instant on.
  * `preparations`: absent where the source's rules know of none.
  */
 export type PersonDays = Readonly<{
   dates: PersonDates;
   profile: Profile;
-  later: readonly Readonly<{ at: Date; profile: Profile; period: Period }>[];
+  every?: readonly Profile[];
+  later: readonly Readonly<{ at: Date; profile: Profile; every?: readonly Profile[]; period: Period }>[];
   preparations?: Preparations;
 }>;
 
@@ -60,7 +64,9 @@ export function daysOf(sourcing: Sourcing, own: Profile, now: Date): Outcome<Per
     if ("refused" in job) return job;
     jobs.push(job.ok);
   }
-  const { job: at, period, later } = timeline(jobs, switches, now);
+  const every = hasEvery(switches);
+  const { job: at, all, period, later } = timeline(jobs, { ...switches, every }, now);
+  const those = (indices: readonly number[]) => (every ? { every: indices.map((n) => profiles[n] ?? own) } : {});
   const profile = profiles[at] ?? own;
   const absence = absenceOf(switches, profile);
   if ("refused" in absence) return absence;
@@ -74,15 +80,37 @@ export function daysOf(sourcing: Sourcing, own: Profile, now: Date): Outcome<Per
         ...(endAttribute(switches) === null ? {} : { ends_at: period.ends_at }),
       },
       profile,
-      later: later.map((one) => ({ at: one.at, profile: profiles[one.job] ?? own, period: one.period })),
-      ...(prepares(switches) ? { preparations: { prepares_at, ...absence.ok } } : {}),
+      ...those(all),
+      later: later.map((one) => ({
+        ...{ at: one.at, profile: profiles[one.job] ?? own, period: one.period },
+        ...those(one.all),
+      })),
+      ...(prepares(switches)
+        ? { preparations: { prepares_at, warns_at: warnsAt(period, switches.end_warning_days), ...absence.ok } }
+        : {}),
     },
   };
 }
 
-/** Do the rules know of accounts made early, or of absences? */
-export const prepares = ({ hire_lead_days, absence_start_attribute }: Sourcing & DateSwitches): boolean =>
-  hire_lead_days > 0 || absence_start_attribute !== null;
+/** Do the rules know of accounts made early, of absences, or of ends that are told ahead? */
+export const prepares = (switches: Sourcing & DateSwitches): boolean =>
+  switches.hire_lead_days > 0 || switches.absence_start_attribute !== null || switches.end_required_attribute !== null;
+
+const hasEvery = ({ every_job }: DateSwitches): boolean => Object.keys(every_job).length > 0;
+
+/** A profile with what the rows of all jobs in force say, each value once and in order. */
+export function withEvery({ every_job = {} }: Sourcing, profile: Profile, rows: readonly Profile[]): Profile {
+  const whole: Record<string, Value> = { ...profile };
+  for (const [name, column] of Object.entries(every_job)) {
+    const told = rows.flatMap((row) => (Object.hasOwn(row, column) ? (row[column] ?? []) : []));
+    const texts = told.flatMap((one) =>
+      typeof one === "string" || typeof one === "number" ? [String(one).trim()] : [],
+    );
+    const values = [...new Set(texts)].filter((one) => one !== "").sort();
+    setOwn(whole, name, values.length === 0 ? null : values);
+  }
+  return whole;
+}
 
 const endAttribute = (switches: Sourcing & DateSwitches) => switches.end_attribute ?? switches.last_day_attribute;
 
@@ -93,6 +121,7 @@ const isPlain = (switches: Sourcing & DateSwitches) =>
   switches.leave_lead_days === 0 &&
   switches.last_day_attribute === null &&
   switches.urgent_attribute === null &&
+  !hasEvery(switches) &&
   !prepares(switches);
 
 /** Several rows of one person, if there are; those that the source calls inactive count only if all are. */
@@ -134,8 +163,32 @@ function jobOf(switches: Sourcing & DateSwitches, row: Profile): Outcome<Job> {
   if (from !== null && to !== null && to.slice(0, 10) < from.slice(0, 10)) {
     return { refused: `${switches.end_attribute}: ${to} is before ${from}`, code: "invalid" };
   }
+  const renewable = mustEnd(switches, row);
+  if (renewable && to === null && last_day === null) return noEnd(switches, row);
   const [primary, urgent] = [isYes(row, switches.primary_attribute), isYes(row, switches.urgent_attribute)];
-  return { ok: { from, to, last_day, zone: zone ?? "UTC", primary, urgent } };
+  return { ok: { from, to, last_day, zone: zone ?? "UTC", primary, urgent, renewable } };
+}
+
+/** Is a last day compulsory for this row? */
+function mustEnd({ end_required_attribute: name, end_required_values }: DateSwitches, row: Profile): boolean {
+  if (name === null) return false;
+  const value = cell(row, name).toLowerCase();
+  return end_required_values.some((one) => one.trim().toLowerCase() === value);
+}
+
+/** An empty cell must not let someone in for ever: what is known of them stays, their last day too. */
+function noEnd(switches: DateSwitches & Sourcing, row: Profile): Outcome<never> {
+  const [name, value] = [switches.end_required_attribute ?? "", cell(row, switches.end_required_attribute ?? "")];
+  const who = value === "" ? `without a ${name}` : `whose ${name} is "${value.slice(0, 100)}"`;
+  const refused = `${endAttribute(switches)}: is empty, and whoever comes ${who} must have a last day: enter one; until then nothing of this person changes`;
+  return { refused, code: "invalid" };
+}
+
+function cell(row: Profile, name: string): string {
+  const value = Object.hasOwn(row, name) ? row[name] : undefined;
+  return typeof value === "string" || typeof value === "number" || typeof value === "boolean"
+    ? String(value).trim()
+    : "";
 }
 
 /** An absence from the morning of its first day to the end of its last; without a last day, until the source tells one. */

@@ -12,7 +12,7 @@ import type { Outcome, Profile, Schema, UserStatus, Value } from "../core/types.
 import { uniqueAttributes } from "../directory/uniqueness.ts";
 import { type Database, sql } from "../store/database.ts";
 import type { ChangedRow } from "./importChanges.ts";
-import { daysOf, mergedInto, type PersonDays } from "./importDates.ts";
+import { daysOf, mergedInto, type PersonDays, withEvery } from "./importDates.ts";
 import { findDecisions } from "./importDecisions.ts";
 import { findMatches, type Match, type Matching, matchKeys } from "./importMatch.ts";
 import type { ImportPlan } from "./importPass.ts";
@@ -66,11 +66,14 @@ export function mapRow(
   user: Known | null,
 ): Pick<MappedRow, "profile" | "problems" | "dates" | "later"> {
   const now = run.world.now();
-  const map = (raw: Profile) => mapProfile(lines, factsOf(raw, user, now), user?.profile);
+  const map = (raw: Profile, every?: readonly Profile[]) => {
+    const mapped = mapProfile(lines, factsOf(raw, user, now), user?.profile);
+    return every === undefined ? mapped : { ...mapped, profile: withEvery(run.sourcing, mapped.profile, every) };
+  };
   const days = daysOf(run.sourcing, own, now);
   if ("refused" in days) return { profile: map(own).profile, problems: [], dates: days, later: [] };
-  const { profile, errors } = map(days.ok.profile);
-  const later = days.ok.later.map((one) => ({ ...one, mapped: map(one.profile) }));
+  const { profile, errors } = map(days.ok.profile, days.ok.every);
+  const later = days.ok.later.map((one) => ({ ...one, mapped: map(one.profile, one.every) }));
   const problems = [...errors, ...later.flatMap(({ mapped }) => mapped.errors)].map(
     ({ attribute, message }) => `${attribute}: ${message}`,
   );

@@ -108,10 +108,11 @@ async function countCleared({
   world,
   id,
   app_id,
+  sourcing,
 }: ImportRun): Promise<readonly { attribute: string; count: number }[]> {
   const lines = (await loadMappings(world.db)).get(app_id)?.to_user ?? [];
   const clearing = lines.filter(({ line }) => line.push === "always" && line.when_empty === "clear");
-  const names = [...new Set(clearing.flatMap(readBy))];
+  const names = [...new Set([...clearing.flatMap(readBy), ...Object.values(sourcing.every_job ?? {})])];
   if (names.length === 0) return [];
   const empty = (profile: string, name: string) =>
     sql`coalesce(${sql.ref(profile)}->>${sql.lit(name)}, '') in ('', '[]', '{}')`;

@@ -26,9 +26,15 @@ export async function loadNeeds({ world, app_id, sourcing }: ImportRun): Promise
     [sourcing.primary_attribute ?? null, "which job counts"],
     [sourcing.absence_start_attribute ?? null, "the first day of an absence"],
     [sourcing.absence_end_attribute ?? null, "the last day of an absence"],
+    [sourcing.end_required_attribute ?? null, "who must have a last day"],
     [sourcing.merged_attribute ?? null, "what a record was merged into"],
   ] as const;
-  return new Map([...dates.flatMap(([name, what]) => (name === null ? [] : [[name, what] as const])), ...read]);
+  const every = Object.entries(sourcing.every_job ?? {}).map(([name, column]) => [column, name] as const);
+  return new Map([
+    ...every,
+    ...dates.flatMap(([name, what]) => (name === null ? [] : [[name, what] as const])),
+    ...read,
+  ]);
 }
 
 /** More changed people than these are not asked for their managers: each costs three look-ups. */

@@ -29,16 +29,19 @@ export async function writeTimes(run: ImportRun, running: Running, people: reado
   if (switches.several_rows) await writeLater(run, running, people);
   if (!prepares(switches) || people.length === 0) return;
   await sql`
-    insert into person_dates as p (user_id, prepares_at, absent_from, absent_until)
-    select g.user_id, g.prepares_at, g.absent_from, g.absent_until
+    insert into person_dates as p (user_id, prepares_at, warns_at, warn_days, absent_from, absent_until)
+    select g.user_id, g.prepares_at, g.warns_at, case when g.warns_at is not null then ${switches.end_warning_days}::int end,
+      g.absent_from, g.absent_until
     from rows from (unnest(${column(people, (one) => one.user_id)}::text[]),
       unnest(${column(people, (one) => one.preparations?.prepares_at)}::timestamptz[]),
+      unnest(${column(people, (one) => one.preparations?.warns_at)}::timestamptz[]),
       unnest(${column(people, (one) => one.preparations?.absent_from)}::timestamptz[]),
       unnest(${column(people, (one) => one.preparations?.absent_until)}::timestamptz[]))
-      as g(user_id, prepares_at, absent_from, absent_until)
+      as g(user_id, prepares_at, warns_at, absent_from, absent_until)
     order by g.user_id
     on conflict (user_id) do update set prepares_at = excluded.prepares_at,
       prepared = p.prepared and coalesce(excluded.prepares_at <= ${running.now()}::timestamptz, false),
+      warns_at = excluded.warns_at, warn_days = excluded.warn_days,
       absent_from = excluded.absent_from, absent_until = excluded.absent_until`.execute(running.db);
 }
 

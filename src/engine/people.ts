@@ -97,7 +97,7 @@ export async function loadPeople(
     user.profile = { ...user.profile, ...supposed.profile };
     user.status = supposed.status ?? user.status;
   }
-  const around = company.reads_people ? await loadManagers(db, users.rows) : new Map<string, PersonFact>();
+  const around = company.reads_people ? await loadSuperiors(db, users.rows) : new Map<string, PersonFact>();
   const linked = company.reads_people ? await loadLinked(db, ids) : new Map<string, Map<string, PersonFact>>();
   return new Map(
     users.rows.map((user) => [
@@ -225,7 +225,10 @@ export function groupFact(
  * `managerId` names the manager by our id, by login or by employee number, as sources do. Three searches by index: one
  * with `or` reads every user, 150 ms for each batch of a company of 100,000.
  */
-async function loadManagers(db: Database, users: readonly UserFacts[]): Promise<Map<string, PersonFact>> {
+export async function loadSuperiors(
+  db: Database,
+  users: readonly Pick<UserFacts, "profile">[],
+): Promise<Map<string, PersonFact>> {
   const keys = [...new Set(users.flatMap((user) => managerKey(user) ?? []))];
   if (keys.length === 0) return new Map();
   const { rows } = await sql<{ key: string; id: string; profile: Profile }>`
@@ -255,7 +258,8 @@ async function loadLinked(db: Database, ids: readonly string[]): Promise<Map<str
   return linked;
 }
 
-function managerKey(user: UserFacts): string | undefined {
+/** What names a person's manager; undefined: nothing does. */
+export function managerKey(user: Pick<UserFacts, "profile">): string | undefined {
   const key = user.profile["managerId"];
   return typeof key === "string" && key !== "" ? key : undefined;
 }

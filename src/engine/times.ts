@@ -12,7 +12,9 @@ import { raiseTasks } from "../directory/tasks.ts";
 import { transitionUsers } from "../directory/userLifecycle.ts";
 import { type UserChange, updateUsersEach } from "../directory/users.ts";
 import { isRefusal, sql } from "../store/database.ts";
-import type { Sourcing } from "../store/tables.ts";
+import type { ScheduledDates, Sourcing } from "../store/tables.ts";
+import { endWarnings, warnAnew } from "./endWarnings.ts";
+import { switchesOf } from "./importDates.ts";
 import type { World } from "./world.ts";
 
 const batch = 500;
@@ -26,6 +28,7 @@ export async function passDays(world: World, command: Command): Promise<boolean>
     await prepareAccounts(world, command),
     await beginAbsences(world, command),
     await endAbsences(world, command),
+    await endWarnings(command, batch),
   ];
   return done.some((count) => count >= batch);
 }
@@ -61,7 +64,7 @@ type Scheduled = Readonly<{
   profile: UserChange["profile"] & object;
   source_id: string;
   effective_at: Date;
-  dates: Readonly<{ starts_at: string | null; ends_at: string | null; prepares_at: string | null }> | null;
+  dates: ScheduledDates | null;
   sourcing: Sourcing | null;
 }>;
 
@@ -74,10 +77,11 @@ async function applyScheduledChanges(world: World, command: Command): Promise<nu
       where c.effective_at <= ${world.now()}::timestamptz
       order by c.effective_at, c.id limit ${batch} for update of c skip locked`.execute(running.db);
     if (rows.length === 0) return { count: 0 };
-    const changes = rows.map(({ user_id, profile, dates }): UserChange => {
-      if (dates === null) return { id: user_id, profile };
+    const changes = rows.map(({ user_id, profile, dates, sourcing }): UserChange => {
+      const alias_attribute = sourcing?.alias_attribute ?? null;
+      if (dates === null) return { id: user_id, profile, alias_attribute };
       const at = (text: string | null) => (text === null ? null : new Date(text));
-      return { id: user_id, profile, starts_at: at(dates.starts_at), ends_at: at(dates.ends_at) };
+      return { id: user_id, profile, alias_attribute, starts_at: at(dates.starts_at), ends_at: at(dates.ends_at) };
     });
     const changed = await updateUsersEach(running, changes, { deactivated: true, sourced: true });
     if (isRefusal(changed)) return changed;
@@ -122,6 +126,11 @@ async function bringBack(running: Running, rows: readonly Scheduled[]): Promise<
       from unnest(${theirs.map(({ user_id }) => user_id)}::text[], ${theirs.map(({ dates }) => dates?.prepares_at ?? null)}::timestamptz[])
         as g(user_id, at)
       where d.user_id = g.user_id and d.prepares_at is not null`.execute(running.db);
+    const switches = sourcing && switchesOf(sourcing);
+    if (switches && switches.end_required_attribute !== null) {
+      const ahead = theirs.flatMap(({ user_id, dates }) => (dates === null ? [] : [{ user_id, dates }]));
+      await warnAnew(running, ahead, switches.end_warning_days);
+    }
   }
 }
 

@@ -41,6 +41,13 @@ export type DateSwitches = Readonly<{
   on_absence: "keep" | "suspend";
   /** Holds the id that a record was merged into: a task, and nothing is done by itself. */
   merged_attribute: string | null;
+  /** List attribute of users → attribute of the source: what it says in all jobs in force, not in the one that counts alone. */
+  every_job: Readonly<Record<string, string>>;
+  /** Whoever has one of the values there must have a last day, such as contractors; compared without case. */
+  end_required_attribute: string | null;
+  end_required_values: readonly string[];
+  /** So many days before such an end somebody is to renew it or let it come; 0: nobody is told. */
+  end_warning_days: number;
 }>;
 
 /** A source's rules (okta-lifecycle 4.2); null on an app that is no source. */
@@ -62,5 +69,7 @@ export type Sourcing = Readonly<{
   time_zone_attribute: string | null;
   /** The inline hook that is asked about strangers; null or absent: none is. */
   import_hook?: string | null;
+  /** The list attribute of users in which a login that the source replaces is kept; null or absent: it is given up. */
+  alias_attribute?: string | null;
 }> &
   Partial<DateSwitches>;

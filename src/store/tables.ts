@@ -339,6 +339,15 @@ export type PushedGroupRow = {
 
 type Plain<Row> = Row;
 
+/** A time of employment that begins with a scheduled change, as JSON has it (core/jobs.ts). */
+export type ScheduledDates = Readonly<{
+  starts_at: string | null;
+  ends_at: string | null;
+  prepares_at: string | null;
+  /** Absent in what was written before it was there. */
+  renewable?: boolean;
+}>;
+
 export type Tables = ApiTables & {
   users: UserRow;
   users_history: Plain<Omit<UserRow, "id">> & { id: string; valid_from: Date; valid_to: Date };
@@ -347,7 +356,7 @@ export type Tables = ApiTables & {
     user_id: string;
     profile: Json<Profile>;
     effective_at: Time;
-    dates: Json<{ starts_at: string | null; ends_at: string | null; prepares_at: string | null } | null>;
+    dates: Json<ScheduledDates | null>;
     source_id: string;
     created_at: Time;
   };
@@ -358,6 +367,9 @@ export type Tables = ApiTables & {
     absent_from: MaybeTime;
     absent_until: MaybeTime;
     away: Generated<boolean>;
+    warn_days: number | null;
+    warns_at: MaybeTime;
+    warned_end: MaybeTime;
   };
   schemas: {
     id: Generated<string>;

@@ -9,7 +9,7 @@ const noon = (n: number) => new Date(Date.UTC(2026, 0, 1 + n, 12));
 const job = (from: number | null, to: number | null, more: Partial<Job> = {}): Job => ({
   from: from === null ? null : day(from),
   to: to === null ? null : day(to),
-  ...{ last_day: null, zone: "UTC", primary: false, urgent: false },
+  ...{ last_day: null, zone: "UTC", primary: false, urgent: false, renewable: false },
   ...more,
 });
 
@@ -25,13 +25,15 @@ const rules = fc.record({
   hire_lead_days: fc.integer({ min: 0, max: 30 }),
   change_lead_days: fc.integer({ min: 0, max: 5 }),
   leave_lead_days: fc.constant(0),
+  every: fc.boolean(),
 });
 
 /** The jobs themselves in place of where they stood. */
-const told = (all: readonly Job[], { job: at, period, later }: Timeline) => ({
-  ...{ job: all[at], period },
-  later: later.map((one) => ({ ...one, job: all[one.job] })),
+const told = (jobs: readonly Job[], { job: at, all, period, later }: Timeline) => ({
+  ...{ job: jobs[at], all: those(jobs, all), period },
+  later: later.map((one) => ({ ...one, job: jobs[one.job], all: those(jobs, one.all) })),
 });
+const those = (jobs: readonly Job[], indices: readonly number[]) => new Set(indices.map((n) => jobs[n]));
 
 describe("a person's jobs", () => {
   test("mean the same in any order of their rows", () => {
@@ -48,10 +50,23 @@ describe("a person's jobs", () => {
       fc.property(jobs, rules, fc.integer({ min: -10, max: 400 }), (all, how, at) => {
         for (const change of timeline(all, how, noon(at)).later) {
           const then = timeline(all, how, change.at);
-          expect({ job: then.job, period: then.period }).toEqual({ job: change.job, period: change.period });
+          const { at: _, ...foretold } = change;
+          expect({ job: then.job, all: then.all, period: then.period }).toEqual(foretold);
         }
       }),
     );
+  });
+
+  test("that ended together mean the same in any order too: the one that began last is the last", () => {
+    const [long, short] = [job(0, 20), job(10, 20)];
+    const turns = [
+      [long, short],
+      [short, long],
+    ];
+    const last = turns.map((all) =>
+      told(all, timeline(all, { ...usual, end_hour: 12 }, noon(5))).later.map((one) => one.job),
+    );
+    expect(last).toEqual([[short], [short]]);
   });
 
   test("that follow each other by a day leave no gap, wherever each of them is", () => {

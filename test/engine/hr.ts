@@ -25,8 +25,18 @@ export const columns = [
   "zone",
   "manager",
 ] as const;
-/** Columns of files whose days say more: a last working day, urgency, the job that counts, an absence, a merge. */
-export const more_columns = ["lastday", "urgent", "primary", "away", "back", "merged"] as const;
+/** Columns of files whose days say more: a last working day, urgency, the job that counts, an absence, a merge, employment, codes. */
+export const more_columns = [
+  "lastday",
+  "urgent",
+  "primary",
+  "away",
+  "back",
+  "merged",
+  "type",
+  "unit",
+  "number",
+] as const;
 export type Row = Partial<Record<(typeof columns)[number] | (typeof more_columns)[number], string>>;
 
 /** A person's row; the mail follows from the name. */
