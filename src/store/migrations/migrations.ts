@@ -15,6 +15,7 @@ import { importSessions } from "./0015_import_sessions.ts";
 import { dates } from "./0020_dates.ts";
 import { importDecisions } from "./0021_import_decisions.ts";
 import { scim } from "./0022_scim.ts";
+import { peopleImports } from "./0024_people_imports.ts";
 
 /** Statements of a script, one by one: PGlite's extended protocol takes no more; bodies between `$$` stay whole. */
 function statements(script: string): string[] {
@@ -45,6 +46,7 @@ const migrations: Record<string, Migration> = {
   "0020_dates": run(dates),
   "0021_import_decisions": run(importDecisions),
   "0022_scim": run(scim),
+  "0024_people_imports": run(peopleImports),
 };
 
 /**
