@@ -75,7 +75,7 @@ export async function* importPeople(
       }
       for (const { outcome } of rows) counts[outcome] += 1;
       done += chunk.length;
-      yield { id, rows: rows.map((row) => shown(row, file)), done, total };
+      yield { id, rows: rows.map((row) => shown(row, file, id)), done, total };
     }
     reason = null;
     return { id, counts, reason };
@@ -204,7 +204,8 @@ function newProfile({ login, profile }: Extract<PersonRow, { profile: Profile }>
 const valuesOf = (profile: Profile): readonly Change[] =>
   Object.entries(profile).map(([attribute, after]) => ({ attribute, before: null, after }));
 
-/** As it is told: of a dry run nobody has the ids, and sensitive values are nobody's to see. */
-function shown(row: PersonOutcome, { schema }: PeopleFile): PersonOutcome {
-  return row.changes === undefined ? row : { ...row, changes: shownChanges(row.changes, schema) };
+/** As it is told: whom a dry run would create has no id, and sensitive values are nobody's to see. */
+function shown({ user_id, ...row }: PersonOutcome, { schema }: PeopleFile, id: string | null): PersonOutcome {
+  const known = user_id === undefined || (id === null && row.outcome === "create") ? {} : { user_id };
+  return { ...row, ...known, ...(row.changes === undefined ? {} : { changes: shownChanges(row.changes, schema) }) };
 }

@@ -3,6 +3,7 @@ import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { permissionsFor } from "../../src/core/permissions.ts";
 import { grantRole } from "../../src/directory/adminRoles.ts";
 import { defineAttributes } from "../../src/directory/schemas.ts";
 import { createToken } from "../../src/directory/tokens.ts";
@@ -105,6 +106,7 @@ test("a dry run tells the same as the run after it and writes nothing, and a sec
   const tried = await send(file, "?dry_run=true");
   expect(await sql`select (select count(*) from users) u, (select count(*) from events) e`.execute(db)).toEqual(before);
   expect(tried.done.id).toBeNull();
+  expect(tried.rows.find(({ outcome }) => outcome === "create")).not.toHaveProperty("user_id");
   const done = await send(file);
   const without = (rows: Sent["rows"]) => rows.map(({ user_id: _, ...row }) => row);
   expect(without(tried.rows)).toEqual(without(done.rows));
@@ -255,6 +257,13 @@ describe("nobody changes through a file whom they could not change one by one:",
     const { done } = await send(["login,department", "super_admin@x.co,Board"]);
     expect((await undo(done.id, token)).rows).toMatchObject([{ undone: "left" }]);
     expect((await show("super_admin@x.co")).profile["department"]).toBe("Board");
+  });
+
+  test("a custom role only with all of okta.users.manage", () => {
+    for (const pattern of ["/admin/v1/users/imports", "/admin/v1/users/imports/:import_id/undo"]) {
+      const route = { area: "users", access: "write", method: "POST", pattern } as const;
+      expect(permissionsFor(route)).toEqual(["okta.users.manage"]);
+    }
   });
 
   test("help desk and readers nobody at all", async () => {
