@@ -29,6 +29,13 @@ export type Client = Readonly<{
   send<T>(method: "POST" | "PUT" | "PATCH" | "DELETE", path: string, body?: unknown, query?: Query): Promise<T>;
   /** Sends JSON and reads an answer of JSON lines, each as soon as it is there. */
   follow(path: string, body: unknown, onLine: (line: unknown) => void): Promise<void>;
+  /** Sends a stream as text/csv and reads an answer of JSON lines, each as soon as it is there. */
+  followUpload(
+    path: string,
+    upload: Readonly<{ stream: Readable; size: number }>,
+    query: Query,
+    onLine: (line: unknown) => void,
+  ): Promise<void>;
   /** Sends a stream as text/csv. */
   upload<T>(path: string, stream: Readable, size: number, query?: Query): Promise<T>;
 }>;
@@ -120,6 +127,11 @@ export function clientAt(url: string, token: string): Client {
     follow: async (path: string, body: unknown, onLine: (line: unknown) => void) => {
       const reader = lineReader(onLine);
       const answer = await exchange("POST", `${url}${path}`, token, JSON.stringify(body), { onPart: reader });
+      if (answer.status >= 300) throw refusal(answer);
+    },
+    followUpload: async (path: string, { stream, size }, query: Query, onLine: (line: unknown) => void) => {
+      const address = `${url}${path}${queryText(query)}`;
+      const answer = await exchange("POST", address, token, stream, { size, onPart: lineReader(onLine) });
       if (answer.status >= 300) throw refusal(answer);
     },
     upload: async <T>(path: string, stream: Readable, size: number, query?: Query) =>

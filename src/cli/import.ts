@@ -1,6 +1,5 @@
 /** tenure import: reads a source now, from where it is configured or from a file given here, and tells what became of it. */
-import { createReadStream, existsSync, statSync } from "node:fs";
-import { Transform } from "node:stream";
+import { existsSync, statSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Given } from "./args.ts";
 import type { Client } from "./client.ts";
@@ -8,6 +7,7 @@ import { CliError, type ExitCode, exit_codes } from "./errors.ts";
 import { findApp } from "./find.ts";
 import { plain, print, printFacts, printJson, progress, table } from "./output.ts";
 import { command } from "./parts.ts";
+import { sending } from "./upload.ts";
 
 type Import = Readonly<{
   id: string;
@@ -110,24 +110,7 @@ async function upload(
   file: string,
   query: Readonly<Record<string, string | boolean>>,
 ): Promise<Import> {
-  if (!existsSync(file)) throw new CliError(exit_codes.not_found, `there is no file ${file}`);
-  const { size } = statSync(file);
-  const bar = progress(given);
-  let sent = 0;
-  const counter = new Transform({
-    transform(chunk: Buffer, _encoding, done) {
-      sent += chunk.length;
-      bar.show("uploading", sent, size);
-      done(null, chunk);
-    },
-  });
-  try {
-    const stream = createReadStream(file);
-    stream.on("error", (error) => counter.destroy(error));
-    return await client.upload<Import>(path, stream.pipe(counter), size, query);
-  } finally {
-    bar.end();
-  }
+  return sending(given, file, ({ stream, size }) => client.upload<Import>(path, stream, size, query));
 }
 
 /** Waits for the end of an import and tells it. */

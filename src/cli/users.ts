@@ -4,6 +4,7 @@ import type { Client } from "./client.ts";
 import { type App, findGroup, findUser, type Group, type User } from "./find.ts";
 import { print, printFacts, printJson, printRows } from "./output.ts";
 import { commandOf, limitOf, momentOf, type Part, pairsOf } from "./parts.ts";
+import { bring, imports, template } from "./usersImport.ts";
 
 type Account = Readonly<{
   app_id: string;
@@ -275,4 +276,7 @@ export const { run } = commandOf("users", {
   hold,
   unhold: release,
   delete: remove,
+  template,
+  import: bring,
+  imports,
 });

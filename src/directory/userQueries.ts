@@ -108,6 +108,16 @@ export async function getUsers(db: Database, ids: readonly string[]): Promise<Re
   return new Map(rows.map((row) => [row.id, row]));
 }
 
+/** Who has these logins, in any case: by place in the list; those that nobody has are missing. */
+export async function usersByLogin(db: Database, logins: readonly string[]): Promise<ReadonlyMap<number, StoredUser>> {
+  if (logins.length === 0) return new Map();
+  const { rows } = await sql<StoredUser & { place: number }>`
+    select u.*, (asked.place - 1)::int as place
+    from unnest(${[...logins]}::text[]) with ordinality as asked(login, place)
+    join users u on u.login = lower(asked.login)`.execute(db);
+  return new Map(rows.map(({ place, ...user }) => [place, user]));
+}
+
 /** Those of the ids that are somebody's. */
 export async function knownIds(db: Database, ids: readonly string[]): Promise<ReadonlySet<string>> {
   const { rows } = await sql<{ id: string }>`

@@ -14,11 +14,12 @@ import { type Area, type Authority, judge, type Kind, type Need as Needed } from
 import { permissionsFor } from "../core/permissions.ts";
 import { scopesFor } from "../core/scopes.ts";
 import { type Bearer, verifyToken } from "../directory/tokens.ts";
+import type { Database } from "../store/database.ts";
 import type { Actor } from "../store/tables.ts";
 import type { Api } from "./api.ts";
 import { requireProof } from "./dpop.ts";
 import { ApiError } from "./errors.ts";
-import { type Named, thingsOf } from "./things.ts";
+import { type Named, peopleOf, thingsOf } from "./things.ts";
 
 export type { Area };
 
@@ -154,6 +155,33 @@ export async function reach(
   for (const [kind, id] of all) {
     await decide(api, { bearer: unscoped, need: { ...need, names: [kind] } }, { [kind]: id });
   }
+}
+
+/**
+ * Who of these people this bearer may not change, with the reason: for routes that change many at once and refuse one by
+ * one. `db`: the transaction that changes them.
+ */
+export async function outOfReach(
+  db: Database,
+  request: FastifyRequest,
+  user_ids: readonly string[],
+): Promise<ReadonlyMap<string, string>> {
+  const { bearer } = request;
+  const { config, url = "" } = request.routeOptions;
+  if (bearer === null || user_ids.length === 0) return new Map();
+  const need: Needed = { ...needOf(request.method, url, config), within: false, names: ["user"] };
+  // The scopes were those of the route, and hold for all of it.
+  const unscoped = { ...bearer, scopes: null };
+  if (judge(unscoped, need, undefined) === "yes") return new Map();
+  const people = await peopleOf(db, user_ids);
+  return new Map(
+    user_ids.flatMap((id) => {
+      const user = people.get(id);
+      const verdict = judge(unscoped, need, user === undefined ? {} : { user });
+      if (verdict === "yes") return [];
+      return [[id, verdict === "look" ? "nobody can say whether you may" : verdict.no] as const];
+    }),
+  );
 }
 
 /** The actor that the log names for this bearer: the token's person, else the client or the token itself. */

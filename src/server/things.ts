@@ -22,17 +22,32 @@ export async function thingsOf(db: Database, named: Named): Promise<Things> {
 
 async function userOf(db: Database, id_or_login: string): Promise<Things["user"]> {
   const user = await getUser(db, id_or_login);
-  if (user === undefined) return undefined;
-  const { rows } = await sql<{ groups: string[]; super: boolean; administrator: boolean }>`
-    with mine as (select group_id from membership_grants where user_id = ${user.id}),
-         held as (select role from role_grants where assignee_user = ${user.id} or assignee_group in (select group_id from mine))
-    select array(select group_id from mine union select id from groups where type = 'BUILT_IN') as groups,
-           exists (select from held where role = 'SUPER_ADMIN') as super, exists (select from held) as administrator`.execute(
-    db,
+  return user === undefined ? undefined : (await peopleOf(db, [user.id])).get(user.id);
+}
+
+/** People by id; those who are not there are missing. */
+export async function peopleOf(
+  db: Database,
+  ids: readonly string[],
+): Promise<ReadonlyMap<string, NonNullable<Things["user"]>>> {
+  type Row = { id: string; super_admin: boolean; groups: string[]; super: boolean; administrator: boolean };
+  const { rows } = await sql<Row>`
+    with asked as (select id, super_admin from users where id = any(${[...ids]}::text[])),
+         mine as (select m.user_id, m.group_id from membership_grants m join asked a on a.id = m.user_id),
+         held as (
+           select a.id as user_id, r.role from asked a join role_grants r on r.assignee_user = a.id
+           union select m.user_id, r.role from mine m join role_grants r on r.assignee_group = m.group_id)
+    select a.id, a.super_admin,
+           array(select group_id from mine where user_id = a.id union select id from groups where type = 'BUILT_IN') as groups,
+           exists (select from held where user_id = a.id and role = 'SUPER_ADMIN') as super,
+           exists (select from held where user_id = a.id) as administrator
+    from asked a`.execute(db);
+  return new Map(
+    rows.map(({ id, groups, ...facts }) => {
+      const rank = facts.super_admin || facts.super ? "super" : facts.administrator ? "administrator" : "none";
+      return [id, { id, groups, rank }] as const;
+    }),
   );
-  const facts = rows[0];
-  const rank = user.super_admin || facts?.super ? "super" : facts?.administrator ? "administrator" : "none";
-  return { id: user.id, groups: facts?.groups ?? [], rank };
 }
 
 async function groupOf(db: Database, id: string): Promise<Things["group"]> {

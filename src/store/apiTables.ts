@@ -4,6 +4,7 @@
  * `migrations/`.
  */
 import type { Generated, GeneratedAlways } from "kysely";
+import type { Change } from "../core/diff.ts";
 import type { Profile } from "../core/types.ts";
 import type { Json, MaybeTime, Object_, Time } from "./columnTypes.ts";
 import type { Actor } from "./tables.ts";
@@ -304,5 +305,28 @@ export type ApiTables = {
   };
   event_hook_deliveries: EventHookDeliveryRow;
   inline_hooks: InlineHookRow;
+  people_imports: {
+    id: Generated<string>;
+    status: "RUNNING" | "DONE" | "STOPPED" | "UNDOING" | "UNDONE";
+    activate: boolean;
+    columns: Json<readonly string[]>;
+    counts: Json<Record<string, number>>;
+    reason: string | null;
+    started_by: Json<Actor>;
+    started_at: Time;
+    finished_at: MaybeTime;
+    undone_by: Json<Actor | null>;
+    undone_at: MaybeTime;
+  };
+  people_import_rows: {
+    import_id: string;
+    line: number;
+    user_id: string;
+    login: string;
+    outcome: "create" | "update";
+    changes: Json<readonly Change[]>;
+    undone: "undone" | "partly" | "left" | null;
+    undone_reason: string | null;
+  };
   group_owners: { group_id: string; owner_user: string | null; owner_group: string | null; created_at: Time };
 };

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { ConnectorFault } from "../../src/connectors/connector.ts";
 import { type CsvOptions, type CsvRow, csvHeader, openCsv } from "../../src/connectors/csv/read.ts";
-import { csvCell, csvRow } from "../../src/connectors/csv/write.ts";
+import { csvCell, csvRow, withoutGuard } from "../../src/core/csv.ts";
 
 function bytes(...parts: (string | Uint8Array)[]): AsyncIterable<Uint8Array> {
   return Readable.from(parts.map((part) => Buffer.from(part)));
@@ -176,4 +176,12 @@ describe("a written cell", () => {
   ])("%s is written plainly", (value, wanted) => {
     expect(csvCell(value)).toBe(wanted);
   });
+
+  it.each(["'=1+1", "=1+1", "+49 30 1234", "''@x", "'plain", "-5", "'-5", "O'Neill"])(
+    "%j is read back as it was",
+    (value) => {
+      const written = csvCell(value).replaceAll('"', "");
+      expect(withoutGuard(written)).toBe(value);
+    },
+  );
 });

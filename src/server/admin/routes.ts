@@ -8,6 +8,7 @@ import { grantRoutes } from "./grants.ts";
 import { importRoutes } from "./imports.ts";
 import { adminInlineHookRoutes } from "./inlineHooks.ts";
 import { passwordPolicyRoutes } from "./passwordPolicy.ts";
+import { peopleImportRoutes } from "./people.ts";
 import { planRoutes } from "./plan.ts";
 import { planMappingRoutes } from "./planMappings.ts";
 import { pushRuleRoutes } from "./pushRules.ts";
@@ -26,6 +27,7 @@ export function adminRoutes(server: Server, api: Api): void {
   pushRuleRoutes(server, api);
   grantRoutes(server, api);
   carryRoutes(server, api);
+  peopleImportRoutes(server, api);
   statusRoutes(server, api);
   passwordPolicyRoutes(server, api);
   adminInlineHookRoutes(server, api);

@@ -41,20 +41,15 @@ export async function failing<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
-/** Writes an upload to a file of our naming. Gives its path below the import folder. */
-export async function keepUpload(api: Api, stream: Readable): Promise<string> {
+/** Writes an upload of at most `max` bytes to a file of our naming. Gives its path below the import folder. */
+export async function keepUpload(api: Api, stream: Readable, max = upload_bytes_max): Promise<string> {
   await mkdir(join(api.import_folder, "uploads"), { recursive: true, mode: 0o700 });
   const file = `uploads/${randomUUID()}.csv`;
   let bytes = 0;
   const bounded = new Transform({
     transform(chunk: Buffer, _encoding, done) {
       bytes += chunk.length;
-      done(
-        bytes > upload_bytes_max
-          ? invalid("file", `the file is larger than ${upload_bytes_max} bytes; import it in parts`)
-          : null,
-        chunk,
-      );
+      done(bytes > max ? invalid("file", `the file is larger than ${max} bytes; import it in parts`) : null, chunk);
     },
   });
   try {

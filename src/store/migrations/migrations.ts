@@ -16,6 +16,7 @@ import { dates } from "./0020_dates.ts";
 import { importDecisions } from "./0021_import_decisions.ts";
 import { scim } from "./0022_scim.ts";
 import { facts } from "./0023_facts.ts";
+import { peopleImports } from "./0024_people_imports.ts";
 
 /** Statements of a script, one by one: PGlite's extended protocol takes no more; bodies between `$$` stay whole. */
 function statements(script: string): string[] {
@@ -47,6 +48,7 @@ const migrations: Record<string, Migration> = {
   "0021_import_decisions": run(importDecisions),
   "0022_scim": run(scim),
   "0023_facts": run(facts),
+  "0024_people_imports": run(peopleImports),
 };
 
 /**

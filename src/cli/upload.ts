@@ -1,0 +1,32 @@
+/** Sending a file, with how far it is on standard error. */
+import { createReadStream, existsSync, statSync } from "node:fs";
+import { type Readable, Transform } from "node:stream";
+import type { Given } from "./args.ts";
+import { CliError, exit_codes } from "./errors.ts";
+import { progress } from "./output.ts";
+
+/** Opens a file for `send`. @throws CliError when there is none. */
+export async function sending<T>(
+  given: Given,
+  file: string,
+  send: (upload: Readonly<{ stream: Readable; size: number }>) => Promise<T>,
+): Promise<T> {
+  if (!existsSync(file)) throw new CliError(exit_codes.not_found, `there is no file ${file}`);
+  const { size } = statSync(file);
+  const bar = progress(given);
+  let sent = 0;
+  const counter = new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      sent += chunk.length;
+      bar.show("uploading", sent, size);
+      done(null, chunk);
+    },
+  });
+  try {
+    const stream = createReadStream(file);
+    stream.on("error", (error) => counter.destroy(error));
+    return await send({ stream: stream.pipe(counter), size });
+  } finally {
+    bar.end();
+  }
+}

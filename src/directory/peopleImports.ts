@@ -1,0 +1,188 @@
+/**
+ * What is kept of the files of people that administrators brought: who, when, how many, and of each changed row what it
+ * was before, so that an import can be taken back.
+ *
+ * Law: rows are kept in the transaction that changes the people, which also holds the import's row: whoever takes an
+ * import back stops it first, and nothing it did is missing. A sensitive value is kept, to be set back, and never shown.
+ *
+ * Called by engine/importPeople.ts, engine/undoPeople.ts and server/admin/people.ts.
+ */
+import type { Selectable } from "kysely";
+import type { Change } from "../core/diff.ts";
+import type { Refusal, Schema } from "../core/types.ts";
+import { type Database, json, sql } from "../store/database.ts";
+import type { Tables } from "../store/tables.ts";
+import { type Command, log, type Running, run } from "./command.ts";
+
+export type PeopleImport = Selectable<Tables["people_imports"]>;
+export type PeopleImportRow = Selectable<Tables["people_import_rows"]>;
+
+/** How many rows ended how. */
+export type PeopleCounts = Readonly<Record<string, number>>;
+
+/** Begins an import. Gives its id, and the event that leads to what it does. */
+export async function beginPeopleImport(
+  command: Command,
+  { columns, activate }: Readonly<{ columns: readonly string[]; activate: boolean }>,
+): Promise<Readonly<{ id: string; cause: number }>> {
+  const begun = await run(command, async (running) => {
+    const { id } = await running.db
+      .insertInto("people_imports")
+      .values({
+        ...{ status: "RUNNING", activate, columns: json(columns), counts: json({}), started_at: running.now() },
+        started_by: json(running.actor),
+      })
+      .returning("id")
+      .executeTakeFirstOrThrow();
+    return { id, cause: await log(running, event("start", id)) };
+  });
+  if ("refused" in begun) throw new Error(begun.refused);
+  return begun;
+}
+
+const event = (what: string, id: string) => ({
+  type: `system.import.user_csv.${what}`,
+  targets: [{ id, type: "Import" as const, name: "people from a file" }],
+});
+
+/** Holds an import for this transaction. Gives it, or undefined when there is none. */
+export async function holdPeopleImport(running: Running, id: string): Promise<PeopleImport | undefined> {
+  return running.db.selectFrom("people_imports").selectAll().where("id", "=", id).forUpdate().executeTakeFirst();
+}
+
+/** Keeps what became of a chunk of rows, and how far the import is. */
+export async function keepPeopleRows(
+  running: Running,
+  id: string,
+  rows: readonly Pick<PeopleImportRow, "line" | "user_id" | "login" | "outcome" | "changes">[],
+  counts: PeopleCounts,
+): Promise<void> {
+  await sql`
+    insert into people_import_rows (import_id, line, user_id, login, outcome, changes)
+    select ${id}, n.line, n.user_id, n.login, n.outcome, n.changes
+    from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb)
+      as n(line int, user_id text, login text, outcome text, changes jsonb)`.execute(running.db);
+  await running.db
+    .updateTable("people_imports")
+    .set({ counts: json(counts) })
+    .where("id", "=", id)
+    .execute();
+}
+
+/** Ends an import that still runs: as done, or stopped in the middle, saying why. */
+export async function endPeopleImport(
+  command: Command,
+  id: string,
+  { counts, reason }: Readonly<{ counts: PeopleCounts; reason: string | null }>,
+): Promise<void> {
+  await run<true>(command, async (running) => {
+    const { numUpdatedRows } = await running.db
+      .updateTable("people_imports")
+      .set({ status: reason === null ? "DONE" : "STOPPED", reason, finished_at: running.now() })
+      .where("id", "=", id)
+      .where("status", "=", "RUNNING")
+      .executeTakeFirst();
+    if (numUpdatedRows > 0n) await log(running, { ...event("complete", id), reason, detail: { ...counts } });
+    return true;
+  });
+}
+
+/** Begins to take an import back, which stops it if it runs. Refuses one that was taken back already. */
+export function beginUndo(command: Command, id: string): Promise<PeopleImport | Refusal> {
+  return run<PeopleImport>(command, async (running) => {
+    const found = await holdPeopleImport(running, id);
+    if (found === undefined) return { refused: `there is no import ${id} of people`, code: "not_found", place: id };
+    if (found.status === "UNDONE") {
+      const { undone_by, undone_at } = found;
+      const refused = `import ${id} was taken back by ${undone_by?.name} at ${undone_at?.toISOString()}`;
+      return { refused, code: "stale", place: "import" };
+    }
+    if (found.status !== "UNDOING") {
+      const was = found.status === "RUNNING" ? { finished_at: running.now() } : {};
+      await running.db
+        .updateTable("people_imports")
+        .set({ status: "UNDOING", undone_by: json(running.actor), ...was })
+        .where("id", "=", id)
+        .execute();
+      await log(running, event("undo", id));
+    }
+    return found;
+  });
+}
+
+/** Rows of an import that are still to be taken back, in order of their lines. */
+export async function openRows(db: Database, id: string, limit: number): Promise<readonly PeopleImportRow[]> {
+  return db
+    .selectFrom("people_import_rows")
+    .selectAll()
+    .where("import_id", "=", id)
+    .where("undone", "is", null)
+    .orderBy("line")
+    .limit(limit)
+    .execute();
+}
+
+/** Keeps what became of rows that were taken back. */
+export async function keepUndone(
+  running: Running,
+  id: string,
+  rows: readonly Readonly<{ line: number; undone: "undone" | "partly" | "left"; reason: string | null }>[],
+): Promise<void> {
+  await sql`
+    update people_import_rows r set undone = n.undone, undone_reason = n.reason
+    from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as n(line int, undone text, reason text)
+    where r.import_id = ${id} and r.line = n.line`.execute(running.db);
+}
+
+/** An import has been taken back. */
+export async function endUndo(running: Running, id: string): Promise<void> {
+  await running.db
+    .updateTable("people_imports")
+    .set({ status: "UNDONE", undone_at: running.now(), undone_by: json(running.actor) })
+    .where("id", "=", id)
+    .execute();
+}
+
+/** Imports of people, the newest first, from the one behind `after`. */
+export async function listPeopleImports(
+  db: Database,
+  { limit, after }: Readonly<{ limit: number; after?: string }>,
+): Promise<readonly PeopleImport[]> {
+  const { rows } = await sql<PeopleImport>`
+    select i.* from people_imports i
+    where ${after === undefined ? sql`true` : sql`(i.started_at, i.id) < (select b.started_at, b.id from people_imports b where b.id = ${after})`}
+    order by i.started_at desc, i.id desc limit ${limit}`.execute(db);
+  return rows;
+}
+
+export async function peopleImport(db: Database, id: string): Promise<PeopleImport | undefined> {
+  return db.selectFrom("people_imports").selectAll().where("id", "=", id).executeTakeFirst();
+}
+
+/** Changed rows of an import in order of their lines, behind the line `after`; sensitive values are hidden. */
+export async function listPeopleRows(
+  db: Database,
+  schema: Schema,
+  id: string,
+  { limit, after = 0 }: Readonly<{ limit: number; after?: number }>,
+): Promise<readonly PeopleImportRow[]> {
+  const rows = await db
+    .selectFrom("people_import_rows")
+    .selectAll()
+    .where("import_id", "=", id)
+    .where("line", ">", after)
+    .orderBy("line")
+    .limit(limit)
+    .execute();
+  return rows.map((row) => ({ ...row, changes: shownChanges(row.changes, schema) }));
+}
+
+/** Changes as they may be shown: without the values of sensitive attributes. */
+export function shownChanges(changes: readonly Change[], { attributes }: Schema): readonly Change[] {
+  const hidden = new Set(attributes.filter(({ sensitive }) => sensitive).map(({ name }) => name));
+  if (hidden.size === 0) return changes;
+  const mask = (value: Change["before"]) => (value === null ? null : "(hidden)");
+  return changes.map(({ attribute, before, after }) =>
+    hidden.has(attribute) ? { attribute, before: mask(before), after: mask(after) } : { attribute, before, after },
+  );
+}

@@ -1,0 +1,211 @@
+/**
+ * Importing a file of people by hand: who is not there by login is created, who is there gets the values of the file's
+ * columns, an empty cell clearing its attribute. What is said of each row is told as it is done.
+ *
+ * Laws: people are written by the commands of the directory and by nothing else, so schemas, unique values, closed
+ * profiles and what comes from a source are refused as everywhere; a row that is refused stops no other. A chunk is one
+ * transaction with what is kept of it: who was cut off runs the file again, and the rows that are done are unchanged. A
+ * dry run does the same and takes it back.
+ *
+ * Called by server/admin/people.ts; undoPeople.ts takes an import back.
+ */
+import type { Change } from "../core/diff.ts";
+import type { Profile, Refusal } from "../core/types.ts";
+import { type Command, priority, type Running, run } from "../directory/command.ts";
+import {
+  beginPeopleImport,
+  endPeopleImport,
+  holdPeopleImport,
+  keepPeopleRows,
+  shownChanges,
+} from "../directory/peopleImports.ts";
+import { usersByLogin } from "../directory/userQueries.ts";
+import { createUsersEach, updateUsersEach } from "../directory/users.ts";
+import { type Database, isRefusal } from "../store/database.ts";
+import { type PeopleFile, type PersonRow, readPeople } from "./peopleFile.ts";
+
+/** Who of these people may not be changed by whoever asks, with the reason. */
+export type OutOfReach = (db: Database, user_ids: readonly string[]) => Promise<ReadonlyMap<string, string>>;
+
+export type PeopleWish = Readonly<{ activate: boolean; dry_run: boolean; outOfReach: OutOfReach }>;
+
+/** What became of a row, or would. `cells`: of one that was refused, by the file's columns. */
+export type PersonOutcome = Readonly<{
+  line: number;
+  login: string;
+  outcome: "create" | "update" | "unchanged" | "refused";
+  user_id?: string;
+  changes?: readonly Change[];
+  reason?: string;
+  column?: string;
+  cells?: readonly string[];
+}>;
+
+type Counts = Record<PersonOutcome["outcome"], number>;
+
+/** `id`: of what is kept; null for a dry run. */
+export type PeopleSummary = Readonly<{ id: string | null; counts: Readonly<Counts>; reason: string | null }>;
+
+/** What is told on the way: the rows of a chunk, and how far it is. */
+export type PeoplePage = Readonly<{ id: string | null; rows: readonly PersonOutcome[]; done: number; total: number }>;
+
+/** More rows than these stand back behind leavers and people's own changes. */
+const wave_rows = 1_000;
+
+/** Imports a file. Whoever ends the generator ends the import behind the chunk that was told last. */
+export async function* importPeople(
+  command: Command,
+  file: PeopleFile,
+  wish: PeopleWish,
+): AsyncGenerator<PeoplePage, PeopleSummary> {
+  const { columns, rows: total } = file;
+  const begun = wish.dry_run ? undefined : await beginPeopleImport(command, { columns, activate: wish.activate });
+  const id = begun?.id ?? null;
+  const caused = begun === undefined ? command : { ...command, cause: begun.cause };
+  const counts: Counts = { create: 0, update: 0, unchanged: 0, refused: 0 };
+  let reason: string | null = "it was cut off: run the file again to go on";
+  try {
+    yield { id, rows: [], done: 0, total };
+    let done = 0;
+    for await (const chunk of readPeople(file)) {
+      const rows = await importChunk(caused, file, wish, { id, chunk, counts });
+      if (isRefusal(rows)) {
+        reason = rows.refused;
+        return { id, counts, reason };
+      }
+      for (const { outcome } of rows) counts[outcome] += 1;
+      done += chunk.length;
+      yield { id, rows: rows.map((row) => shown(row, file, id)), done, total };
+    }
+    reason = null;
+    return { id, counts, reason };
+  } finally {
+    if (id !== null) await endPeopleImport(caused, id, { counts, reason });
+  }
+}
+
+type Chunk = Readonly<{ id: string | null; chunk: readonly PersonRow[]; counts: Counts }>;
+
+/** One transaction; of a dry run nothing stays. */
+async function importChunk(
+  command: Command,
+  file: PeopleFile,
+  wish: PeopleWish,
+  { id, chunk, counts }: Chunk,
+): Promise<readonly PersonOutcome[] | Refusal> {
+  let tried: readonly PersonOutcome[] | undefined;
+  const outcome = await run<readonly PersonOutcome[]>(command, async (running) => {
+    if (id === null) {
+      tried = await applyChunk(running, file, wish, chunk);
+      return { refused: "only tried", code: "stale" };
+    }
+    const { status, undone_by } = (await holdPeopleImport(running, id)) ?? {};
+    if (status !== "RUNNING") {
+      return { refused: `it was stopped and is taken back by ${undone_by?.name ?? "somebody"}`, code: "stale" };
+    }
+    const rows = await applyChunk(running, file, wish, chunk);
+    const after = { ...counts };
+    for (const row of rows) after[row.outcome] += 1;
+    await keepPeopleRows(running, id, rows.flatMap(kept), after);
+    return rows;
+  });
+  return tried ?? outcome;
+}
+
+function kept({ line, login, outcome, user_id, changes = [] }: PersonOutcome) {
+  if ((outcome !== "create" && outcome !== "update") || user_id === undefined) return [];
+  return [{ line, login, outcome, user_id, changes }];
+}
+
+/** Who is there is changed, who is not is created. Gives what became of the rows, in order. */
+async function applyChunk(
+  running: Running,
+  file: PeopleFile,
+  wish: PeopleWish,
+  chunk: readonly PersonRow[],
+): Promise<readonly PersonOutcome[]> {
+  const good = chunk.flatMap((row) => ("profile" in row ? [row] : []));
+  const there = await usersByLogin(
+    running.db,
+    good.map(({ login }) => login),
+  );
+  const shut = await wish.outOfReach(
+    running.db,
+    [...there.values()].map(({ id }) => id),
+  );
+  const known = good.flatMap((row, n) => {
+    const user = there.get(n);
+    return user === undefined ? [] : [{ row, id: user.id }];
+  });
+  const strangers = good.filter((_, n) => !there.has(n));
+  const urgency = file.rows > wave_rows ? priority.wave : priority.change;
+  const outcomes = new Map<number, Partial<PersonOutcome>>();
+  const open = known.filter(({ row, id }) => {
+    const reason = shut.get(id);
+    if (reason !== undefined) outcomes.set(row.line, { outcome: "refused", reason });
+    return reason === undefined;
+  });
+  const changes = open.map(({ row, id }) => ({ id, profile: row.profile }));
+  const changed = await oneByOne(changes, (some) => updateUsersEach(running, some, { urgency }));
+  for (const [n, { row }] of open.entries()) outcomes.set(row.line, outcomeOf(changed[n], "update"));
+  const inputs = strangers.map((row) => ({ profile: newProfile(row), activate: wish.activate }));
+  const created = await oneByOne(inputs, (some) => createUsersEach(running, some, { urgency }));
+  for (const [n, row] of strangers.entries()) {
+    const one = created[n];
+    const made =
+      one === undefined || isRefusal(one) ? one : { user: one, changed: true, changes: valuesOf(one.profile) };
+    outcomes.set(row.line, outcomeOf(made, "create"));
+  }
+  return chunk.map((row): PersonOutcome => {
+    const { line, login, cells } = row;
+    const said = "problem" in row ? problemOf(row) : (outcomes.get(line) ?? {});
+    const { outcome = "refused" } = said;
+    return { line, login, ...said, outcome, ...(outcome === "refused" ? { cells } : {}) };
+  });
+}
+
+/** A set that is refused as a whole (somebody else was quicker with one value) is asked about row by row. */
+async function oneByOne<Input, Result>(
+  inputs: readonly Input[],
+  work: (some: readonly Input[]) => Promise<readonly (Result | Refusal)[] | Refusal>,
+): Promise<readonly (Result | Refusal)[]> {
+  if (inputs.length === 0) return [];
+  const together = await work(inputs);
+  if (!isRefusal(together)) return together;
+  const results: (Result | Refusal)[] = [];
+  for (const input of inputs) {
+    const one = await work([input]);
+    results.push(isRefusal(one) ? one : (one[0] as Result | Refusal));
+  }
+  return results;
+}
+
+type Changed = Readonly<{ user: { id: string }; changed: boolean; changes: readonly Change[] }>;
+
+function outcomeOf(result: Changed | Refusal | undefined, word: "create" | "update"): Partial<PersonOutcome> {
+  if (result === undefined) return { outcome: "refused", reason: "not done" };
+  if (isRefusal(result)) {
+    const { refused, place } = result;
+    return { outcome: "refused", reason: refused, ...(place === undefined ? {} : { column: place }) };
+  }
+  if (!result.changed) return { outcome: "unchanged", user_id: result.user.id };
+  return { outcome: word, user_id: result.user.id, changes: result.changes };
+}
+
+function problemOf({ problem, column }: Extract<PersonRow, { problem: string }>): Partial<PersonOutcome> {
+  return { outcome: "refused", reason: problem, ...(column === null ? {} : { column }) };
+}
+
+/** A new person has nothing to clear. */
+function newProfile({ login, profile }: Extract<PersonRow, { profile: Profile }>): Profile {
+  return { login, ...Object.fromEntries(Object.entries(profile).filter(([, value]) => value !== null)) };
+}
+
+const valuesOf = (profile: Profile): readonly Change[] =>
+  Object.entries(profile).map(([attribute, after]) => ({ attribute, before: null, after }));
+
+/** As it is told: whom a dry run would create has no id, and sensitive values are nobody's to see. */
+function shown({ user_id, ...row }: PersonOutcome, { schema }: PeopleFile, id: string | null): PersonOutcome {
+  const known = user_id === undefined || (id === null && row.outcome === "create") ? {} : { user_id };
+  return { ...row, ...known, ...(row.changes === undefined ? {} : { changes: shownChanges(row.changes, schema) }) };
+}
