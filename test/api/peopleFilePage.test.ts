@@ -1,5 +1,5 @@
 /** docs/people.md as a reader follows it, what a source owns, and what the CLI writes and refuses. */
-import { readFileSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { commandsOf, runAll } from "../support/docs.ts";
@@ -90,6 +90,25 @@ test("what comes from a source is refused for its row, with the source's name, a
   ]);
   expect((await show("kim@example.com")).status).not.toBe("DEPROVISIONED");
 }, 240_000);
+
+test("whoever closes the connection ends the import behind a chunk, and leaves no file on the server", async () => {
+  const rows = Array.from({ length: 20_000 }, (_, n) => `r${n}@example.com,R,S,r${n}@example.com`);
+  const gone = new AbortController();
+  const answer = await fetch(`${node.url}/admin/v1/users/imports`, {
+    ...{ method: "POST", signal: gone.signal, body: `login,firstName,lastName,email\n${rows.join("\n")}\n` },
+    headers: { authorization: `SSWS ${node.token}`, "content-type": "text/csv" },
+  });
+  let id: string | undefined;
+  for await (const part of answer.body ?? []) {
+    id = /"progress":\{"id":"(pim\w+)"/.exec(Buffer.from(part).toString())?.[1];
+    if (id !== undefined) break;
+  }
+  gone.abort();
+  const past = async () => JSON.parse((await node.cli("users", "imports", id ?? "", "--json")).out);
+  await expect.poll(past, { timeout: 60_000 }).toMatchObject({ status: "STOPPED" });
+  expect((await past()).counts.create).toBeLessThan(20_000);
+  expect(readdirSync(path.join(node.folder, "import", "uploads"))).toEqual([]);
+}, 120_000);
 
 test.each([
   [["import"], 2, /which file/],

@@ -71,7 +71,8 @@ export function peopleImportRoutes(server: Server, api: Api): void {
       );
       const first = await pages.next();
       // Lines that nobody began to read would not end what they are made of.
-      const close = () => void pages.return(nothing);
+      // What cannot be noted because the database is away stays as an import that runs: nobody waits for it.
+      const close = () => void pages.return(nothing).catch(() => {});
       if (reply.raw.destroyed) close();
       else reply.raw.once("close", close);
       return reply.header("content-type", ndjson).send(Readable.from(lines(pages, first)));
