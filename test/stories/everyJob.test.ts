@@ -88,11 +88,11 @@ describe("a second job", () => {
       refused: expect.stringMatching(/every_job: users have no list of texts department/),
     });
     await must(
-      updateApp(s.command(), hr.app_id, { sourcing: { every_job: { departments: "unit" } } }, s.tools(hr.app_id)),
+      updateApp(s.command(), hr.app_id, { sourcing: { every_job: { departments: "office" } } }, s.tools(hr.app_id)),
     );
     expect(await arrive(hr, main)).toMatchObject({
       status: "FAILED",
-      reason: expect.stringMatching(/column unit is missing/),
+      reason: expect.stringMatching(/column office is missing/),
     });
   });
 });
