@@ -2,7 +2,7 @@
  * Logins that people had before, and whose they stay: which attributes of users hold them, and who would take another's.
  * The database keeps and guards them (migrations/0023_facts.ts); this is for the words.
  *
- * Called by sourceLists.ts when a source is told to keep them, and by uniqueness.ts.
+ * Called by sourceNames.ts when a source is told to keep them, and by uniqueness.ts.
  */
 import { aliasesIn } from "../core/aliases.ts";
 import type { Profile, Refusal, Schema } from "../core/types.ts";

@@ -22,7 +22,7 @@ import { markDirtyWhere } from "./marks.ts";
 import { changeProvisioning, changeSourcing, provisioningDefaults, sourcingDefaults } from "./provisioning.ts";
 import { markAccountsDue, markAppDirty } from "./reach.ts";
 import { putAppSchema } from "./schemas.ts";
-import { judgeLists } from "./sourceLists.ts";
+import { judgeNames } from "./sourceNames.ts";
 
 export type App = Selectable<AppRow>;
 export type Config = Readonly<Record<string, Value>>;
@@ -468,7 +468,7 @@ async function sourceProblem(
 ): Promise<Refusal | undefined> {
   const named = after?.import_hook ?? null;
   const hook = named === null || named === before?.import_hook ? undefined : await importHookProblem(running, named);
-  return hook ?? judgeLists(running, before, after);
+  return hook ?? judgeNames(running, before, after);
 }
 
 async function nextSourcePriority(db: Database): Promise<number> {

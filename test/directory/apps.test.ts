@@ -224,6 +224,18 @@ describe("switches", () => {
 });
 
 describe("sources", () => {
+  test.each([
+    ["no attribute of users", ["logn"], /users have no attribute logn: did you mean login\?/],
+    ["one of two that is none", ["lastName", "shoe_size"], /users have no attribute shoe_size: define it first/],
+    ["a name that objects have by themselves", ["__proto__"], /users have no attribute __proto__/],
+  ])("what rows are matched on is refused where it is %s", async (_name, match_on, why) => {
+    const wrong = { code: "invalid", place: "sourcing.match_on", refused: expect.stringMatching(why) };
+    expect(refused(await createApp(commandAt(db), scim("HR", { sourcing: { match_on } }), tools))).toMatchObject(wrong);
+    const app = await make(scim("HR", { sourcing: {} }));
+    expect(refused(await change(app.id, { sourcing: { match_on } }))).toMatchObject(wrong);
+    expect(granted(await change(app.id, { sourcing: { match_on: ["email"] } })).sourcing?.match_on).toEqual(["email"]);
+  });
+
   test("a new source comes last, sources are put in order, and a source that is switched off leaves the order", async () => {
     const [hr, ad] = [
       await make(scim("HR", { sourcing: {} })),
