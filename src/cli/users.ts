@@ -1,9 +1,9 @@
 /** tenure users: people, and what happens to them. */
-import type { Options } from "./args.ts";
 import type { Client } from "./client.ts";
-import { type App, findGroup, findUser, type Group, type User } from "./find.ts";
+import { type App, findUser, type Group, type User } from "./find.ts";
 import { print, printFacts, printJson, printRows } from "./output.ts";
 import { commandOf, limitOf, momentOf, type Part, pairsOf } from "./parts.ts";
+import { add, type Dates, dates, datesOf } from "./usersDays.ts";
 import { bring, imports, template } from "./usersImport.ts";
 
 type Account = Readonly<{
@@ -19,10 +19,6 @@ type Account = Readonly<{
 
 const encode = encodeURIComponent;
 const name = (user: User) => [user.profile["firstName"], user.profile["lastName"]].filter(Boolean).join(" ");
-const set: Options = {
-  set: { value: "NAME=VALUE", many: true, help: "An attribute; empty clears it; may be given again and again" },
-};
-
 const list: Part = {
   usage: {
     name: "users list",
@@ -70,11 +66,12 @@ const show: Part = {
     const groups = await client.all<Group>(`/api/v1/users/${found.id}/groups`);
     const accounts = await client.all<Account>("/admin/v1/accounts", { user_id: found.id, which: "all" });
     const apps = await client.all<App>("/admin/v1/apps");
+    const when = await client.get<Dates>(`/admin/v1/users/${found.id}/dates`);
     const sources = new Set(apps.flatMap((app) => (app.sourcing === null ? [] : [app.id])));
     // What a source says of somebody is no account that is kept in step.
     const isSource = (account: Account) => sources.has(account.app_id) && account.scope === null;
     if (given.flag("json")) {
-      printJson({ ...found, groups, accounts });
+      printJson({ ...found, dates: when, groups, accounts });
       return;
     }
     printFacts(given, found, [
@@ -82,6 +79,7 @@ const show: Part = {
       ["status", found.status],
       ["created", found.created],
       ...Object.entries(found.profile),
+      ...datesOf(when),
       ["groups", groups.map((g) => g.profile.name).join(", ")],
     ]);
     print("");
@@ -101,54 +99,6 @@ const show: Part = {
   },
 };
 
-const add: Part = {
-  usage: {
-    name: "users add",
-    words: "LOGIN",
-    summary: "Creates a person. The login is also the e-mail address unless that is set.",
-    options: {
-      first: { value: "NAME", help: "First name" },
-      last: { value: "NAME", help: "Last name" },
-      email: { value: "ADDRESS", help: "E-mail address" },
-      ...set,
-      group: { value: "GROUP", many: true, help: "A group to be in, by name or id; may be given again" },
-      staged: { help: "Do not activate yet" },
-      start: { value: "WHEN", help: "First day: they stay staged until then" },
-      end: { value: "WHEN", help: "Last day: they are deactivated then" },
-    },
-  },
-  least: 1,
-  run: async (client, given, [login = ""]) => {
-    const attributes = {
-      firstName: given.text("first"),
-      lastName: given.text("last"),
-      email: given.text("email") ?? login,
-    };
-    const named = Object.fromEntries(Object.entries(attributes).filter(([, value]) => value !== undefined));
-    const starts_at = momentOf(given, "start");
-    const ends_at = momentOf(given, "end");
-    const waits = given.flag("staged") || (starts_at !== undefined && starts_at > new Date().toISOString());
-    const groupIds = await Promise.all(given.texts("group").map(async (group) => (await findGroup(client, group)).id));
-    const user = await client.send<User>(
-      "POST",
-      "/api/v1/users",
-      { profile: { login, ...named, ...pairsOf(given.texts("set")) }, groupIds },
-      { activate: !waits },
-    );
-    if (starts_at !== undefined || ends_at !== undefined) {
-      await client.send("PATCH", `/admin/v1/users/${user.id}/dates`, {
-        ...(starts_at ? { starts_at } : {}),
-        ...(ends_at ? { ends_at } : {}),
-      });
-    }
-    printFacts(given, user, [
-      ["id", user.id],
-      ["login", user.profile["login"]],
-      ["status", user.status],
-    ]);
-  },
-};
-
 const change: Part = {
   usage: {
     name: "users set",
@@ -161,30 +111,6 @@ const change: Part = {
   run: async (client, given, [user = "", ...pairs]) => {
     const changed = await client.send<User>("POST", `/api/v1/users/${encode(user)}`, { profile: pairsOf(pairs) });
     printFacts(given, changed, [["id", changed.id], ["status", changed.status], ...Object.entries(changed.profile)]);
-  },
-};
-
-const dates: Part = {
-  usage: {
-    name: "users dates",
-    words: "USER",
-    summary: "Says when a person comes and goes.",
-    options: {
-      start: { value: "WHEN", help: "First day" },
-      end: { value: "WHEN", help: "Last day" },
-      zone: { value: "ZONE", help: "Their time zone, such as Europe/Rome" },
-    },
-  },
-  least: 1,
-  run: async (client, given, [user = ""]) => {
-    const [starts_at, ends_at, time_zone] = [momentOf(given, "start"), momentOf(given, "end"), given.text("zone")];
-    const body = {
-      ...(starts_at ? { starts_at } : {}),
-      ...(ends_at ? { ends_at } : {}),
-      ...(time_zone ? { time_zone } : {}),
-    };
-    const changed = await client.send<Record<string, unknown>>("PATCH", `/admin/v1/users/${encode(user)}/dates`, body);
-    printFacts(given, changed, Object.entries(changed));
   },
 };
 

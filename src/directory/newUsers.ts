@@ -8,6 +8,7 @@
  * Called through users.ts.
  */
 import type { RawBuilder } from "kysely";
+import { isZone } from "../core/expression/functions/zones.ts";
 import { transition } from "../core/lifecycle.ts";
 import type { Profile, Refusal, Schema, UserStatus } from "../core/types.ts";
 import { column, shared } from "../store/columns.ts";
@@ -138,7 +139,8 @@ function draft(
     const who = input.profile?.["login"];
     return typeof who === "string" ? { ...judged, refused: `${who.slice(0, 100)}: ${judged.refused}` } : judged;
   }
-  const { starts_at = null, ends_at = null } = input;
+  const { starts_at = null, ends_at = null, time_zone = null } = input;
+  if (time_zone !== null && !isZone(time_zone)) return noZone(String(judged.ok["login"]), time_zone);
   if (starts_at && ends_at && starts_at >= ends_at) {
     return { refused: `${String(judged.ok["login"])} would end before starting`, code: "invalid", place: "ends_at" };
   }
@@ -157,6 +159,12 @@ function draft(
   );
   if (!("ok" in outcome)) return outcome;
   return { n, profile: judged.ok, status: outcome.ok.status, credentials, input };
+}
+
+/** Nobody's clock goes by such a zone. */
+export function noZone(login: string, zone: string): Refusal {
+  const refused = `time_zone: "${zone.slice(0, 60)}" of ${login} is no time zone; use a name such as Europe/Rome`;
+  return { refused, code: "invalid", place: "time_zone" };
 }
 
 /** Providers that keep no password here. */

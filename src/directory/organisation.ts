@@ -36,6 +36,13 @@ export type ContactType = (typeof contact_types)[number];
 const support_hours = 24;
 const hour_ms = 3_600_000;
 
+/** The zone of the company's clock, by its setting `org`; UTC until that says one. */
+export function companyZone(org: Value | undefined): string {
+  const zone =
+    typeof org === "object" && org !== null ? (org as Readonly<Record<string, Value>>)["time_zone"] : undefined;
+  return typeof zone === "string" ? zone : "UTC";
+}
+
 export async function readOrganisation(db: Database): Promise<Organisation> {
   const { rows } = await sql<{ name: string; value: Value }>`
     select name, value from settings where name in ('company_name', 'company_website', 'org.texts', 'org.updated_at')`.execute(

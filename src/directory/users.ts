@@ -9,6 +9,7 @@
  */
 import { keepAliases } from "../core/aliases.ts";
 import { type Change, canonicalValue, diffProfiles } from "../core/diff.ts";
+import { isZone } from "../core/expression/functions/zones.ts";
 import { mergeProfile, type ProfileRefusal } from "../core/schema.ts";
 import type { Profile, Refusal, Schema, Value } from "../core/types.ts";
 import { type Database, isRefusal, sql, violatedUnique } from "../store/database.ts";
@@ -18,10 +19,10 @@ import { type Command, logAll, priority, type Running, run } from "./command.ts"
 import { dependents } from "./dependents.ts";
 import { lockUsers } from "./locks.ts";
 import { type Mark, markDirtyEach } from "./marks.ts";
-import { allOrNone } from "./newUsers.ts";
+import { allOrNone, noZone } from "./newUsers.ts";
 import { judgeProfile, schemaOfType, userSchema } from "./schemaQueries.ts";
 import { readSetting } from "./settings.ts";
-import { profileSources, sourcedRefusal } from "./sourced.ts";
+import { profileSources, type SourcedDay, sourcedRefusal } from "./sourced.ts";
 import { findTaken, refusalOfConstraint, uniqueAttributes } from "./uniqueness.ts";
 import type { StoredUser } from "./userQueries.ts";
 import { userTarget } from "./userState.ts";
@@ -148,6 +149,7 @@ function applyChange(
     return { refused: `${user.login} would end before starting`, code: "invalid", place: "ends_at" };
   }
   const time_zone = change.time_zone === undefined ? user.time_zone : change.time_zone;
+  if (time_zone !== null && time_zone !== user.time_zone && !isZone(time_zone)) return noZone(user.login, time_zone);
   return { ...user, profile, starts_at, ends_at, time_zone, type_id, provenance: change.provenance ?? user.provenance };
 }
 
@@ -179,8 +181,10 @@ async function sourcedRefusals(
   after: readonly StoredUser[],
 ): Promise<ReadonlyMap<string, Refusal>> {
   const changes = after.flatMap((user) => {
-    const changed = diffProfiles(before.get(user.id)?.profile ?? {}, user.profile).map(({ attribute }) => attribute);
-    return changed.length === 0 ? [] : [{ user, changed }];
+    const was = before.get(user.id);
+    const attributes = diffProfiles(was?.profile ?? {}, user.profile).map(({ attribute }) => attribute);
+    const days = sourced_days.filter((name) => was?.[name]?.valueOf() !== user[name]?.valueOf());
+    return attributes.length + days.length === 0 ? [] : [{ user, changed: { attributes, days } }];
   });
   const sources = await profileSources(
     db,
@@ -193,6 +197,8 @@ async function sourcedRefusals(
     }),
   );
 }
+
+const sourced_days: readonly SourcedDay[] = ["starts_at", "ends_at", "time_zone"];
 
 const dated = (user: StoredUser) =>
   [user.starts_at?.getTime(), user.ends_at?.getTime(), user.time_zone, user.type_id].join();

@@ -9,6 +9,7 @@ import type { CompiledLine } from "../core/mapping.ts";
 import type { ReadyRule } from "../core/rules.ts";
 import type { Attribute, Profile, Value } from "../core/types.ts";
 import { type LoadedLine, loadMappings } from "../directory/mappings.ts";
+import { companyZone } from "../directory/organisation.ts";
 import { keepsAccounts } from "../directory/provisioning.ts";
 import { loadRules } from "../directory/rules.ts";
 import { readSetting } from "../directory/settings.ts";
@@ -79,7 +80,7 @@ export async function loadCompany(db: Database, now: Date): Promise<Company> {
     rules,
     everyone,
     org: isRecord(org) ? org : {},
-    time_zone: isRecord(org) && typeof org["time_zone"] === "string" ? org["time_zone"] : "UTC",
+    time_zone: companyZone(org),
     reads_people: rules.some((rule) => rule.people) || reads.some((read) => Object.keys(read.people).length > 0),
     reads_accounts: reads.some(readsAccounts),
     reads_clock: reads.some((read) => read.clock),

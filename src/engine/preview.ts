@@ -7,8 +7,11 @@ import type { Change } from "../core/diff.ts";
 import { plan, rune, type Step } from "../core/plan.ts";
 import { ruleMoves } from "../core/rules.ts";
 import type { Profile, Refusal } from "../core/types.ts";
+import { type Command, run } from "../directory/command.ts";
 import { loadMappings } from "../directory/mappings.ts";
 import { getUser } from "../directory/userQueries.ts";
+import { createUsers, type NewUser } from "../directory/users.ts";
+import { isRefusal } from "../store/database.ts";
 import { type Company, loadCompany } from "./company.ts";
 import { afterMoves, loadPeople, type PersonRecord, type Supposed } from "./people.ts";
 import { nameReasons, type Reason } from "./reasons.ts";
@@ -70,6 +73,26 @@ export async function previewUser(world: World, user: string, supposed: Supposed
     groups: { join: named(moves.add), leave: named(moves.remove) },
     steps,
   };
+}
+
+/** What was made to be looked at is unmade. */
+const looked_at: Refusal = { refused: "only looked at", code: "stale" };
+
+/**
+ * What somebody new would get once they work here: they are made, activated in thought, looked at, and unmade, all in one
+ * transaction. Refuses what creating them would refuse.
+ */
+export async function previewNewUser(world: World, command: Command, input: NewUser): Promise<Preview | Refusal> {
+  let preview: Preview | undefined;
+  const refusal = await run<never>(command, async (running) => {
+    const made = await createUsers(running, [input]);
+    if (isRefusal(made)) return made;
+    const seen = await previewUser({ ...world, db: running.db }, made[0]?.id ?? "", { status: "ACTIVE" });
+    if (isRefusal(seen)) return seen;
+    preview = seen;
+    return looked_at;
+  });
+  return preview ?? refusal;
 }
 
 async function stepOf(

@@ -87,6 +87,30 @@ describe("the command line", () => {
     }
   });
 
+  test("a hire is tried, refused whole, made with days, and shown with them", async () => {
+    const ivy = ["users", "add", "ivy@example.com", "--first", "Ivy", "--last", "Lee"];
+    const tried = await node.cli(...ivy, "--dry-run");
+    expect([tried.code, tried.out]).toEqual([0, expect.stringMatching(/ivy@example.com would be made/)]);
+    for (const [words, why] of [
+      [["--start", "2099-01-04", "--end", "2098-01-04"], /would end before starting/],
+      [["--zone", "Mars"], /is no time zone/],
+    ] as const) {
+      const refused = await node.cli(...ivy, ...words);
+      expect([refused.code, refused.err], refused.out).toEqual([4, expect.stringMatching(why)]);
+    }
+    expect((await node.cli("users", "show", "ivy@example.com")).code).toBe(3);
+    const days = ["--start", "2099-01-04", "--end", "2099-12-31", "--zone", "Europe/Rome"];
+    expect((await node.cli(...ivy, ...days)).code).toBe(0);
+    const shown =
+      /first day +2099-01-04 \(from 2099-01-03T23:00:00.000Z\)\nlast day +2099-12-31 \(until .*\)\ntime zone +Europe\/Rome/;
+    expect((await node.cli("users", "show", "ivy@example.com")).out).toMatch(shown);
+    expect((await node.cli("users", "dates", "ivy@example.com")).out).toMatch(shown);
+    const past = await node.cli("users", "dates", "ivy@example.com", "--start", "2020-01-04", "--end", "2020-02-04");
+    expect([past.code, past.out]).toEqual([0, expect.stringMatching(/the last day is over: they are deactivated now/)]);
+    const status = async () => JSON.parse((await node.cli("users", "show", "ivy@example.com", "--json")).out).status;
+    await expect.poll(status, { timeout: 20_000 }).toBe("DEPROVISIONED");
+  });
+
   test("what concerns many is told before it is done, and done with --yes", async () => {
     await node.cli("groups", "add", "Crowd");
     await node.cli("groups", "add", "Others");

@@ -1,4 +1,4 @@
-/** Access with an end and a reason: memberships and assignments as grants, holds, and the days a person comes and goes. */
+/** Access with an end and a reason: memberships and assignments as grants, and holds. */
 import { z } from "zod";
 import { assignUsers, grantsOf, unassignUsers } from "../../directory/assignments.ts";
 import { assignGroups } from "../../directory/groupAssignments.ts";
@@ -6,7 +6,6 @@ import { membershipGrants } from "../../directory/groupQueries.ts";
 import { grantMemberships, revokeMemberships } from "../../directory/memberships.ts";
 import { holdUser, unholdUser } from "../../directory/userLifecycle.ts";
 import { knownIds } from "../../directory/userQueries.ts";
-import { updateUsers } from "../../directory/users.ts";
 import { nameReasons } from "../../engine/reasons.ts";
 import { type Api, about, commandOf, type Server } from "../api.ts";
 import { reach } from "../auth.ts";
@@ -192,34 +191,6 @@ function personRoutes(server: Server, api: Api): void {
     async (request) => {
       const { id } = await oneUser(api, request.params.user_id);
       return { id, hold: must(await unholdUser(commandOf(api, request), id)).hold };
-    },
-  );
-
-  const dates = z.object({
-    starts_at: moment.nullish(),
-    ends_at: moment.nullish(),
-    time_zone: z.string().max(100).nullish(),
-  });
-  server.patch(
-    "/admin/v1/users/:user_id/dates",
-    about("users", "When a person comes and goes", { params: user_params, body: dates }),
-    async (request) => {
-      const { id } = await oneUser(api, request.params.user_id);
-      const { starts_at, ends_at, time_zone } = request.body;
-      const change = {
-        id,
-        ...given("starts_at", starts_at),
-        ...given("ends_at", ends_at),
-        ...given("time_zone", time_zone),
-      };
-      const [changed] = must(await updateUsers(commandOf(api, request), [change]));
-      const user = changed?.user;
-      return {
-        id,
-        starts_at: user?.starts_at ?? null,
-        ends_at: user?.ends_at ?? null,
-        time_zone: user?.time_zone ?? null,
-      };
     },
   );
 }

@@ -5,6 +5,7 @@ import { carryRoutes } from "./carry.ts";
 import { coverageRoutes } from "./coverage.ts";
 import { eventHookDeliveryRoutes } from "./eventHooks.ts";
 import { grantRoutes } from "./grants.ts";
+import { hireRoutes } from "./hires.ts";
 import { importRoutes } from "./imports.ts";
 import { adminInlineHookRoutes } from "./inlineHooks.ts";
 import { passwordPolicyRoutes } from "./passwordPolicy.ts";
@@ -26,6 +27,7 @@ export function adminRoutes(server: Server, api: Api): void {
   adminAppRoutes(server, api);
   pushRuleRoutes(server, api);
   grantRoutes(server, api);
+  hireRoutes(server, api);
   carryRoutes(server, api);
   peopleImportRoutes(server, api);
   statusRoutes(server, api);

@@ -35,7 +35,8 @@ const credentials = z.object({
   provider: z.object({ type: text(50), name: text(100) }).nullish(),
 });
 
-const user_type = z.object({ id: z.string().max(100).optional() }).nullish();
+/** Which type of person, by its id. */
+export const user_type = z.object({ id: z.string().max(100).optional() }).nullish();
 
 /** The profile is judged by the schema of users, not here. */
 export const profile_input = z.record(z.string(), z.json());
