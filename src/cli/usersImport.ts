@@ -17,6 +17,7 @@ type Row = Readonly<{
   reason?: string;
   column?: string;
   cells?: readonly string[];
+  mend?: true;
 }>;
 type Summary = Readonly<{ id: string | null; counts: Readonly<Record<string, number>>; reason: string | null }>;
 type UndoneRow = Readonly<{ line: number; login: string; undone: string; did: string | null; reason: string | null }>;
@@ -150,7 +151,8 @@ function errorFile(name: string | undefined, imported: string) {
   };
 }
 
-const whyOf = ({ line, reason }: Row) => `line ${line}: ${reason ?? ""}`;
+/** The server refuses a row whose cell says MEND, until that is taken out (engine/peopleFile.ts). */
+const whyOf = ({ line, reason, mend }: Row) => `${mend ? "MEND: " : ""}line ${line}: ${reason ?? ""}`;
 const told = (counts: Readonly<Record<string, number>>) =>
   Object.entries(counts)
     .map(([name, count]) => `${count} ${name}`)

@@ -87,12 +87,15 @@ export async function endPeopleImport(
   });
 }
 
-/** Begins to take an import back, which stops it if it runs. Refuses one that was taken back already. */
+/**
+ * Begins to take an import back, which stops it if it runs. What was left as it was, because it had changed since, is tried
+ * again: a later import may have been taken back meanwhile. Refuses one that was taken back as a whole.
+ */
 export function beginUndo(command: Command, id: string): Promise<PeopleImport | Refusal> {
   return run<PeopleImport>(command, async (running) => {
     const found = await holdPeopleImport(running, id);
     if (found === undefined) return { refused: `there is no import ${id} of people`, code: "not_found", place: id };
-    if (found.status === "UNDONE") {
+    if (found.status === "UNDONE" && (await reopenLeft(running, id)) === 0) {
       const { undone_by, undone_at } = found;
       const refused = `import ${id} was taken back by ${undone_by?.name} at ${undone_at?.toISOString()}`;
       return { refused, code: "stale", place: "import" };
@@ -108,6 +111,14 @@ export function beginUndo(command: Command, id: string): Promise<PeopleImport | 
     }
     return found;
   });
+}
+
+/** Opens the rows that were not taken back as a whole. Gives how many. */
+async function reopenLeft(running: Running, id: string): Promise<number> {
+  const { numAffectedRows } = await sql`
+    update people_import_rows set undone = null, undone_reason = null
+    where import_id = ${id} and undone in ('left', 'partly')`.execute(running.db);
+  return Number(numAffectedRows ?? 0);
 }
 
 /** Rows of an import that are still to be taken back, in order of their lines. */

@@ -29,7 +29,10 @@ export type OutOfReach = (db: Database, user_ids: readonly string[]) => Promise<
 
 export type PeopleWish = Readonly<{ activate: boolean; dry_run: boolean; outOfReach: OutOfReach }>;
 
-/** What became of a row, or would. `cells`: of one that was refused, by the file's columns. */
+/**
+ * What became of a row, or would. `cells`: of one that was refused, by the file's columns; `mend`: they are not to be
+ * taken as they stand (peopleFile.ts).
+ */
 export type PersonOutcome = Readonly<{
   line: number;
   login: string;
@@ -39,6 +42,7 @@ export type PersonOutcome = Readonly<{
   reason?: string;
   column?: string;
   cells?: readonly string[];
+  mend?: true;
 }>;
 
 type Counts = Record<PersonOutcome["outcome"], number>;
@@ -192,8 +196,8 @@ function outcomeOf(result: Changed | Refusal | undefined, word: "create" | "upda
   return { outcome: word, user_id: result.user.id, changes: result.changes };
 }
 
-function problemOf({ problem, column }: Extract<PersonRow, { problem: string }>): Partial<PersonOutcome> {
-  return { outcome: "refused", reason: problem, ...(column === null ? {} : { column }) };
+function problemOf({ problem, column, mend }: Extract<PersonRow, { problem: string }>): Partial<PersonOutcome> {
+  return { outcome: "refused", reason: problem, ...(column === null ? {} : { column }), ...(mend ? { mend } : {}) };
 }
 
 /** A new person has nothing to clear. */

@@ -30,9 +30,12 @@ export type PeopleFile = Readonly<{
 
 export type Delimiter = NonNullable<CsvOptions["delimiter"]>;
 
-/** A row: what it says (`profile`, without the login; null clears), or what is wrong with it. `cells`: as in the file. */
+/**
+ * A row: what it says (`profile`, without the login; null clears), or what is wrong with it. `cells`: as in the file.
+ * `mend`: alone in a file it would be taken as it stands, though it is not what was meant.
+ */
 export type PersonRow = Readonly<{ line: number; login: string; cells: readonly string[] }> &
-  (Readonly<{ profile: Profile }> | Readonly<{ problem: string; column: string | null }>);
+  (Readonly<{ profile: Profile }> | Readonly<{ problem: string; column: string | null; mend?: true }>);
 
 /** 200,000 logins are some 30 MB while the file is read. */
 export const rows_max = 200_000;
@@ -43,6 +46,11 @@ const chunk_rows = 500;
 const chunk_letters = 2 * 1024 * 1024;
 /** The column that our file of refused rows has besides. */
 const reasons_column = "error";
+/**
+ * What its cell begins with where the row's own cells would be taken as they stand: a row that was cut short would empty
+ * what it lacks, and the second of two rows would overwrite the first.
+ */
+export const mend_first = "MEND: ";
 
 const refuse = (refused: string, place = "file"): Refusal => ({ refused, code: "invalid", place });
 
@@ -123,15 +131,20 @@ export async function* readPeople(file: PeopleFile): AsyncGenerator<readonly Per
   if (chunk.length > 0) yield chunk;
 }
 
+const not_mended = `${reasons_column}: still begins with ${mend_first.trim()} put the row right, and empty that cell`;
+
 function personOf(file: PeopleFile, columns: readonly (Attribute | undefined)[], row: CsvCells): PersonRow {
   const given = "error" in row ? row.before : row.cells;
   const cells = columns.flatMap((attribute, n) => (attribute === undefined ? [] : [withoutGuard(given[n] ?? "")]));
   const login = cells[file.columns.indexOf("login")] ?? "";
   const told = { line: row.line, login, cells };
-  if ("error" in row) return { ...told, problem: row.error, column: row.column };
+  const reasons_at = columns.indexOf(undefined);
+  const unmended = reasons_at >= 0 && (given[reasons_at] ?? "").startsWith(mend_first.trim());
+  if ("error" in row) return { ...told, problem: row.error, column: row.column, mend: true };
+  if (unmended) return { ...told, problem: not_mended, column: reasons_column, mend: true };
   if (login === "") return { ...told, problem: "login: is empty; it says who the person is", column: "login" };
   const double = file.doubles.get(row.line);
-  if (double !== undefined) return { ...told, problem: double, column: double.split(":")[0] ?? null };
+  if (double !== undefined) return { ...told, problem: double, column: double.split(":")[0] ?? null, mend: true };
   const profile: [string, Value][] = [];
   const known = columns.filter((attribute) => attribute !== undefined);
   for (const [n, attribute] of known.entries()) {

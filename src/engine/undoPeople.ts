@@ -141,10 +141,13 @@ async function setBack(
   const said = new Map<number, Said>();
   const wishes = rows.flatMap((row) => {
     const profile = users.get(row.user_id)?.profile ?? {};
-    const same = row.changes.filter(({ attribute, after }) => sameValue(valueIn(profile, attribute), after));
-    const moved = row.changes.filter((change) => !same.includes(change));
+    // What is as it was before the import has been set back already, by the last try or by hand.
+    const open = row.changes.filter(({ attribute, before }) => !sameValue(valueIn(profile, attribute), before));
+    const same = open.filter(({ attribute, after }) => sameValue(valueIn(profile, attribute), after));
+    const moved = open.filter((change) => !same.includes(change));
     const reason = moved.length === 0 ? null : `${named(moved)} changed since, and stays`;
-    if (same.length === 0) said.set(row.line, left(reason ?? "nothing was changed"));
+    if (open.length === 0) said.set(row.line, { undone: "undone", did: null, reason: "it is as it was already" });
+    else if (same.length === 0) said.set(row.line, left(reason ?? "nothing was changed"));
     return same.length === 0 ? [] : [{ line: row.line, id: row.user_id, profile: before(same), reason }];
   });
   if (wishes.length === 0) return said;

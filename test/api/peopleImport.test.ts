@@ -153,6 +153,25 @@ describe("a row is refused with its reason, and the others are done:", () => {
   });
 });
 
+test("a row that is not what was meant is refused again, as it stands in the file of refused rows", async () => {
+  const { rows } = await send([
+    header,
+    `${ben}`,
+    `ben@x.co,Ben,Ray,ben@x.co,Other`,
+    "ann@x.co,Ann",
+    ",No,One,no@x.co,X",
+  ]);
+  expect(rows.map(({ mend }) => mend)).toEqual([undefined, true, true, undefined]);
+  const refused = [`${header},error`, "ben@x.co,Ben,Ray,ben@x.co,Other,MEND: line 3", "ben@x.co,Ben,,,,MEND: line 4"];
+  const again = await send(refused);
+  expect(again.done.counts).toEqual({ create: 0, update: 0, unchanged: 0, refused: 2 });
+  expect(again.rows[1]).toMatchObject({ reason: expect.stringMatching(/still begins with MEND/), mend: true });
+  expect((await show("ben@x.co")).profile).toMatchObject({ department: "Mills", lastName: "Ray" });
+  expect((await send(refused.slice(0, 2).map((row) => row.replace("MEND: ", "")))).done.counts).toMatchObject({
+    update: 1,
+  });
+});
+
 test("cells become numbers, lists and truth by the attribute, and a sensitive value is kept but not shown", async () => {
   const made = await defineAttributes(command(), "user", [
     { name: "badge", type: "integer", unique: true },
@@ -212,9 +231,30 @@ describe("taking an import back", () => {
     expect((await show("ann@x.co")).profile).toMatchObject({ department: "Mills", title: "Chef" });
     expect((await show("ben@x.co")).profile).toMatchObject({ department: "Bakery" });
     expect((await show("cy@x.co")).status).toBe("DEPROVISIONED");
+    // What was left is tried again.
+    await api.call("POST", "/api/v1/users/ann@x.co", { profile: { title: "Head" } });
+    expect((await undo(done.id)).rows).toMatchObject([
+      { line: 2, undone: "undone", did: "set back" },
+      { line: 3, undone: "left" },
+    ]);
+    expect((await show("ann@x.co")).profile).toMatchObject({ title: "Cook" });
+    await api.call("POST", "/api/v1/users/ben@x.co", { profile: { department: "Mills" } });
+    expect((await undo(done.id)).rows).toMatchObject([{ line: 3, undone: "undone", did: null }]);
     const again = await undo(done.id);
     expect([again.status, again.causes]).toEqual([409, expect.stringMatching(/was taken back by/)]);
     expect((await undo("pim00000000000000000")).status).toBe(404);
+  });
+
+  test("from the oldest on leaves what newer ones wrote, and goes on once those are taken back", async () => {
+    await send([header, ann]);
+    const of = (department: string) => send(["login,department", `ann@x.co,${department}`]);
+    const [older, newer] = [(await of("Sales")).done.id, (await of("Legal")).done.id];
+    expect((await undo(older)).rows).toMatchObject([{ undone: "left", reason: "department changed since, and stays" }]);
+    expect((await undo(newer)).rows).toMatchObject([{ undone: "undone", did: "set back" }]);
+    expect((await show("ann@x.co")).profile).toMatchObject({ department: "Sales" });
+    expect((await undo(older)).rows).toMatchObject([{ undone: "undone", did: "set back" }]);
+    expect((await show("ann@x.co")).profile).toMatchObject({ department: "Mills" });
+    expect((await undo(older)).status).toBe(409);
   });
 
   test("sets back what was cleared and clears what was given, and leaves who was deleted", async () => {
