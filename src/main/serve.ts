@@ -19,6 +19,7 @@ import { type Embedded, startEmbedded } from "../store/embedded.ts";
 import { listenForWork } from "../store/listen.ts";
 import { system } from "../store/log.ts";
 import { migrate } from "../store/migrations/migrations.ts";
+import { openReads } from "../store/reads.ts";
 import { judgeKey, type Key, openKey } from "../store/secrets.ts";
 import { checkConfig, connectorForms } from "./appTools.ts";
 import { firstToken, standard_login } from "./firstAdmin.ts";
@@ -90,6 +91,7 @@ export async function startNode(options: ServeOptions): Promise<Node> {
     data_folder,
     url,
     db,
+    reads: openReads(db),
     key,
     world,
     embedded,
@@ -102,6 +104,7 @@ export async function startNode(options: ServeOptions): Promise<Node> {
       const tools = { key, check: checkConfig(options.allow_private ?? false) };
       parts.server = await buildServer({
         world,
+        reads: parts.reads,
         tools,
         forms: connectorForms(),
         testConfig: configTester(db, key, reach),
@@ -137,6 +140,7 @@ type Parts = {
   readonly data_folder: string;
   readonly url: string;
   readonly db: Database;
+  readonly reads: Database;
   readonly key: Key;
   readonly world: RealWorld;
   readonly embedded: Embedded | undefined;
@@ -252,7 +256,7 @@ async function closeServer(server: Server | undefined): Promise<void> {
 }
 
 async function stopAll(parts: Parts): Promise<void> {
-  const { stopping, server, engine, world, db, embedded, data_folder } = parts;
+  const { stopping, server, engine, world, db, reads, embedded, data_folder } = parts;
   stopping.abort();
   const patience = new AbortController();
   await Promise.race([
@@ -264,6 +268,7 @@ async function stopAll(parts: Parts): Promise<void> {
     rmSync(join(data_folder, address_file), { force: true });
   }
   await world.close();
+  await reads.destroy();
   await db.destroy();
   await embedded?.stop();
 }

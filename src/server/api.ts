@@ -52,6 +52,8 @@ export type ApiOptions = Readonly<{
   tools: AppTools;
   /** Every kind of connector. */
   forms: readonly ConnectorForm[];
+  /** Connections for reads; without them, the world's database. */
+  reads?: Database;
   /** Tries a configuration in the app itself, without writing; gives what is wrong, in words. */
   testConfig?: (app: App, config: Config) => Promise<string | undefined>;
   /** Where uploads are kept while they are read: a folder below the one that file sources read from. */
@@ -66,8 +68,11 @@ export type ApiOptions = Readonly<{
   onError?: (line: string, error: unknown) => void;
 }>;
 
-/** `sources`: what is remembered of sources over SCIM, which their own pushes do not change. */
-export type Api = ApiOptions & Readonly<{ db: Database; memory: Memory; sources: Memory }>;
+/**
+ * `reads`: for statements that stand alone and are quick as a rule, which share connections (store/reads.ts).
+ * `sources`: what is remembered of sources over SCIM, which their own pushes do not change.
+ */
+export type Api = ApiOptions & Readonly<{ db: Database; reads: Database; memory: Memory; sources: Memory }>;
 
 /** The command of this request: its database, time and actor. Only where the route needs a bearer. */
 export function commandOf(api: Api, request: FastifyRequest): Command {

@@ -37,7 +37,8 @@ const rate_limit_standard = 60_000;
 
 /** The server, ready to listen or to be injected requests. */
 export async function buildServer(options: ApiOptions): Promise<Server> {
-  const api: Api = { ...options, db: options.world.db, memory: newMemory(), sources: newMemory() };
+  const { db } = options.world;
+  const api: Api = { ...options, db, reads: options.reads ?? db, memory: newMemory(), sources: newMemory() };
   // For the whole process, which has one server.
   z.config({ localeError: (issue) => wordsOf(issue as Issue) });
   const server: Server = fastify({

@@ -115,7 +115,7 @@ function oneUserRoutes(server: Server, api: Api): void {
     async (request, reply) => {
       const { user_id } = request.params;
       if (user_id === "me") return ownerBody(api, request);
-      const user = found(await showUser(api.db, user_id, shown_names), user_id, "User");
+      const user = found(await showUser(api.reads, user_id, shown_names), user_id, "User");
       // As the database wrote it: quoted, in UTC, without saying so.
       setTag(reply, new Date(`${user.updated.slice(1, -1)}Z`));
       return sendJson(reply, userText(user, request.base_url));
@@ -203,12 +203,12 @@ async function listOf(api: Api, query: ListQuery): Promise<Rows> {
   if (search !== undefined && query.sortBy !== undefined) {
     const offset = Number(readCursor(query.after)?.[0] ?? 0);
     const sort = await sortUsers(api, query.sortBy, query.sortOrder);
-    const users = await showUsers(api.db, choice, { limit: limit + 1, sort, offset }, shown_names);
+    const users = await showUsers(api.reads, choice, { limit: limit + 1, sort, offset }, shown_names);
     return { users, limit, after: () => cursor(offset + limit) };
   }
   const from = idCursor(query.after, "00u");
   const after = from === undefined ? {} : { after: from };
-  const users = await showUsers(api.db, choice, { limit: limit + 1, ...after }, shown_names);
+  const users = await showUsers(api.reads, choice, { limit: limit + 1, ...after }, shown_names);
   return { users, limit, after: (last) => last.id };
 }
 

@@ -165,7 +165,9 @@ async function callerOf(api: Api, request: FastifyRequest): Promise<Caller> {
     const detail = "this is not the token of a source over SCIM, or that source is switched off";
     throw new ScimError({ status: 403, detail });
   }
-  return { db: api.db, world: api.world, source, actor: actorOf(bearer), base: `${request.base_url}${root}` };
+  // What is asked with GET only reads, by one or two statements that stand alone.
+  const db = request.method === "GET" ? api.reads : api.db;
+  return { db, world: api.world, source, actor: actorOf(bearer), base: `${request.base_url}${root}` };
 }
 
 function askedOf(request: FastifyRequest): Asked {

@@ -1,0 +1,88 @@
+/** Reads that share connections: each gets its own answer, none waits for a slow one, and nothing is written. */
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
+import { type Database, openDatabase, sql } from "../../src/store/database.ts";
+import { openReads } from "../../src/store/reads.ts";
+import { type TestDatabase, testDatabase } from "../support/postgres.ts";
+
+let database: TestDatabase;
+let db: Database;
+let reads: Database;
+let now_ms = 0;
+
+beforeAll(async () => {
+  database = await testDatabase();
+}, 120_000);
+afterAll(() => database.drop());
+beforeEach(() => {
+  db = openDatabase(database.url, { connections: 4 });
+  reads = openReads(db, () => now_ms);
+});
+afterEach(async () => {
+  await reads.destroy();
+  await db.destroy();
+});
+
+const pid = async (text = sql<{ pid: number }>`select pg_backend_pid() as pid`): Promise<number> =>
+  (await text.execute(reads)).rows[0]?.pid ?? 0;
+/** Of these connections, those that are there. */
+const open = async (pids: readonly number[]): Promise<number> =>
+  (await sql`select from pg_stat_activity where pid = any(${[...pids]}::int[])`.execute(db)).rows.length;
+const both = async (): Promise<readonly number[]> => [...new Set(await Promise.all([pid(), pid(), pid(), pid()]))];
+
+test("many at a time get each their own answer, over two connections", async () => {
+  const asked = Array.from({ length: 500 }, (_, n) => n);
+  const answers = await Promise.all(
+    asked.map(
+      async (n) => (await sql<{ n: number }>`select ${n}::int as n, ${"x".repeat(n)} as text`.execute(reads)).rows,
+    ),
+  );
+  expect(answers.map((rows) => rows[0]?.n)).toEqual(asked);
+  expect(await both()).toHaveLength(2);
+});
+
+test("one that is wrong fails alone, with its own error", async () => {
+  const wrong = sql`select 1 / ${0}::int`.execute(reads);
+  const [bad, good] = await Promise.allSettled([wrong, pid(), pid()]);
+  expect(bad).toMatchObject({ status: "rejected", reason: { code: "22012" } });
+  expect(good.status).toBe("fulfilled");
+});
+
+test("one that takes long holds up nobody, is answered all the same, and its like go apart from then on for a minute", async () => {
+  const slow = (how_long: number) =>
+    sql<{ pid: number }>`select pg_backend_pid() as pid from pg_sleep(${how_long}::float8)`;
+  const shared = new Set(await both());
+  const order: string[] = [];
+  await Promise.all([
+    pid(slow(1)).then((at) => order.push(shared.has(at) ? "slow, shared" : "slow, apart")),
+    ...Array.from({ length: 4 }, () => pid().then(() => order.push("quick"))),
+  ]);
+  expect(order).toEqual(["quick", "quick", "quick", "quick", "slow, apart"]);
+  expect(shared.has(await pid(slow(0)))).toBe(false);
+  now_ms += 61_000;
+  expect(shared.has(await pid(slow(0)))).toBe(true);
+});
+
+test("nothing is written, and no transaction begins", async () => {
+  await sql`create table notes (name text, value text)`.execute(db);
+  await expect(sql`insert into notes (name, value) values ('a', '1')`.execute(reads)).rejects.toThrow(/only reads/);
+  const hidden = sql`with made as (insert into notes (name, value) values ('a', '1') returning 1) select * from made`;
+  await expect(hidden.execute(reads)).rejects.toMatchObject({ code: "25006" });
+  await expect(reads.transaction().execute(async () => 1)).rejects.toThrow(/only reads/);
+  expect((await sql`select from notes where name = 'a'`.execute(db)).rows).toEqual([]);
+});
+
+test("a connection that is cut in the middle costs nobody their answer", async () => {
+  const before = await both();
+  const asked = Array.from({ length: 50 }, () => pid());
+  await sql`select pg_terminate_backend(pid) from unnest(${[...before]}::int[]) as pid`.execute(db);
+  const more = Array.from({ length: 50 }, () => pid());
+  expect((await Promise.all([...asked, ...more])).every((one) => one > 0)).toBe(true);
+  await expect.poll(async () => (await both()).some((one) => before.includes(one))).toBe(false);
+});
+
+test("closing them closes their connections, and not the database's", async () => {
+  const before = await both();
+  await reads.destroy();
+  await expect.poll(() => open(before), { timeout: 10_000 }).toBe(0);
+  expect((await sql<{ one: number }>`select 1 as one`.execute(db)).rows).toEqual([{ one: 1 }]);
+});
