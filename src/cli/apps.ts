@@ -339,6 +339,7 @@ is saved: it shows which accounts would change, and how.`,
       plan: { help: "Show what it would do to every account; save nothing" },
       "to-user": { help: "The other way: from the app's account to the user" },
       "at-creation": { help: "Push only when the account is made" },
+      only: { help: "Take away all lines that are not given" },
     },
   },
   least: 1,
@@ -348,7 +349,7 @@ is saved: it shows which accounts would change, and how.`,
     const path = `/admin/v1/apps/${id}/mappings/${given.flag("to-user") ? "to_user" : "to_app"}`;
     const before = await client.get<Lines>(path);
     if (pairs.length > 0) {
-      const lines = new Map<string, unknown>(Object.entries(before.lines));
+      const lines = new Map<string, unknown>(given.flag("only") ? [] : Object.entries(before.lines));
       for (const pair of pairs) {
         const at = pair.indexOf("=");
         if (at < 1) throw new CliError(exit_codes.usage, `"${pair}" is no ATTRIBUTE=EXPRESSION`);

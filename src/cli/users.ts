@@ -2,8 +2,8 @@
 import type { Client } from "./client.ts";
 import { type App, findUser, type Group, type User } from "./find.ts";
 import { print, printFacts, printJson, printRows } from "./output.ts";
-import { commandOf, limitOf, momentOf, type Part, pairsOf } from "./parts.ts";
-import { add, type Dates, dates, datesOf } from "./usersDays.ts";
+import { commandOf, limitOf, momentOf, type Part } from "./parts.ts";
+import { add, attributesOf, type Dates, dates, datesOf } from "./usersDays.ts";
 import { bring, imports, template } from "./usersImport.ts";
 
 type Account = Readonly<{
@@ -109,7 +109,8 @@ const change: Part = {
   least: 2,
   most: 100,
   run: async (client, given, [user = "", ...pairs]) => {
-    const changed = await client.send<User>("POST", `/api/v1/users/${encode(user)}`, { profile: pairsOf(pairs) });
+    const profile = await attributesOf(client, pairs);
+    const changed = await client.send<User>("POST", `/api/v1/users/${encode(user)}`, { profile });
     printFacts(given, changed, [["id", changed.id], ["status", changed.status], ...Object.entries(changed.profile)]);
   },
 };

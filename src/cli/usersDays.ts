@@ -1,6 +1,7 @@
 /** tenure users add and dates: people by hand, with the days they come and go. */
 import { dayBefore } from "../core/days.ts";
 import type { Given, Options } from "./args.ts";
+import type { Client } from "./client.ts";
 import { findGroup, type User } from "./find.ts";
 import { print, printFacts, printJson } from "./output.ts";
 import { momentOf, type Part, pairsOf } from "./parts.ts";
@@ -47,7 +48,7 @@ export const add: Part = {
     const named = Object.fromEntries(Object.entries(attributes).filter(([, value]) => value !== undefined));
     const group_ids = await Promise.all(given.texts("group").map(async (group) => (await findGroup(client, group)).id));
     const hire = {
-      profile: { login, ...named, ...pairsOf(given.texts("set")) },
+      profile: { login, ...named, ...(await attributesOf(client, given.texts("set"))) },
       ...{ group_ids, activate: !given.flag("staged") },
       ...daysOf(given),
     };
@@ -85,6 +86,21 @@ export const dates: Part = {
     if (body.ends_at !== undefined) warn(given, after);
   },
 };
+
+type Typed = Readonly<Record<string, Readonly<{ type?: string }>>>;
+type UserSchema = Readonly<{ definitions: Readonly<Record<"base" | "custom", Readonly<{ properties?: Typed }>>> }>;
+
+/** Attributes of a person as they were typed: `employeeNumber=1001` is a text where the schema says so. */
+export async function attributesOf(client: Client, texts: readonly string[]): Promise<Record<string, unknown>> {
+  const read = pairsOf(texts);
+  const digits = Object.entries(read).filter(([, value]) => typeof value === "number" || typeof value === "boolean");
+  if (digits.length === 0) return read;
+  const { base, custom } = (await client.get<UserSchema>("/api/v1/meta/schemas/user/default")).definitions;
+  const types: Typed = { ...base.properties, ...custom.properties };
+  const typed = new Map(texts.map((text) => [text.slice(0, text.indexOf("=")), text.slice(text.indexOf("=") + 1)]));
+  const asText = digits.filter(([name]) => Object.hasOwn(types, name) && types[name]?.type === "string");
+  return { ...read, ...Object.fromEntries(asText.map(([name]) => [name, typed.get(name)])) };
+}
 
 /** What was said of the days. A day stays one: only the server knows where it is. */
 function daysOf(given: Given): Readonly<{ starts_at?: string; ends_at?: string; time_zone?: string }> {

@@ -17,16 +17,24 @@ export type Step =
   | Readonly<{ kind: "delete" }>
   | Readonly<{ kind: "unsupported"; missing: string }>;
 
-/** What the app is and which switches are on. `update: false`: existing accounts' attributes are left alone. */
-export type PlanApp = Readonly<{ can: Capabilities; attributes: readonly Attribute[]; update: boolean }>;
+/**
+ * What the app is and which switches are on. `update: false`: existing accounts' attributes are left alone. `state: false`:
+ * whether an account works is the app's own affair, as it is a source's that values are only written back to.
+ */
+export type PlanApp = Readonly<{
+  can: Capabilities;
+  attributes: readonly Attribute[];
+  update: boolean;
+  state: boolean;
+}>;
 
 const none: Step = { kind: "none" };
 
 /** The step that takes `have` to `want` in an app. */
 export function plan(want: Want | null, have: Have | null, app: PlanApp): Step {
-  if (want === null) return planAbsence(have, app.can);
+  if (want === null) return app.state ? planAbsence(have, app.can) : none;
   if (have === null) return planCreate(want, app);
-  const enabled = want.enabled === have.enabled ? undefined : want.enabled;
+  const enabled = want.enabled === have.enabled || !app.state ? undefined : want.enabled;
   if (enabled === false && !app.can.disable) {
     return app.can.delete ? { kind: "delete" } : { kind: "unsupported", missing: "disabling an account" };
   }

@@ -262,14 +262,18 @@ async function tellChange(running: Running, before: App, after: App, credentials
 /** Switches that decide what accounts should be make people dirty; those that decide what is done with them, accounts due. */
 async function followSwitches(running: Running, before: Provisioning, app: App): Promise<void> {
   const after = app.provisioning;
-  const moved = (["create", "update", "on_unassign", "on_suspend", "match_attribute"] as const).filter(
-    (name) => before[name] !== after[name],
+  const was = { ...before, state: before.state ?? true };
+  const moved = (["create", "update", "on_unassign", "on_suspend", "state", "match_attribute"] as const).filter(
+    (name) => was[name] !== after[name],
   );
   if (moved.length === 0) return;
   await markAppDirty(running, app.id);
   // Turned on after people were assigned: everyone is looked for and linked, nobody clicks (complaint 13).
   const discovers =
-    (!before.create && after.create) || (!before.update && after.update) || moved.includes("match_attribute");
+    (!before.create && after.create) ||
+    (!before.update && after.update) ||
+    moved.includes("match_attribute") ||
+    (!was.state && after.state);
   if (discovers) await markAccountsDue(running, app.id, sql`a.assigned`);
 }
 

@@ -12,6 +12,7 @@ const provisioningShape = z.strictObject({
   update: z.boolean(),
   on_unassign: z.enum(["disable", "delete", "keep"]),
   on_suspend: z.enum(["disable", "keep"]),
+  state: z.boolean().default(true),
   password: z.enum(["none", "random", "sync"]),
   match_attribute: z.string().min(1).max(200),
   concurrency: z.int().min(1).max(1_000),
@@ -64,6 +65,7 @@ export function provisioningDefaults(can: Capabilities | undefined): Provisionin
     update: can?.update ?? false,
     on_unassign: can === undefined || can.disable ? "disable" : can.delete ? "delete" : "keep",
     on_suspend: can === undefined || can.disable ? "disable" : "keep",
+    state: true,
     password: can?.password ? "random" : "none",
     match_attribute: "userName",
     concurrency: 16,
@@ -121,6 +123,11 @@ export function changeProvisioning(
   const parsed = provisioningShape.safeParse({ ...before, ...change });
   if (!parsed.success) return shapeRefusal("provisioning", parsed.error);
   const next = parsed.data;
+  if (!next.state && (next.create || next.on_unassign !== "keep")) {
+    const name = next.create ? "create" : "on_unassign";
+    const refused = `provisioning.${name}: with state=false accounts are neither made nor ended here: set create=false on_unassign=keep too`;
+    return { refused, code: "invalid", place: `provisioning.${name}` };
+  }
   const missing = missingCapability(change, next, can);
   if (missing === undefined) return { ok: next };
   const refused =

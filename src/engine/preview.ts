@@ -15,7 +15,7 @@ import { isRefusal } from "../store/database.ts";
 import { type Company, loadCompany } from "./company.ts";
 import { afterMoves, loadPeople, type PersonRecord, type Supposed } from "./people.ts";
 import { nameReasons, type Reason } from "./reasons.ts";
-import type { World } from "./world.ts";
+import { planAppOf, type World } from "./world.ts";
 
 /** One app's part of a preview. `why`: the grants with names; `changes` carry the expression that gives each value. */
 export type PreviewStep = Readonly<{
@@ -125,11 +125,7 @@ async function stepOf(
     .catch((error: unknown) => (error instanceof Error ? error.message : String(error)));
   if (typeof app === "string")
     return { ...base, rune: "!", step: "unsupported", enabled: null, changes: [], problems: [...base.problems, app] };
-  const step = plan(desired.want, account?.have ?? null, {
-    can: app.connector.can,
-    attributes: app.attributes,
-    update: app.provisioning.update,
-  });
+  const step = plan(desired.want, account?.have ?? null, planAppOf(app));
   const expression = (name: string) => lines.find((line) => line.attribute === name)?.line.expression ?? null;
   return {
     ...base,

@@ -31,7 +31,7 @@ import { type Company, loadCompany } from "./company.ts";
 import { loadPeople } from "./people.ts";
 import { type AccountRow, type Before, type Reads, readAccounts, readsOf } from "./previewPages.ts";
 import { type AccountChange, type AppPreview, newTally, type Tally } from "./previewTally.ts";
-import type { World } from "./world.ts";
+import { planAppOf, type World } from "./world.ts";
 
 /** An app (id or label) and all lines of its mapping from users as they would be. */
 export type MappingEdit = Readonly<{
@@ -109,8 +109,7 @@ async function plannedApp(world: World, company: Company, app: App, mapping: Pla
 
 async function targetOf(world: World, app_id: string): Promise<PlanApp | string> {
   try {
-    const { connector, attributes, provisioning } = await world.app(app_id);
-    return { can: connector.can, attributes, update: provisioning.update };
+    return planAppOf(await world.app(app_id));
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
   }

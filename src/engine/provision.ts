@@ -18,7 +18,7 @@ import { apply, plan, type Step } from "../core/plan.ts";
 import type { FaultKind, Have } from "../core/types.ts";
 import { isAway, sql } from "../store/database.ts";
 import type { Claimed } from "./claim.ts";
-import { type EngineApp, lease_margin_ms, planted, type World } from "./world.ts";
+import { type EngineApp, lease_margin_ms, planAppOf, planted, type World } from "./world.ts";
 
 /** One call that wrote, or one that failed: the operation row. */
 export type Operation = Readonly<{
@@ -71,11 +71,7 @@ export async function operate(world: World, app: EngineApp, claimed: Claimed): P
   try {
     const linked = await lookFirst(world, app, ctx, claimed, seen);
     if (linked) operations.push(record({ step: "link", outcome: "done" }));
-    step = plan(claimed.want, seen.have, {
-      can: app.connector.can,
-      attributes: app.attributes,
-      update: app.provisioning.update,
-    });
+    step = plan(claimed.want, seen.have, planAppOf(app));
     if (step.kind === "none") return { claimed, ended: "done", ...seen, operations };
     if (step.kind === "unsupported")
       throw new ConnectorFault("unsupported", `${app.label} does not offer ${step.missing}`);

@@ -14,7 +14,7 @@ import { type Database, sql } from "../store/database.ts";
 import { appendEvent, system } from "../store/log.ts";
 import { recordFault } from "./health.ts";
 import { asFault } from "./provision.ts";
-import { type EngineApp, planted, type World } from "./world.ts";
+import { type EngineApp, planAppOf, planted, type World } from "./world.ts";
 
 /** What a look at a whole app showed. `complete`: absence from the list counted. */
 export type ReconcileCounts = Readonly<{
@@ -125,8 +125,7 @@ async function lostCreates(world: World, app: EngineApp, strangers: readonly Rem
 function differs(app: EngineApp, row: Known, item: RemoteAccount): boolean {
   if (row.have === null || row.have.enabled !== item.enabled) return true;
   const seen: Have = { enabled: item.enabled, profile: item.profile };
-  const target = { can: app.connector.can, attributes: app.attributes, update: app.provisioning.update };
-  return plan(row.want, seen, target).kind !== "none";
+  return plan(row.want, seen, planAppOf(app)).kind !== "none";
 }
 
 async function noteOrphans(

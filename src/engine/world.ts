@@ -2,8 +2,10 @@
  * Everything the engine takes from outside: the database, the time, chance, deadlines and the way to the apps. A real
  * node and a simulation differ only in this value.
  */
+
 import type { Connector, Secret } from "../connectors/connector.ts";
 import type { Webhook, WebhookTarget } from "../connectors/webhook.ts";
+import type { PlanApp } from "../core/plan.ts";
 import type { Attribute } from "../core/types.ts";
 import type { Database } from "../store/database.ts";
 import type { SecretPlace } from "../store/secrets.ts";
@@ -18,6 +20,16 @@ export type EngineApp = Readonly<{
   provisioning: Provisioning;
   attributes: readonly Attribute[];
 }>;
+
+/** An app as plans look at it. */
+export const planAppOf = ({
+  connector,
+  attributes,
+  provisioning,
+}: Pick<EngineApp, "connector" | "attributes" | "provisioning">): PlanApp => ({
+  ...{ can: connector.can, attributes },
+  ...{ update: provisioning.update, state: provisioning.state ?? true },
+});
 
 /**
  * Faults that the simulator must find when they are put back (`BUG=` of npm run simulate). Never set by main.ts.

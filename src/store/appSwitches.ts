@@ -8,6 +8,11 @@ export type Provisioning = Readonly<{
   on_unassign: "disable" | "delete" | "keep";
   /** `keep` is Okta's behaviour: a suspended person keeps working accounts. */
   on_suspend: "disable" | "keep";
+  /**
+   * Accounts are switched on and off; absent: they are. `false`: only values are written, to a system that says itself who
+   * works there, such as the source they come from.
+   */
+  state?: boolean;
   password: "none" | "random" | "sync";
   /** Which attribute identifies a person's account when it is looked for. */
   match_attribute: string;

@@ -40,7 +40,7 @@ const attributes: readonly Attribute[] = [
   attribute("id", { writable: "never" }),
   attribute("pin", { readable: false }),
 ];
-const app = (more: Partial<PlanApp> = {}): PlanApp => ({ can: all, attributes, update: true, ...more });
+const app = (more: Partial<PlanApp> = {}): PlanApp => ({ can: all, attributes, update: true, state: true, ...more });
 
 const on = (profile: Profile = {}): Want => ({ enabled: true, create: true, profile });
 const off = (profile: Profile = {}): Want => ({ enabled: false, create: false, profile });
@@ -118,6 +118,9 @@ const changes: readonly Case[] = [
     app({ update: false }),
     "↑",
   ],
+  ["where the app says itself who works, nobody is switched on", on(), has({}, false), app({ state: false }), "="],
+  ["nor off", off(), has(), app({ state: false }), "="],
+  ["but values are written", on({ title: "y" }), has({ title: "x" }, false), app({ state: false }), "~"],
   [
     "an app that cannot change values is only switched",
     on({ title: "y" }),
@@ -180,6 +183,7 @@ const wants = fc.option(fc.record({ enabled: fc.boolean(), create: fc.boolean(),
 const haves = fc.option(fc.record({ enabled: fc.boolean(), profile }), { nil: null });
 const apps: fc.Arbitrary<PlanApp> = fc.record({
   update: fc.boolean(),
+  state: fc.boolean(),
   can: fc
     .record({ create: fc.boolean(), update: fc.boolean(), disable: fc.boolean(), delete: fc.boolean() })
     .map((some) => ({ ...all, ...some })),
@@ -255,9 +259,19 @@ test("a plan says of each value it writes what it was, and every one of them dif
   );
 });
 
+test("where whether an account works is the app's own affair, no plan changes that, nor ends it", () => {
+  fc.assert(
+    fc.property(wants, haves, apps, (want, have, some) => {
+      fc.pre(have !== null);
+      expect(apply(plan(want, have, { ...some, state: false }), have)?.enabled).toBe(have.enabled);
+    }),
+  );
+});
+
 test("an account that is there is off, or gone, after a plan that wants it off, unless the app can do neither", () => {
   fc.assert(
-    fc.property(haves, apps, fc.option(profile, { nil: null }), (have, where, frozen) => {
+    fc.property(haves, apps, fc.option(profile, { nil: null }), (have, some, frozen) => {
+      const where = { ...some, state: true };
       const want = frozen === null ? null : off(frozen);
       const after = apply(plan(want, have, where), have);
       if (where.can.disable || where.can.delete) expect(after?.enabled ?? false).toBe(false);

@@ -68,6 +68,7 @@ describe("creating", () => {
       update: true,
       on_unassign: "disable",
       on_suspend: "disable",
+      state: true,
       password: "random",
       match_attribute: "userName",
       concurrency: 16,
