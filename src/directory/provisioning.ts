@@ -6,6 +6,7 @@ import { z } from "zod";
 import type { Capabilities, Outcome, Refusal } from "../core/types.ts";
 import type { DateSwitches } from "../store/appSwitches.ts";
 import type { Provisioning, Sourcing } from "../store/tables.ts";
+import { scheduleProblem } from "./importSchedule.ts";
 
 const provisioningShape = z.strictObject({
   create: z.boolean(),
@@ -37,6 +38,8 @@ const sourcingShape = z.strictObject({
   time_zone_attribute: source_attribute,
   import_hook: z.string().min(1).max(100).nullable().default(null),
   alias_attribute: source_attribute.default(null),
+  schedule: z.string().min(1).max(200).nullable().default(null),
+  schedule_zone: z.string().min(1).max(100).nullable().default(null),
   start_hour: z.int().min(0).max(23),
   end_hour: z.int().min(1).max(24),
   hire_lead_days: z.int().min(0).max(366),
@@ -111,6 +114,8 @@ export const sourcingDefaults: Sourcing = {
   time_zone_attribute: null,
   import_hook: null,
   alias_attribute: null,
+  schedule: null,
+  schedule_zone: null,
   ...dateDefaults,
 };
 
@@ -157,7 +162,7 @@ function missingCapability(
 export function changeSourcing(before: Sourcing | null, change: Readonly<Record<string, unknown>>): Outcome<Sourcing> {
   const parsed = sourcingShape.safeParse({ ...sourcingDefaults, ...before, ...change });
   if (!parsed.success) return shapeRefusal("sourcing", parsed.error);
-  return endProblem(parsed.data) ?? { ok: parsed.data };
+  return endProblem(parsed.data) ?? clockProblem(parsed.data) ?? { ok: parsed.data };
 }
 
 /** An end that is compulsory must be told by something, for somebody: else all such rows are refused, or none is. */
@@ -172,6 +177,13 @@ function endProblem(next: Sourcing): Refusal | undefined {
   }
   if (next.end_attribute !== null || (next.last_day_attribute ?? null) !== null) return undefined;
   return problem("end_attribute", "name the attribute that holds the last day, which is to be compulsory");
+}
+
+function clockProblem(next: Sourcing): Refusal | undefined {
+  const found = scheduleProblem(next);
+  if (found === undefined) return undefined;
+  const place = `sourcing.${found.name}`;
+  return { refused: `${place}: ${found.problem}`, code: "invalid", place };
 }
 
 /** Is anything about this app's accounts kept by the engine? If not, an assignment is all there is. */

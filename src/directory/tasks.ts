@@ -18,6 +18,7 @@ export const taskKinds = [
   "provisioning_fault",
   "app_paused",
   "import_held",
+  "import_failed",
   "import_row",
   "end_ahead",
   "group_push_error",

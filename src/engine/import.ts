@@ -53,6 +53,8 @@ export type ImportRequest = Readonly<{
   session?: Readonly<{ id: string; single: boolean; cause: number | null }>;
   /** The held import that a person has seen and lets pass: what that one read is applied, and nothing is read anew. */
   released?: string;
+  /** The clock asked for it. */
+  scheduled?: true;
   signal?: AbortSignal;
   onProgress?: (progress: ImportProgress) => void;
 }>;
@@ -207,10 +209,12 @@ async function openImport(world: World, app_id: string, request: ImportRequest):
   }
 }
 
-/** What an import remembers of its session: whoever lets a held one pass, or counts what came one by one, needs it. */
-const sessionDetail = ({ session, released }: ImportRequest) =>
+/** What an import remembers of how it began; of its session: whoever lets a held one pass, or counts what came one by one, needs it. */
+const sessionDetail = ({ session, released, scheduled }: ImportRequest) =>
   session === undefined
-    ? {}
+    ? scheduled === undefined
+      ? {}
+      : { scheduled }
     : { session: session.id, single: session.single, ...(released === undefined ? {} : { released: true }) };
 
 async function sourceOf({ world, app_id, pushed, request: { session, file } }: ImportRun): Promise<EngineApp> {

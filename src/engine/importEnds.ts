@@ -12,13 +12,13 @@ import { node_silence_ms, reading_ms } from "./importStage.ts";
 
 const stopped = "the node that ran it stopped; what it had applied stays";
 
-type Forgotten = Readonly<{ id: string; app_id: string; label: string; cause: string | null }>;
+type Forgotten = Readonly<{ id: string; app_id: string; label: string; cause: string | null; scheduled?: boolean }>;
 
 /**
  * Ends the imports that nobody runs any more, each with its event. A node that says nothing of itself (it has no engine)
- * is given as long as a source may be read.
+ * is given as long as a source may be read. Gives the sources of those that the clock had asked for.
  */
-export async function endForgotten(command: Command): Promise<void> {
+export async function endForgotten(command: Command): Promise<readonly string[]> {
   const now = command.now();
   const [silent, long_ago] = [new Date(now.getTime() - node_silence_ms), new Date(now.getTime() - reading_ms)];
   const { rows } = await sql<Forgotten>`
@@ -27,8 +27,9 @@ export async function endForgotten(command: Command): Promise<void> {
     from apps a, imports r left join nodes n on n.id = r.detail->>'node'
     where r.id = i.id and i.status = 'RUNNING' and a.id = i.app_id
       and coalesce(n.seen_at <= ${silent}::timestamptz, r.started_at <= ${long_ago}::timestamptz)
-    returning i.id, i.app_id, a.label, i.cause`.execute(command.db);
+    returning i.id, i.app_id, a.label, i.cause, (i.detail->>'scheduled')::boolean as scheduled`.execute(command.db);
   await logEnds(command, rows);
+  return rows.flatMap(({ app_id, scheduled }) => (scheduled === true ? [app_id] : []));
 }
 
 /** Ends what else is noted as running of a run's source: the run was let in because no living node runs it. */

@@ -16,6 +16,7 @@ import { desire, type Urgencies } from "./desire.ts";
 import { claimEventHooks } from "./eventHookPlaces.ts";
 import { type HookForm, tellHook } from "./eventHooks.ts";
 import { claimPushes, operatePush } from "./groupPush.ts";
+import { claimTurns, importByClock } from "./importSchedule.ts";
 import { type Precedence, precedence } from "./precedence.ts";
 import type { Result } from "./provision.ts";
 import { type Claimer, claimer, type Pump, pump } from "./pump.ts";
@@ -69,6 +70,9 @@ type State = {
   pushes: Map<string, Promise<void>>;
   /** Event hooks that are being told. */
   telling: Set<Promise<void>>;
+  /** Imports that the clock asked for, and what ends them with the node. */
+  imports: Set<Promise<void>>;
+  readonly ending: AbortController;
 };
 
 const lanes = (): Lane[] => [
@@ -90,6 +94,8 @@ export async function startEngine(world: World, options: EngineOptions = {}): Pr
   const state: State = {
     ...{ world, options, stopping: false, wakes: 0, sleepers: new Map(), pumps: new Map(), pushes: new Map() },
     telling: new Set(),
+    imports: new Set(),
+    ending: new AbortController(),
     claims: claimer(world),
     precedence: precedence({ now_ms: () => world.now().getTime(), wait, caughtUp: () => wakeUp(state) }),
     collector: collector(world, {
@@ -109,6 +115,7 @@ export async function startEngine(world: World, options: EngineOptions = {}): Pr
     // Time passes by itself: a wake changes nothing for these.
     forever(state, "schedule", schedule_ms, false, () => schedule(world)),
     forever(state, "sessions of sources", schedule_ms, false, () => runNextSession(world)),
+    forever(state, "imports by the clock", schedule_ms, false, () => startImports(state)),
     forever(state, "reconcile", schedule_ms, false, () => reconcileDue(world)),
     // A wake means work for accounts, which is seldom something to tell.
     forever(state, "event hooks", schedule_ms, false, () => tellHooks(state)),
@@ -117,6 +124,7 @@ export async function startEngine(world: World, options: EngineOptions = {}): Pr
     wake,
     stop: async () => {
       state.stopping = true;
+      state.ending.abort();
       wakeUp(state);
       await unlisten?.();
       await Promise.allSettled(tasks);
@@ -124,6 +132,7 @@ export async function startEngine(world: World, options: EngineOptions = {}): Pr
       await state.collector.flush();
       await Promise.allSettled(state.pushes.values());
       await Promise.allSettled(state.telling);
+      await Promise.allSettled(state.imports);
     },
   };
 }
@@ -148,6 +157,18 @@ async function tellHooks(state: State): Promise<boolean> {
       .catch((error: unknown) => options.onError?.(error, `event hook ${claimed.hook.id}`))
       .finally(() => telling.delete(running));
     telling.add(running);
+  }
+  return false;
+}
+
+/** Reads each source whose turn it is, beside everything else. */
+async function startImports(state: State): Promise<boolean> {
+  const { world, options, imports, ending } = state;
+  for (const source of await claimTurns(world)) {
+    const running = importByClock(world, source, ending.signal)
+      .catch((error: unknown) => options.onError?.(error, `import of ${source.label}`))
+      .finally(() => imports.delete(running));
+    imports.add(running);
   }
   return false;
 }

@@ -18,6 +18,7 @@ import { sql } from "../store/database.ts";
 import { system } from "../store/log.ts";
 import { loadCompany } from "./company.ts";
 import { endForgotten } from "./importEnds.ts";
+import { readAgainSoon } from "./importSchedule.ts";
 import { node_silence_ms } from "./importStage.ts";
 import { reconcileApp } from "./reconcile.ts";
 import { passDays } from "./times.ts";
@@ -31,7 +32,7 @@ const clock_ms = 3_600_000;
 export async function schedule(world: World): Promise<boolean> {
   const command: Command = { db: world.db, now: () => world.now(), actor: system };
   await beat(world);
-  await endForgotten(command);
+  await readAgainSoon(command, await endForgotten(command));
   const days = await passDays(world, command);
   const done = [
     await expireMemberships(command, world.now(), batch),

@@ -72,6 +72,10 @@ export type Sourcing = Readonly<{
   start_attribute: string | null;
   end_attribute: string | null;
   time_zone_attribute: string | null;
+  /** When the source is read by itself, as cron has it; null or absent: when somebody asks. */
+  schedule?: string | null;
+  /** On which clock; null or absent: the company's. */
+  schedule_zone?: string | null;
   /** The inline hook that is asked about strangers; null or absent: none is. */
   import_hook?: string | null;
   /** The list attribute of users in which a login that the source replaces is kept; null or absent: it is given up. */

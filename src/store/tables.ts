@@ -150,6 +150,9 @@ export type AppHealthRow = {
   refilled_at: MaybeTime;
   reconciled_at: MaybeTime;
   reconcile_due_at: MaybeTime;
+  /** Of a source with a schedule: when it is read next, and what that was worked out from. */
+  import_due_at: MaybeTime;
+  import_schedule: Generated<string | null>;
 };
 
 export type MappingRow = {
