@@ -35,7 +35,7 @@ const weights = z
   });
 const partial_words = 'give true, false, or how alike people must be in per cent, such as {"at_least": 75}';
 const partialShape = z.strictObject(
-  { at_least: z.number().min(50).max(100), weights: weights.optional() },
+  { at_least: z.number({ error: "give per cent, from 50 to 100" }).min(50).max(100), weights: weights.optional() },
   { error: ({ code }) => (code === "invalid_type" ? partial_words : undefined) },
 );
 /** On and off are words for it, too. */
@@ -202,7 +202,7 @@ export function keepsAccounts(app: Readonly<{ kind: string; provisioning: Provis
 
 function shapeRefusal(root: string, error: z.ZodError): Refusal {
   const issue = error.issues[0];
-  const at = issue?.code === "unrecognized_keys" ? issue.keys[0] : issue?.path.join(".");
+  const at = issue?.code === "unrecognized_keys" ? [...issue.path, issue.keys[0]].join(".") : issue?.path.join(".");
   const place = at ? `${root}.${at}` : root;
   const what = issue?.code === "unrecognized_keys" ? "there is no such switch" : (issue?.message ?? "not valid");
   return { refused: `${place}: ${what}`, code: "invalid", place };

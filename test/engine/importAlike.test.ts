@@ -15,7 +15,7 @@ import { scimStage } from "../scim/stage.ts";
 import { wipe } from "../support/memory.ts";
 import { type TestDatabase, testDatabase } from "../support/postgres.ts";
 import { must, profileOf, type TestWorld, testWorld } from "../support/world.ts";
-import { type Hr, hrSource, linesOf, rowOf } from "./hr.ts";
+import { type Hr, hrSource, linesOf, type Row, rowOf } from "./hr.ts";
 
 let database: TestDatabase;
 let db: Database;
@@ -219,10 +219,10 @@ describe("likeness of names", () => {
   });
 
   test("of a name that very many nearly have, looks for the whole name alone, and links nobody by itself", async () => {
+    const hr = await hrSource(world, sure);
     const crowd = Array.from({ length: 60 }, (_, n) => ({ profile: profileOf(`J${n}`, "Smith") }));
     await must(createUsers(world.command, crowd));
     const id = await hire("John", "Smith", old("js"));
-    const hr = await hrSource(world, sure);
     const run = await hr.run([john, rowOf("2", "J5x", "Smith")]);
     expect(await linesOf(world, run.id)).toMatchObject([
       {
@@ -235,6 +235,16 @@ describe("likeness of names", () => {
     ]);
   });
 
+  test("is not kept from being sure by people who come from the source already, however many have the name", async () => {
+    const hr = await hrSource(world, sure);
+    const crowd = Array.from({ length: 60 }, (_, n) => rowOf(`c${n}`, `J${n}`, "Smith"));
+    await hr.run(crowd);
+    const id = await hire("John", "Smith", old("js"));
+    const run = await hr.run([...crowd, john]);
+    expect(run.counts).toEqual({ unchanged: 60, linked: 1 });
+    expect(await getUser(db, "john.smith@example.com")).toMatchObject({ id });
+  });
+
   test("comes after what people have decided, and after what a row matches", async () => {
     await hire("John", "Smith", old("js"));
     const id = await hire("Jack", "Jones", { email: "john.smith@example.com" });
@@ -245,6 +255,58 @@ describe("likeness of names", () => {
     await must(decideRows(world.command, hr.app_id, [{ external_id: "2", kind: "create" }]));
     expect((await hr.run()).counts).toEqual({ unchanged: 1, created: 1 });
   });
+});
+
+describe("laws", () => {
+  const some = fc.constantFrom("John", "Johnny", "Jòhn", "J.", "Mary", "Smith", "Smyth", "Smít", "Jones");
+  const one = fc.record({ first: some, last: some, department: fc.constantFrom("", "Mills", "Looms") });
+  const file = fc.array(one, { minLength: 1, maxLength: 5 });
+  /** People, of whom some have the login of a row. */
+  const staff = fc.uniqueArray(fc.record({ at: fc.integer({ min: 0, max: 9 }), is: one }), {
+    selector: ({ at }) => at,
+    maxLength: 6,
+  });
+  type Staff = readonly Readonly<{ at: number; is: Readonly<{ first: string; last: string; department: string }> }>[];
+  const words: Readonly<Record<string, string>> = { create: "created", link: "linked" };
+
+  test("what becomes of a row hangs neither on the order of people nor of rows, and a trial tells it before", async () => {
+    const play = async (people: Staff, rows: readonly Row[], confirm: boolean) => {
+      await wipe(db);
+      world = await testWorld(db);
+      const logins = new Map<string, string>();
+      for (const { at, is } of people) {
+        const login = `r${at}@example.com`;
+        const more = { login, email: login, department: is.department };
+        logins.set(await hire(is.first, is.last, more), login);
+      }
+      const hr = await hrSource(world, confirm ? sure : partial);
+      const told = async (dry_run: boolean) => {
+        const run = await hr.run(rows, { dry_run });
+        const lines = await linesOf(world, run.id);
+        return lines
+          .map(({ external_id, outcome, user_id, detail }) => {
+            const users = [user_id ?? "", ...(detail?.candidates ?? [])].map((id) => logins.get(id) ?? "");
+            return `${external_id} ${words[outcome ?? ""] ?? outcome} ${users.sort().join()}`;
+          })
+          .sort();
+      };
+      const [before, after] = [await told(true), await told(false)];
+      expect(after).toEqual(before);
+      const linked = after.filter((line) => line.includes(" linked ")).map((line) => line.split(" ")[2]);
+      expect(new Set(linked).size).toBe(linked.length);
+      return after;
+    };
+    await fc.assert(
+      fc.asyncProperty(staff, file, fc.boolean(), async (people, people_of_file, confirm) => {
+        const rows = people_of_file.map((is, n) => ({
+          ...{ ...is, id: `${n}`, mail: `r${n}@example.com`, state: "active" },
+        }));
+        const there = await play(people, rows, confirm);
+        expect(await play([...people].reverse(), [...rows].reverse(), confirm)).toEqual(there);
+      }),
+      { numRuns: 20 },
+    );
+  }, 120_000);
 });
 
 describe("a push over SCIM", () => {
