@@ -11,7 +11,7 @@ import type { ImportRun } from "./import.ts";
 import { forgetLinked, namesOf, type Rivals } from "./importAlike.ts";
 import { applyArrivals, applyLeavers } from "./importApply.ts";
 import { type ChangeCounts, dropRenumbered, nextArriving, nextLeaving } from "./importChanges.ts";
-import { decideChunk, type Lines, type MappedRow, prepareChunk } from "./importDecide.ts";
+import { type DecidedRow, decideChunk, type Lines, type MappedRow, prepareChunk } from "./importDecide.ts";
 import { hasDecisions } from "./importDecisions.ts";
 import { asked_size, askImportHook, type ImportHook, openImportHook, unheard } from "./importHook.ts";
 import { type Chunk, workInLanes } from "./importLanes.ts";
@@ -30,7 +30,7 @@ export type ImportPlan = Readonly<{
   hope: { holds: boolean };
   /** People have decided about rows that waited. */
   decisions: boolean;
-  /** Who is only alike to whom, over all rows. */
+  /** Who is only alike to whom, and what was put off because of it, over all rows. */
   rivals: Rivals;
   /** Who is asked about strangers. */
   hook: ImportHook | undefined;
@@ -90,9 +90,16 @@ export async function passChanges(
   return hook && unheard(hook);
 }
 
-/** Lets the rows be decided that are only alike to somebody: whoever was linked meanwhile is not found any more. */
+/**
+ * Can another row of the import be found to be the same person without a key in common, so that lanes do not keep them
+ * apart (importLanes.ts)? So it is with those who are alike, and where there are several ways to match.
+ */
+const mayHaveRivals = ({ matching }: ImportPlan, verdict: DecidedRow["verdict"]): boolean =>
+  "alike" in verdict || (matching.combinations.length > 1 && verdict.outcome === "link");
+
+/** Lets the rows be decided that were put off, one by one: whoever was linked meanwhile is not alike to anybody any more. */
 async function settled(plan: ImportPlan, next: NextChunk): Promise<NextChunk> {
-  await forgetLinked(plan.run.world.db, plan.matching);
+  if (plan.matching.partial !== null) await forgetLinked(plan.run.world.db, plan.matching);
   plan.rivals.settled = true;
   return next;
 }
@@ -111,7 +118,7 @@ function arriving(
   const size = plan.hook === undefined ? chunk_size : asked_size;
   const decide = async (mapped: readonly MappedRow[]) => {
     const all = await decideChunk(db, plan, mapped, { hope: plan.hope.holds });
-    const first = plan.rivals.settled ? all : all.filter(({ verdict }) => !("alike" in verdict));
+    const first = plan.rivals.settled ? all : all.filter(({ verdict }) => !mayHaveRivals(plan, verdict));
     plan.rivals.put_off += all.length - first.length;
     const decided = plan.hook === undefined ? first : await askImportHook(plan, plan.hook, first, signal);
     if (dry) await tryArrivals(plan, decided, claims);

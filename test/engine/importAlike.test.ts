@@ -85,6 +85,20 @@ describe("several combinations", () => {
     ]);
   });
 
+  test("that find one person for two rows, chunks apart, link the first and refuse the other, as if row by row", async () => {
+    const strangers = Array.from({ length: chunk_size - 1 }, (_, n) => rowOf(`s${n}`, `P${n}`, "Stranger"));
+    const [first, second] = [rowOf("1", "Ann", "One"), rowOf("2", "Ben", "Two")];
+    const id = await hire("A", "One", { login: "ben.two@example.com", email: "ann.one@example.com" });
+    const hr = await hrSource(world, { match_on });
+    const run = await hr.run([first, ...strangers, second]);
+    expect(run.counts).toEqual({ linked: 1, created: chunk_size - 1, refused: 1 });
+    const told = (await linesOf(world, run.id)).filter(({ external_id }) => !external_id?.startsWith("s"));
+    expect(told).toMatchObject([
+      { external_id: "1", outcome: "linked", user_id: id },
+      { external_id: "2", outcome: "refused", detail: { reason: expect.stringContaining("another row (1)") } },
+    ]);
+  }, 60_000);
+
   test("that find one person find them once, and an empty value finds nobody", async () => {
     const hr = await hrSource(world, { match_on: [["login"], ["email"], ["department"], ["managerId"]] });
     await hire("No", "Body", { ...old("n"), department: "" });
