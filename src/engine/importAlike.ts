@@ -55,10 +55,18 @@ export function namesOf(matching: Matching, only?: readonly string[]): RawBuilde
       and not exists (select from (${theirRow(matching, sql`u.id`)}) r where not r.former)`;
 }
 
-/** A name as `nameKeys` of core/match.ts has it: without case, accents, and space around it. */
-const bare = (name: string) => sql`
-  left(replace(regexp_replace(normalize(btrim(regexp_replace(lower(normalize(coalesce(u.profile->>${sql.lit(name)}, ''), NFC)),
-    ${sql.lit(`[${space_class}]+`)}, ' ', 'g')), NFD), ${sql.lit(`[${accent_class}]`)}, '', 'g'), 'ß', 'ss'), ${sql.lit(name_letters)})`;
+/**
+ * A name as `nameKeys` of core/match.ts has it: without case, accents, and space around it. Most names are in plain letters,
+ * and those cost a tenth.
+ */
+function bare(name: string): RawBuilder<unknown> {
+  const text = sql`coalesce(u.profile->>${sql.lit(name)}, '')`;
+  const spaced = sql`btrim(regexp_replace(lower(normalize(${text}, NFC)), ${sql.lit(`[${space_class}]+`)}, ' ', 'g'))`;
+  const unaccented = sql`regexp_replace(normalize(${spaced}, NFD), ${sql.lit(`[${accent_class}]`)}, '', 'g')`;
+  return sql`
+    left(case when ${text} ~ '^[!-~]+( [!-~]+)*$' then lower(${text}) else replace(${unaccented}, 'ß', 'ss') end,
+      ${sql.lit(name_letters)})`;
+}
 
 /** Takes out whomever an import, or its trial, has linked meanwhile. */
 export async function forgetLinked(db: Database, { import_id }: Matching): Promise<void> {

@@ -360,7 +360,13 @@ describe("the names by which people are found", () => {
   };
   const letter = fc.constantFrom(..."aAbJzÄäéÉßñÑİıŞşøŁœ'-. \t\u00a0\u2009\u3000\u0301\u0308ΣςσЯй한李");
   const name = fc.string({ unit: letter, minLength: 1, maxLength: 12 });
-  const any = fc.oneof(name, fc.string({ unit: "grapheme", minLength: 1, maxLength: 6 }), fc.constant("é".repeat(250)));
+  const any = fc.oneof(
+    name,
+    fc
+      .string({ unit: "grapheme", minLength: 1, maxLength: 6 })
+      .filter((text) => !/\p{Surrogate}|[^\0-\uffff]/u.test(text)),
+    fc.constant("é".repeat(250)),
+  );
 
   test("are the same in PostgreSQL as here, whatever the letters", async () => {
     const sample = fc.sample(fc.tuple(any, any), { numRuns: 400, seed: 7 }).map(([firstName, lastName]) => ({
