@@ -9,7 +9,7 @@ type Row = Readonly<{
   place: string | null;
   reason: string | null;
   profile: Readonly<Record<string, unknown>> | null;
-  candidates: readonly Readonly<{ id: string; login: string }>[];
+  candidates: readonly Readonly<{ login: string; score: number | null; reasons: readonly string[] }>[];
   decision: Readonly<{ kind: string; by: string }> | null;
 }>;
 
@@ -62,11 +62,17 @@ The next import of the source carries decisions out.`,
   },
 });
 
+/** Of one, the row's reason says why; of several, each is told apart. */
+const matchOf = ({ login, score, reasons }: Row["candidates"][number], _at: number, all: Row["candidates"]): string => {
+  const parts = [...(score === null ? [] : [`${score} %`]), ...(all.length > 1 ? reasons : [])];
+  return parts.length === 0 ? login : `${login} (${parts.join(", ")})`;
+};
+
 const tableOf = (rows: readonly Row[]): string =>
   table(rows, [
     ["ROW", (r) => r.external_id],
     ["LOGIN", (r) => r.profile?.["login"]],
-    ["MATCHES", (r) => r.candidates.map(({ login }) => login).join(", ")],
+    ["MATCHES", (r) => r.candidates.map(matchOf).join("; ")],
     ["WHY", (r) => r.reason],
     ["DECISION", (r) => r.decision && `${r.decision.kind} by ${r.decision.by}`],
   ]);

@@ -1,172 +1,124 @@
 /**
- * Whose account is this? Compares a record read from an app with the people we know (okta-lifecycle 3.4): exactly on
- * configured attributes, else by likeness of names, and says why.
+ * Whose row is it? On what the rows of a source are matched, and how alike the names of a row and of a person are, with
+ * the reason.
  *
- * Laws (tested): an empty value never matches anything; the order of people does not matter; whenever two people
- * fit, the answer is "ambiguous" and a person decides, because a wrong match gives one person another's account; a
- * person who already has an account in the app is never matched again.
+ * Laws (tested): an empty value never matches anything; the order of people does not matter; whenever two people are
+ * about equally alike, both are told and a person decides, because a wrong match gives one person another's account.
  *
- * Called by engine/import.ts with one index per run, so that a run costs one look-up per record and rule.
+ * People who agree exactly, and those whose names are near, are found by SQL (engine/importMatch.ts, importAlike.ts); what
+ * follows from it is arrival.ts.
  */
 import { foldCase } from "./fold.ts";
 import type { Profile, Value } from "./types.ts";
 
-/** Someone a record may belong to. */
-export type MatchCandidate = Readonly<{ id: string; profile: Profile }>;
+/** Attributes that must all be equal. */
+export type Combination = readonly string[];
 
-export type MatchRules = Readonly<{
-  /** Combinations of attributes; in one, all must agree. Any combination that agrees is an exact match. */
-  exact: readonly (readonly string[])[];
-  /** Likeness by names; null: off. */
-  partial: PartialRule | null;
-}>;
+/** What a source is matched on, as people give it: one combination, or several of which any is enough. */
+export type MatchOn = readonly string[] | readonly Combination[];
 
-/** Attribute → weight; the score is the share of the weights that agree, and a match needs `at_least` of it. */
+/** Likeness of names, as people give it: from how many per cent on, and what each attribute weighs. */
+export type PartialMatch = Readonly<{ at_least: number; weights?: Readonly<Record<string, number>> | undefined }>;
+
+/** Attribute → weight; the score is the share of the weights that agree, and a match needs `at_least` of it (0 to 1). */
 export type PartialRule = Readonly<{ weights: Readonly<Record<string, number>>; at_least: number }>;
 
-/** The names carry it, place and department help to tell two people of the same name apart. */
-export const partialByName: PartialRule = {
-  weights: { lastName: 4, firstName: 3, department: 1, city: 1 },
-  at_least: 0.75,
-};
+/** What likeness is when nobody says more than that it is wanted. */
+export const usual_partial: PartialMatch = { at_least: 75 };
 
-/** Okta's default: the username, or the e-mail address. */
-export const defaultMatchRules: MatchRules = { exact: [["login"], ["email"]], partial: null };
+/** The names carry it, place and department help to tell two people of the same name apart. */
+const usual_weights = { lastName: 4, firstName: 3, department: 1, city: 1 };
+
+/** Someone a row may belong to. */
+export type MatchCandidate = Readonly<{ id: string; profile: Profile }>;
 
 /** One attribute's part in a score: how alike (0 to 1), and with what weight. */
 export type MatchReason = Readonly<{ attribute: string; likeness: number; weight: number }>;
 
+/** Someone who is alike, from 0 to 1, and why. */
 export type MatchFit = Readonly<{ user_id: string; score: number; reasons: readonly MatchReason[] }>;
 
-/** `why` is a sentence for the import's page. */
-export type MatchOutcome =
-  | Readonly<{ kind: "exact" | "partial"; user_id: string; fit: MatchFit; why: string }>
-  /** Several people fit, or the one who fits already has an account in this app. */
-  | Readonly<{ kind: "ambiguous"; fits: readonly MatchFit[]; why: string }>
-  | Readonly<{ kind: "none"; why: string }>;
-
-export type MatchIndex = Readonly<{
-  rules: MatchRules;
-  /** Key of a combination's values → ids of people. */
-  exact: ReadonlyMap<string, readonly string[]>;
-  /** Key of nearly the same name → people. */
-  names: ReadonlyMap<string, readonly Namesake[]>;
-}>;
-
-/** A person with the texts that likeness compares, prepared once for all records. */
-type Namesake = Readonly<{ id: string; texts: Texts }>;
+/** Under what a person is looked for by name: both names whole; and one of them whole, with the first letter of the other. */
+export type NameKeys = Readonly<{ whole: string; near: readonly string[] }>;
 
 /** Attribute → its text without case and spaces around, and that without accents; empty attributes are absent. */
 type Texts = ReadonlyMap<string, Readonly<{ plain: string; bare: string }>>;
 
+/** What counts as space, and as an accent, inside the brackets of a regular expression: here and in PostgreSQL. */
+export const space_class =
+  "\\u0009-\\u000d\\u0020\\u0085\\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000\\ufeff";
+export const accent_class = "\\u0300-\\u036f";
+/** Names are looked for by so many letters at most: an index takes no more. */
+export const name_letters = 200;
+
 /** Two scores nearer than this are the same: names cannot tell so finely. */
 const score_margin = 0.05;
-const fits_max = 10;
-const nobody: ReadonlySet<string> = new Set();
+const spaces = new RegExp(`[${space_class}]+`, "gu");
+const accents = new RegExp(`[${accent_class}]`, "gu");
 
-/** Prepares the people for any number of records. */
-export function indexCandidates(candidates: readonly MatchCandidate[], rules: MatchRules): MatchIndex {
-  const exact = new Map<string, string[]>();
-  const names = new Map<string, Namesake[]>();
-  for (const { id, profile } of candidates) {
-    for (const [number, attributes] of rules.exact.entries()) {
-      const key = exactKey(number, attributes, profile);
-      if (key !== undefined) add(exact, key, id);
-    }
-    const keys = rules.partial ? nameKeys(profile) : [];
-    if (rules.partial === null || keys.length === 0) continue;
-    const namesake = { id, texts: textsOf(profile, rules.partial) };
-    for (const key of keys) add(names, key, namesake);
-  }
-  return { rules, exact, names };
+/** The combinations of what a source is matched on, whichever way it was given. */
+export function combinationsOf(match_on: MatchOn): readonly Combination[] {
+  const several = match_on.every((one): one is string[] => Array.isArray(one));
+  return several ? match_on : [match_on.filter((one): one is string => typeof one === "string")];
 }
+
+/** The rule of likeness that a source has; null: it is off. */
+export function partialRuleOf(given: PartialMatch | null | undefined): PartialRule | null {
+  if (given === null || given === undefined) return null;
+  return { weights: given.weights ?? usual_weights, at_least: given.at_least / 100 };
+}
+
+/** What someone is looked for by; undefined without both names. A slip in one is found, and a common one fetches not all. */
+export function nameKeys(profile: Profile): NameKeys | undefined {
+  const [first, last] = [bareName(profile, "firstName"), bareName(profile, "lastName")];
+  if (first.length === 0 || last.length === 0) return undefined;
+  const [f, l] = [first.join(""), last.join("")];
+  return { whole: `=${l}\n${f}`, near: [`<${l}\n${first[0]}`, `>${f}\n${last[0]}`] };
+}
+
+const bareName = (profile: Profile, attribute: string): readonly string[] =>
+  [...withoutAccents(plainText(profile, attribute) ?? "")].slice(0, name_letters);
 
 /**
- * Whose record is it? `profile` is the record mapped to our attributes; `taken` are the ids of people who have an
- * account in this app already, to which the caller adds as it links.
+ * Whom of these people a row is alike to, best first: one who is clear of the others, or those who are about equally so.
+ * Nobody, when none is alike enough.
  */
-export function matchRecord(profile: Profile, index: MatchIndex, taken: ReadonlySet<string> = nobody): MatchOutcome {
-  const exact = exactFits(profile, index);
-  const [only] = exact;
-  if (exact.length > 1) {
-    const why = `${exact.length} people match exactly on ${listed(exact.flatMap(attributesOf))}`;
-    return { kind: "ambiguous", fits: exact.slice(0, fits_max), why };
-  }
-  if (only && taken.has(only.user_id)) {
-    const why = `Matches exactly on ${listed(attributesOf(only))}, but that person already has an account in this app`;
-    return { kind: "ambiguous", fits: exact, why };
-  }
-  if (only) {
-    return { kind: "exact", user_id: only.user_id, fit: only, why: `Same ${listed(attributesOf(only))}` };
-  }
-  return index.rules.partial ? partialMatch(profile, index, index.rules.partial, taken) : noMatch(index.rules);
-}
-
-/** Everyone whom any combination finds, once each, with the attributes that found them. */
-function exactFits(profile: Profile, index: MatchIndex): readonly MatchFit[] {
-  const found = new Map<string, Set<string>>();
-  for (const [number, attributes] of index.rules.exact.entries()) {
-    const key = exactKey(number, attributes, profile);
-    if (key === undefined) continue;
-    for (const id of index.exact.get(key) ?? []) {
-      const by = found.get(id) ?? new Set();
-      for (const attribute of attributes) by.add(attribute);
-      found.set(id, by);
-    }
-  }
-  return [...found]
-    .map(([user_id, by]) => ({
-      user_id,
-      score: 1,
-      reasons: [...by].map((attribute) => ({ attribute, likeness: 1, weight: 1 })),
-    }))
-    .sort(byScore);
-}
-
-function partialMatch(
-  profile: Profile,
-  index: MatchIndex,
-  rule: PartialRule,
-  taken: ReadonlySet<string>,
-): MatchOutcome {
-  const near = new Map<string, Namesake>();
-  for (const key of nameKeys(profile)) {
-    for (const namesake of index.names.get(key) ?? []) if (!taken.has(namesake.id)) near.set(namesake.id, namesake);
-  }
+export function mostAlike(profile: Profile, people: readonly MatchCandidate[], rule: PartialRule): readonly MatchFit[] {
   const texts = textsOf(profile, rule);
-  const fits = [...near.values()]
-    .map((namesake) => likenessOf(texts, namesake, rule))
+  const fits = people
+    .map(({ id, profile: theirs }) => likenessOf(texts, id, textsOf(theirs, rule), rule))
     .filter((fit) => fit.score >= rule.at_least)
     .sort(byScore);
-  const [best, second] = fits;
-  if (best === undefined) return noMatch(index.rules);
-  if (second !== undefined && best.score - second.score < score_margin) {
-    const rivals = fits.filter((fit) => best.score - fit.score < score_margin).slice(0, fits_max);
-    return { kind: "ambiguous", fits: rivals, why: `${rivals.length} people are about equally alike by name` };
-  }
-  return { kind: "partial", user_id: best.user_id, fit: best, why: explained(best) };
+  const best = fits[0]?.score ?? 0;
+  return fits.filter((fit) => best - fit.score < score_margin);
 }
 
-function noMatch(rules: MatchRules): MatchOutcome {
-  const by = rules.exact.map((attributes) => attributes.join(" + ")).join(", or ");
-  return { kind: "none", why: `Nobody has the same ${by}${rules.partial ? ", or a like name" : ""}` };
-}
+/** Per cent, as people are told. */
+export const percentOf = ({ score }: MatchFit): number => Math.round(score * 100);
+
+/** What agrees and what does not, in words: "lastName alike". */
+export const reasonsOf = ({ reasons }: MatchFit): readonly string[] =>
+  reasons.map(({ attribute, likeness: alike }) => {
+    return `${attribute} ${alike === 1 ? "the same" : alike === 0 ? "differs" : "alike"}`;
+  });
+
+/** A score with its reasons, in a sentence. */
+export const explained = (fit: MatchFit): string => `${percentOf(fit)} % alike: ${reasonsOf(fit).join(", ")}`;
 
 /** Attributes that either side leaves empty say nothing, for or against. */
-function likenessOf(record: Texts, namesake: Namesake, rule: PartialRule): MatchFit {
+function likenessOf(record: Texts, user_id: string, theirs: Texts, rule: PartialRule): MatchFit {
   const reasons: MatchReason[] = [];
   let all = 0;
   let agreed = 0;
   for (const [attribute, weight] of Object.entries(rule.weights)) {
-    const ours = namesake.texts.get(attribute);
-    const theirs = record.get(attribute);
-    if (ours === undefined || theirs === undefined) continue;
-    const alike = ours.plain === theirs.plain ? 1 : likeness(ours.bare, theirs.bare);
+    const [one, other] = [theirs.get(attribute), record.get(attribute)];
+    if (one === undefined || other === undefined) continue;
+    const alike = one.plain === other.plain ? 1 : likeness(one.bare, other.bare);
     reasons.push({ attribute, weight, likeness: alike });
     all += weight;
     agreed += weight * alike;
   }
-  return { user_id: namesake.id, score: all > 0 ? agreed / all : 0, reasons };
+  return { user_id, score: all > 0 ? agreed / all : 0, reasons };
 }
 
 function textsOf(profile: Profile, rule: PartialRule): Texts {
@@ -198,62 +150,19 @@ function differByOne(short: string, long: string): boolean {
   return short[at] === long[at + 1] && short[at + 1] === long[at] && short.slice(at + 2) === long.slice(at + 2);
 }
 
-/**
- * Names under which someone is looked for: one of the two names whole, and the first letter of the other. So a slip in
- * one name is found, and a common name does not fetch the whole company.
- */
-function nameKeys(profile: Profile): readonly string[] {
-  const first = withoutAccents(plainText(profile, "firstName") ?? "");
-  const last = withoutAccents(plainText(profile, "lastName") ?? "");
-  if (first === "" || last === "") return [];
-  return [`${last}\n${[...first][0]}`, `\n${first}\n${[...last][0]}`];
-}
-
-/** The key of a combination; undefined if any of its attributes is empty, for nothing may match on nothing. */
-function exactKey(number: number, attributes: readonly string[], profile: Profile): string | undefined {
-  const values: string[] = [];
-  for (const attribute of attributes) {
-    const value = plainText(profile, attribute);
-    if (value === undefined) return undefined;
-    values.push(value);
-  }
-  return values.length === 0 ? undefined : JSON.stringify([number, ...values]);
-}
-
 /** The value without case and outer spaces; undefined if there is none. Lists and objects identify nobody. */
 function plainText(profile: Profile, attribute: string): string | undefined {
   const value: Value | undefined = Object.hasOwn(profile, attribute) ? profile[attribute] : undefined;
   if (typeof value !== "string" && typeof value !== "number") return undefined;
-  const text = foldCase(String(value).normalize()).trim().replace(/\s+/g, " ");
+  const text = foldCase(String(value).normalize()).replace(spaces, " ").trim();
   return text === "" ? undefined : text;
 }
 
 function withoutAccents(text: string): string {
-  return text.normalize("NFD").replace(/\p{M}/gu, "").replaceAll("ß", "ss");
-}
-
-function attributesOf(fit: MatchFit): readonly string[] {
-  return fit.reasons.map((reason) => reason.attribute);
-}
-
-function listed(attributes: readonly string[]): string {
-  return [...new Set(attributes)].join(" and ");
-}
-
-function explained(fit: MatchFit): string {
-  const parts = fit.reasons.map(({ attribute, likeness: alike }) => {
-    return `${attribute} ${alike === 1 ? "the same" : alike === 0 ? "differs" : "alike"}`;
-  });
-  return `${Math.round(fit.score * 100)} % alike: ${parts.join(", ")}`;
+  return text.normalize("NFD").replace(accents, "").replaceAll("ß", "ss");
 }
 
 /** Best first; ids break ties, so that the answer does not hang on the order of people. */
 function byScore(one: MatchFit, other: MatchFit): number {
   return other.score - one.score || (one.user_id < other.user_id ? -1 : 1);
-}
-
-function add<T>(map: Map<string, T[]>, key: string, item: T): void {
-  const items = map.get(key);
-  if (items) items.push(item);
-  else map.set(key, [item]);
 }

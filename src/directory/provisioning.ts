@@ -3,6 +3,7 @@
  * Each switch is one of Okta's, or better (okta-lifecycle 3.2, 4.2). Pure: apps.ts writes what is judged here.
  */
 import { z } from "zod";
+import { usual_partial } from "../core/match.ts";
 import type { Capabilities, Outcome, Refusal } from "../core/types.ts";
 import type { DateSwitches } from "../store/appSwitches.ts";
 import type { Provisioning, Sourcing } from "../store/tables.ts";
@@ -23,10 +24,34 @@ const provisioningShape = z.strictObject({
 
 const source_attribute = z.string().min(1).max(200).nullable();
 
+const combination = z.array(z.string().min(1).max(200)).min(1).max(10);
+const match_on_words =
+  'give attributes that must all be equal, such as ["lastName","employeeNumber"], or a list of such lists, of which any is enough: [["login"],["email"]]; 10 of each at most';
+
+/** Both names must count: by them people are found, and by one alone whole families are alike. */
+const weights = z
+  .record(z.string().min(1).max(200), z.number().positive().max(1_000))
+  .refine((all) => Object.keys(all).length <= 20, "20 attributes at most")
+  .refine((all) => Object.hasOwn(all, "lastName") && Object.hasOwn(all, "firstName"), {
+    error: "lastName and firstName must both have a weight",
+  });
+const partial_words = 'give true, false, or how alike people must be in per cent, such as {"at_least": 75}';
+const partialShape = z.strictObject(
+  { at_least: z.number({ error: "give per cent, from 50 to 100" }).min(50).max(100), weights: weights.optional() },
+  { error: ({ code }) => (code === "invalid_type" ? partial_words : undefined) },
+);
+/** On and off are words for it, too. */
+const match_partial = z.preprocess(
+  (given) => (given === true ? usual_partial : given === false ? null : given),
+  partialShape.nullable(),
+);
+
 const sourcingShape = z.strictObject({
-  match_on: z.array(z.string().min(1).max(200)).min(1).max(10),
+  match_on: z.union([combination, z.array(combination).min(1).max(10)], { error: match_on_words }),
+  match_partial: match_partial.default(null),
   auto_confirm: z.boolean(),
   auto_confirm_new: z.boolean().default(true),
+  auto_confirm_partial: z.boolean().default(false),
   auto_activate: z.boolean(),
   on_inactive: z.enum(["none", "deactivate", "suspend"]),
   reactivate_suspended: z.boolean(),
@@ -101,8 +126,10 @@ export const dateDefaults: DateSwitches = {
 /** The rules a new source starts with: an exact match is confirmed, and a leaver in the source leaves (guarded). */
 export const sourcingDefaults: Sourcing = {
   match_on: ["login"],
+  match_partial: null,
   auto_confirm: true,
   auto_confirm_new: true,
+  auto_confirm_partial: false,
   auto_activate: true,
   on_inactive: "deactivate",
   reactivate_suspended: true,
@@ -194,7 +221,7 @@ export function keepsAccounts(app: Readonly<{ kind: string; provisioning: Provis
 
 function shapeRefusal(root: string, error: z.ZodError): Refusal {
   const issue = error.issues[0];
-  const at = issue?.code === "unrecognized_keys" ? issue.keys[0] : issue?.path.join(".");
+  const at = issue?.code === "unrecognized_keys" ? [...issue.path, issue.keys[0]].join(".") : issue?.path.join(".");
   const place = at ? `${root}.${at}` : root;
   const what = issue?.code === "unrecognized_keys" ? "there is no such switch" : (issue?.message ?? "not valid");
   return { refused: `${place}: ${what}`, code: "invalid", place };

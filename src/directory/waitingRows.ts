@@ -8,14 +8,22 @@ import { type Command, logAll, run } from "./command.ts";
 
 export type DecisionKind = "create" | "link" | "ignore";
 
-/** A row that waits, or that is ignored. `profile`: as a user. `candidates`: users whom it matches. */
+/** A user whom a row matches. `score`: how alike by name, in per cent; null: they match exactly. `reasons`: what agrees. */
+export type WaitingCandidate = Readonly<{
+  id: string;
+  login: string;
+  score: number | null;
+  reasons: readonly string[];
+}>;
+
+/** A row that waits, or that is ignored. `profile`: as a user. `candidates`: users whom it matches, the most alike first. */
 export type WaitingRow = Readonly<{
   external_id: string;
   import_id: string;
   place: string | null;
   reason: string | null;
   profile: Profile | null;
-  candidates: readonly Readonly<{ id: string; login: string }>[];
+  candidates: readonly WaitingCandidate[];
   decision: Readonly<{ kind: DecisionKind; user_id: string | null; by: string }> | null;
 }>;
 
@@ -42,7 +50,9 @@ export async function listWaiting(
         and r.external_id > ${after} and ${named} and r.outcome in ('waiting', 'skipped', 'refused')
       order by r.external_id, r.import_id desc)
     select l.external_id, l.import_id, l.detail->>'place' as place, l.detail->>'reason' as reason, l.detail->'user' as profile,
-      coalesce((select jsonb_agg(jsonb_build_object('id', u.id, 'login', u.login) order by u.id) from users u
+      coalesce((select jsonb_agg(jsonb_build_object('id', u.id, 'login', u.login, 'score', f.fit->'score',
+          'reasons', coalesce(f.fit->'reasons', '[]')) order by (f.fit->>'score')::int desc nulls last, u.id)
+        from users u cross join lateral (select l.detail->'fits'->u.id as fit) f
         where u.id = l.user_id or u.id in (select jsonb_array_elements_text(coalesce(l.detail->'candidates', '[]')))), '[]') as candidates,
       case when d.kind is not null then jsonb_build_object('kind', d.kind, 'user_id', d.user_id, 'by', d.decided_by) end as decision
     from last l left join import_decisions d on d.app_id = ${app_id} and d.external_id = l.external_id

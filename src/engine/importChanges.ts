@@ -103,17 +103,19 @@ export async function dropRenumbered(db: Database, import_id: string): Promise<n
   return Number(numAffectedRows ?? 0);
 }
 
-/** The next rows of people who are there, and of strangers, behind a line. */
+/** The next rows of people who are there, and of strangers, behind a line. `open`: only those that nothing has become of yet. */
 export async function nextArriving(
   db: Database,
   import_id: string,
-  after: number,
-  limit: number,
+  { after, limit, open }: Readonly<{ after: number; limit: number; open: boolean }>,
 ): Promise<readonly ChangedRow[]> {
+  const left = open
+    ? sql`and not exists (select from import_rows r where r.import_id = ${import_id} and r.line = c.line)`
+    : sql``;
   const { rows } = await sql<ChangedRow>`
     select c.line, s.external_id, s.profile, s.enabled, c.user_id, s.place
     from (select c.line, c.user_id from ${changesOf(import_id)} c
-          where c.line > ${after} and (${isArriving}) order by c.line limit ${limit}) c
+          where c.line > ${after} and (${isArriving}) ${left} order by c.line limit ${limit}) c
     join ${stageOf(import_id)} s on s.line = c.line order by c.line`.execute(db);
   return rows;
 }

@@ -11,6 +11,7 @@
  * Ours: so many calls at a time. An import without a hook does nothing of this. Called by importPass.ts.
  */
 import { type HookAnswer, hookEvent, type ImportChange, importChange } from "../core/inlineHook.ts";
+import { combinationsOf } from "../core/match.ts";
 import type { Outcome, Profile, Value } from "../core/types.ts";
 import { logAll } from "../directory/command.ts";
 import { getInlineHook } from "../directory/inlineHooks.ts";
@@ -121,7 +122,7 @@ function dataOf(
       application: hook.app,
       job: { id: run.id, type: "import:users", dryRun: run.request.dry_run ?? false },
       matches: linked === undefined ? [] : [{ id: linked }],
-      policy: run.sourcing.match_on.map((name) => names[name] ?? name),
+      policy: [...new Set(combinationsOf(run.sourcing.match_on).flat())].map((name) => names[name] ?? name),
     },
     action: { result: linked === undefined ? "CREATE_USER" : "LINK_USER" },
     appUser: { profile: { ...(JSON.parse(row.profile) as Profile) } },

@@ -8,13 +8,14 @@ import { userSchema } from "../directory/schemaQueries.ts";
 import { poolOf } from "../store/database.ts";
 import { loadSourceLines } from "./company.ts";
 import type { ImportRun } from "./import.ts";
+import { forgetLinked, namesOf, type Rivals } from "./importAlike.ts";
 import { applyArrivals, applyLeavers } from "./importApply.ts";
 import { type ChangeCounts, dropRenumbered, nextArriving, nextLeaving } from "./importChanges.ts";
-import { decideChunk, type Lines, prepareChunk } from "./importDecide.ts";
+import { type DecidedRow, decideChunk, type Lines, type MappedRow, prepareChunk } from "./importDecide.ts";
 import { hasDecisions } from "./importDecisions.ts";
 import { asked_size, askImportHook, type ImportHook, openImportHook, unheard } from "./importHook.ts";
 import { type Chunk, workInLanes } from "./importLanes.ts";
-import { type Matching, openMatching } from "./importMatch.ts";
+import { type Matching, matchingOf, openMatching } from "./importMatch.ts";
 import { type Claims, tryArrivals, tryLeavers } from "./importTry.ts";
 
 /** A run and what decides about all its rows. */
@@ -29,6 +30,8 @@ export type ImportPlan = Readonly<{
   hope: { holds: boolean };
   /** People have decided about rows that waited. */
   decisions: boolean;
+  /** Who is only alike to whom, and what was put off because of it, over all rows. */
+  rivals: Rivals;
   /** Who is asked about strangers. */
   hook: ImportHook | undefined;
 }>;
@@ -55,8 +58,8 @@ export async function passChanges(
   const { db } = run.world;
   const total = counts.arriving + counts.leaving;
   if (total === 0) return undefined;
-  const matching = { import_id: run.id, app_id: run.app_id, match_on: run.sourcing.match_on };
-  await openMatching(db, matching);
+  const matching = matchingOf(run);
+  await openMatching(db, matching, matching.partial === null ? undefined : namesOf(matching));
   const [lines, schema] = [await loadSourceLines(db, run.app_id), await userSchema(db)];
   const urgency = total > wave_min ? priority.wave : priority.change;
   const hook = await openImportHook(run);
@@ -64,7 +67,8 @@ export async function passChanges(
   const decisions = await hasDecisions(run);
   const sure = run.sourcing.auto_confirm_new !== false && !decisions;
   const hope = { holds: hook === undefined && sure };
-  const plan: ImportPlan = { run, lines, schema, matching, urgency, hope, hook, decisions };
+  const rivals: Rivals = { rows: new Map(), put_off: 0, settled: false };
+  const plan: ImportPlan = { run, lines, schema, matching, urgency, hope, hook, decisions, rivals };
   let done = 0;
   const tell = (rows: number) => {
     done += rows;
@@ -74,8 +78,10 @@ export async function passChanges(
   // known when its chunk is let in.
   // So it is with whom a person has linked a row to.
   const lanes = poolOf(db) === undefined || dry || decisions ? 1 : lanes_max;
+  const next = arriving(plan, dry, { tell, signal });
   try {
-    await workInLanes(hook === undefined ? lanes : 1, signal, arriving(plan, dry, { tell, signal }));
+    await workInLanes(hook === undefined ? lanes : 1, signal, next.all);
+    if (rivals.put_off > 0) await workInLanes(1, signal, await settled(plan, next.putOff));
   } finally {
     await hook?.open.close();
   }
@@ -84,30 +90,55 @@ export async function passChanges(
   return hook && unheard(hook);
 }
 
-type Watched = Readonly<{ tell: (rows: number) => void; signal: AbortSignal }>;
+/**
+ * Can another row of the import be found to be the same person without a key in common, so that lanes do not keep them
+ * apart (importLanes.ts)? So it is with those who are alike, and where there are several ways to match.
+ */
+const mayHaveRivals = ({ matching }: ImportPlan, verdict: DecidedRow["verdict"]): boolean =>
+  "alike" in verdict || (matching.combinations.length > 1 && verdict.outcome === "link");
 
-function arriving(plan: ImportPlan, dry: boolean, { tell, signal }: Watched): () => Promise<Chunk | undefined> {
+/** Lets the rows be decided that were put off, one by one: whoever was linked meanwhile is not alike to anybody any more. */
+async function settled(plan: ImportPlan, next: NextChunk): Promise<NextChunk> {
+  if (plan.matching.partial !== null) await forgetLinked(plan.run.world.db, plan.matching);
+  plan.rivals.settled = true;
+  return next;
+}
+
+type Watched = Readonly<{ tell: (rows: number) => void; signal: AbortSignal }>;
+type NextChunk = () => Promise<Chunk | undefined>;
+
+/** The chunks of all who arrive, and of those that were put off, when the others are done. */
+function arriving(
+  plan: ImportPlan,
+  dry: boolean,
+  { tell, signal }: Watched,
+): Readonly<{ all: NextChunk; putOff: NextChunk }> {
   const { db } = plan.run.world;
   const claims: Claims = new Map();
   const size = plan.hook === undefined ? chunk_size : asked_size;
-  let after = first_line;
-  return async () => {
-    const rows = await nextArriving(db, plan.run.id, after, size);
-    if (rows.length === 0) return undefined;
-    after = rows.at(-1)?.line ?? after;
-    const { rows: mapped, keys } = await prepareChunk(plan, rows);
-    const work = async () => {
-      const first = await decideChunk(db, plan, mapped, { hope: plan.hope.holds });
-      const decided = plan.hook === undefined ? first : await askImportHook(plan, plan.hook, first, signal);
-      if (dry) await tryArrivals(plan, decided, claims);
-      else await applyArrivals(plan, decided);
-      tell(rows.length);
-    };
-    return { keys, work };
+  const decide = async (mapped: readonly MappedRow[]) => {
+    const all = await decideChunk(db, plan, mapped, { hope: plan.hope.holds });
+    const first = plan.rivals.settled ? all : all.filter(({ verdict }) => !mayHaveRivals(plan, verdict));
+    plan.rivals.put_off += all.length - first.length;
+    const decided = plan.hook === undefined ? first : await askImportHook(plan, plan.hook, first, signal);
+    if (dry) await tryArrivals(plan, decided, claims);
+    else await applyArrivals(plan, decided);
+    tell(decided.length);
   };
+  const walk = (open: boolean): NextChunk => {
+    let after = first_line;
+    return async () => {
+      const rows = await nextArriving(db, plan.run.id, { after, limit: size, open });
+      if (rows.length === 0) return undefined;
+      after = rows.at(-1)?.line ?? after;
+      const { rows: mapped, keys } = await prepareChunk(plan, rows);
+      return { keys, work: () => decide(mapped) };
+    };
+  };
+  return { all: walk(false), putOff: walk(true) };
 }
 
-function leaving(plan: ImportPlan, dry: boolean, tell: (rows: number) => void): () => Promise<Chunk | undefined> {
+function leaving(plan: ImportPlan, dry: boolean, tell: (rows: number) => void): NextChunk {
   const { db } = plan.run.world;
   let after = first_line;
   return async () => {

@@ -66,9 +66,10 @@ async function linkRows(
   const now = running.now();
   await sql`
     with given as (
-      select g.user_id, ${outcomes.list}::jsonb ->> g.outcome_at as outcome, s.line, s.external_id, s.enabled, s.profile, s.place
+      select g.user_id, ${outcomes.list}::jsonb ->> g.outcome_at as outcome, g.reason, s.line, s.external_id, s.enabled, s.profile, s.place
       from rows from (unnest(${column(rows, (row) => row.one.row.line)}::int[]),
-        unnest(${column(rows, (row) => row.user_id)}::text[]), unnest(${outcomes.at}::int[])) as g(line, user_id, outcome_at)
+        unnest(${column(rows, (row) => row.user_id)}::text[]), unnest(${outcomes.at}::int[]),
+        unnest(${column(rows, (row) => reasonOf(row))}::text[])) as g(line, user_id, outcome_at, reason)
       join ${rowsOf(run)} s on s.line = g.line
     ), linked as (
       insert into accounts as a (app_id, user_id, external_id, have, synced_at, created_at, updated_at)
@@ -78,8 +79,12 @@ async function linkRows(
     insert into import_rows (import_id, line, external_id, enabled, outcome, user_id, detail)
     select ${run.id}, line, external_id, enabled, outcome, user_id,
       jsonb_build_object('place', coalesce(place || ', ', '') || external_id)
+        || case when reason is null then '{}' else jsonb_build_object('reason', reason) end
     from given`.execute(running.db);
 }
+
+/** Why someone was linked who is only alike. */
+const reasonOf = ({ one: { verdict } }: Applied) => (verdict.outcome === "link" ? verdict.reason : undefined);
 
 /** The outcome of a row that was not applied: it keeps its profile and tells why. */
 function outcomeOf({ one, outcome, refusal }: Applied): Outcome {
@@ -96,8 +101,8 @@ function outcomeOf({ one, outcome, refusal }: Applied): Outcome {
     const ignored = verdict.outcome === "skipped" && verdict.ignored ? { ignored: true } : {};
     return { ...kept, user_id: row.user_id, detail: { place, reason, ...ignored } };
   }
-  const { candidates, user_id } = verdict;
-  return { ...kept, user_id: user_id ?? null, detail: { place, user: profile, reason, candidates } };
+  const { candidates, fits, user_id } = verdict;
+  return { ...kept, user_id: user_id ?? null, detail: { place, user: profile, reason, candidates, fits } };
 }
 
 /** Records a chunk of leavers. `theirs`: people whom another source decides about. `kept`: who may not be made to leave. */

@@ -115,7 +115,10 @@ function outcomeOf({ one, outcome, user_id, refusal, changes }: Applied): Outcom
       detail: { place, user: profile, reason: `${refusal.refused}${where}` },
     };
   }
-  const why = "reason" in verdict && user_id === null ? { ...verdict, outcome: undefined } : {};
+  const why =
+    "reason" in verdict && (user_id === null || verdict.outcome === "link")
+      ? { ...verdict, outcome: undefined, alike: undefined }
+      : {};
   return {
     ...told,
     outcome: words[outcome] ?? outcome,

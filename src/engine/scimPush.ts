@@ -29,12 +29,14 @@ import { isRefusal, sql } from "../store/database.ts";
 import type { Actor } from "../store/tables.ts";
 import type { HookEvent } from "./callHook.ts";
 import type { ImportRun } from "./import.ts";
+import type { Rivals } from "./importAlike.ts";
 import { arrive, leave, tellMerged } from "./importApply.ts";
 import type { ChangedRow, LeavingRow } from "./importChanges.ts";
 import { type DecidedRow, decideChunk, prepareChunk } from "./importDecide.ts";
 import { hasDecisions, settleDecisions } from "./importDecisions.ts";
 import { judgeLeavers } from "./importGuard.ts";
 import { askImportHook, openImportHook } from "./importHook.ts";
+import { matchingOf } from "./importMatch.ts";
 import type { ImportPlan } from "./importPass.ts";
 import { type Applied, recordArrivals, recordLeavers } from "./importRecord.ts";
 import { answered, askNow, type HookAnswers, Unasked } from "./scimHook.ts";
@@ -275,10 +277,13 @@ async function applyArriving(
 ): Promise<readonly Applied[]> {
   if (rows.length === 0) return [];
   const few = run.rows ?? sql`(select null::text as user_id, false as enabled where false)`;
-  const matching = { import_id: run.id, app_id: run.app_id, match_on: run.sourcing.match_on, few };
+  const matching = matchingOf(run, few);
+  // These are all the rows there are.
+  const rivals: Rivals = { rows: new Map(), put_off: 0, settled: true };
   const decisions = await hasDecisions(run);
   const plan: ImportPlan = {
-    ...{ run, lines, schema, matching, urgency: priority.change, hope: { holds: false }, hook: undefined, decisions },
+    ...{ run, lines, schema, matching, urgency: priority.change, hope: { holds: false }, hook: undefined },
+    ...{ decisions, rivals },
   };
   const { rows: mapped } = await prepareChunk(plan, rows);
   const first = await decideChunk(running.db, plan, mapped, { hope: false });
@@ -312,7 +317,7 @@ async function heardOf(
 function reasonOf({ refusal, one: { verdict } }: Applied): string {
   if (refusal !== undefined)
     return refusal.place === undefined ? refusal.refused : `${refusal.place}: ${refusal.refused}`;
-  return "reason" in verdict ? verdict.reason : "the import refused it";
+  return ("reason" in verdict ? verdict.reason : undefined) ?? "the import refused it";
 }
 
 type Leaver = LeavingRow & Readonly<{ status: string; deleted: boolean }>;

@@ -1,5 +1,7 @@
 /** What columns of `apps` hold: how an app's accounts are kept, and the rules of a source. Judged by directory/provisioning.ts. */
 
+import type { MatchOn, PartialMatch } from "../core/match.ts";
+
 /** How an app's accounts are kept. Each switch is one of Okta's, or better (okta-lifecycle 3.2). */
 export type Provisioning = Readonly<{
   create: boolean;
@@ -57,10 +59,15 @@ export type DateSwitches = Readonly<{
 
 /** A source's rules (okta-lifecycle 4.2); null on an app that is no source. */
 export type Sourcing = Readonly<{
-  match_on: readonly string[];
+  /** As people gave it; `combinationsOf` of core/match.ts reads it. */
+  match_on: MatchOn;
+  /** People of alike names are looked for where nobody matches; null or absent: they are not. */
+  match_partial?: PartialMatch | null;
   auto_confirm: boolean;
   /** Whom nobody matches is created without asking; absent: yes. */
   auto_confirm_new?: boolean;
+  /** Whoever is only alike is linked without asking; absent: no. */
+  auto_confirm_partial?: boolean;
   auto_activate: boolean;
   /** What happens to a user whom the source calls inactive or no longer lists. */
   on_inactive: "none" | "deactivate" | "suspend";

@@ -73,3 +73,16 @@ test("rows are listed, linked, made new, ignored and undone; the next import car
   expect(await well("waiting", "HR")).toContain("nothing waits");
   expect(await well("users", "show", "emil@x.co")).toContain("Emil");
 });
+
+test("several users whom a row is alike to are listed with their scores and reasons, the best one first", async () => {
+  await well("apps", "set", "HR", 'source.match_partial={"at_least":75}');
+  await well("users", "add", "frida.old@x.co", "--first", "Frida", "--last", "Blom");
+  await well("users", "add", "frida.older@x.co", "--first", "Fríða", "--last", "Blom");
+  await well("users", "add", "frida.oldest@x.co", "--first", "Frída", "--last", "Blom");
+  writeFileSync(file(), ["id,mail,first,last,state", "9,frida@x.co,Frida,Blom,active", ""].join("\n"));
+  await node.cli("import", "HR", file());
+  const alike = "(98 %, lastName the same, firstName alike)";
+  expect(await well("waiting", "HR")).toContain(
+    `frida.old@x.co (100 %, lastName the same, firstName the same); frida.oldest@x.co ${alike}`,
+  );
+});

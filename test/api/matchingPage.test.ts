@@ -2,7 +2,7 @@
 import { writeFileSync } from "node:fs";
 import path from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { commandsOf, runAll } from "../support/docs.ts";
+import { blocksOf, commandsOf, runAll } from "../support/docs.ts";
 import { startTestNode, type TestNode } from "../support/node.ts";
 
 let node: TestNode;
@@ -25,7 +25,7 @@ test("every command of docs/matching.md works as it is written there, and each r
   const lines = ["id,mail,first,last", "1,ada.byron@example.com,Augusta,Byron", "2,bob@example.com,Bob,Stone"];
   writeFileSync(path.join(node.folder, "staff.csv"), `${[...lines, "3,cy@example.com,Cy,Young"].join("\n")}\n`);
   const commands = commandsOf("docs/matching.md", "sh");
-  expect(commands.length).toBe(12);
+  expect(commands.length).toBe(16);
   await runAll(node, commands.slice(0, 5));
   expect((await waiting()).map((row: { external_id: string }) => row.external_id)).toEqual(["1", "2", "3"]);
   await runAll(node, commands.slice(5, 9));
@@ -33,9 +33,21 @@ test("every command of docs/matching.md works as it is written there, and each r
   expect([linked.id, linked.profile.firstName]).toEqual([before.id, "Augusta"]);
   expect((await show("bob@example.com")).profile.lastName).toBe("Stone");
   expect(await waiting()).toMatchObject([{ external_id: "3", decision: { kind: "ignore" } }]);
-  await runAll(node, commands.slice(9));
+  await runAll(node, commands.slice(9, 12));
   expect((await show("cy@example.com")).profile.lastName).toBe("Young");
   expect(await waiting()).toEqual([]);
+  const daniel = await node.cli("users", "add", "daniel.hill@example.com", "--first", "Daniel", "--last", "Hill");
+  expect(daniel.code, daniel.err).toBe(0);
+  writeFileSync(path.join(node.folder, "staff.csv"), `${[...lines, "4,dan@example.com,Dan,Hill"].join("\n")}\n`);
+  await runAll(node, commands.slice(12));
+  const { out } = await node.cli("waiting", "Personnel");
+  const shown = (text: string) =>
+    text
+      .trim()
+      .split("\n")
+      .map((line) => line.trim().split(/ {2,}/));
+  const [page = ""] = blocksOf("docs/matching.md", "");
+  expect(shown(out)).toEqual(shown(page));
 }, 240_000);
 
 test.each([

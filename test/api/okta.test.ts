@@ -263,6 +263,27 @@ describe("apps and who has them", () => {
       const kept = (await api.call("GET", `/admin/v1/apps/${app.id}`)).body.sourcing;
       expect(kept).toMatchObject({ auto_confirm_new: confirm, match_on: ["email"] });
     }
+    const match = async (userCreateAndMatch?: object) => {
+      const body = userCreateAndMatch && { importRules: { userCreateAndMatch } };
+      const answer = await api.call(body ? "PUT" : "GET", `${path}/INBOUND_PROVISIONING`, body);
+      return answer.body.capabilities.importRules.userCreateAndMatch;
+    };
+    expect(await match()).toMatchObject({ allowPartialMatch: false, autoConfirmPartialMatch: false });
+    const both = { allowPartialMatch: true, autoConfirmPartialMatch: true };
+    expect(await match(both)).toMatchObject(both);
+    const sourcing = async (change?: object) =>
+      (await api.call(change ? "PATCH" : "GET", `/admin/v1/apps/${app.id}`, change && { sourcing: change })).body
+        .sourcing;
+    expect(await sourcing()).toMatchObject({ match_partial: { at_least: 75 }, auto_confirm_partial: true });
+    // What Okta has no words for stays as it is when a client gives back what it was shown.
+    const ours = { match_on: [["login"], ["email"]], match_partial: { at_least: 90 } };
+    await sourcing(ours);
+    const shown = await match();
+    expect(shown).toMatchObject({ exactMatchCriteria: "USERNAME", ...both });
+    await match(shown);
+    expect(await sourcing()).toMatchObject(ours);
+    await match({ exactMatchCriteria: "EMAIL", allowPartialMatch: false });
+    expect(await sourcing()).toMatchObject({ match_on: ["email"], match_partial: null });
     expect((await api.call("GET", `${path}/NOTHING`)).status).toBe(404);
     const plain = await create("/api/v1/apps", { name: "bookmark", label: "Site" });
     expect((await api.call("GET", `/api/v1/apps/${plain.id}/features`)).body.errorSummary).toBe(

@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { type Arrival, type ArrivalVerdict, judgeArrival, matches_max } from "../../src/core/arrival.ts";
 
-const policy = { match_on: ["login"], auto_confirm: true };
+const policy = { auto_confirm: true };
 const stranger: Arrival = { enabled: true, user: null, problems: [], dates: { ok: {} }, matches: [] };
 const known: Arrival = { ...stranger, user: { status: "ACTIVE" } };
 const bad_day = { refused: "start: no day", code: "invalid" } as const;
@@ -76,5 +76,64 @@ describe("a row of a source", () => {
     const verdict = judgeArrival({ ...stranger, matches }, policy);
     expect(verdict).toMatchObject({ outcome: "waiting", reason: expect.stringMatching(/^more than 10 users match/) });
     expect("candidates" in verdict && verdict.candidates).toHaveLength(matches_max);
+  });
+
+  const by = (user_id: string, ...names: string[][]) => ({ ...match(user_id), by: names });
+  test.each([
+    ["alike", [by("u1", ["email"]), by("u2", ["email"])], "2 users match by email:"],
+    ["each in another way", [by("u1", ["login"]), by("u2", ["email"])], "2 users match, 1 by login, 1 by email:"],
+    [
+      "and one in two ways",
+      [by("u1", ["login"], ["lastName", "city"]), by("u2", ["email"])],
+      "2 users match, 1 by login and by lastName and city, 1 by email:",
+    ],
+  ])("that several match, %s, waits and says how they do", (_name, matches, reason) => {
+    const verdict = judgeArrival({ ...stranger, matches }, policy);
+    expect(verdict).toMatchObject({
+      outcome: "waiting",
+      candidates: ["u1", "u2"],
+      reason: expect.stringContaining(reason),
+      fits: { u2: { reasons: ["email the same"] } },
+    });
+  });
+
+  describe("that nobody matches and that is alike", () => {
+    const reasons = [
+      { attribute: "lastName", likeness: 1, weight: 4 },
+      { attribute: "firstName", likeness: 0.7, weight: 3 },
+    ];
+    const fit = (user_id: string, more = {}) => ({ user_id, score: 0.871, reasons, ...more });
+    const why = "87 % alike: lastName the same, firstName alike";
+    const told = { score: 87, reasons: ["lastName the same", "firstName alike"] };
+    const one: Arrival = { ...stranger, alike: { fits: [fit("u1")] } };
+    const sure = { ...policy, auto_confirm_partial: true };
+
+    test("to one user waits for a person, with the score and why", () => {
+      const verdict = judgeArrival(one, policy);
+      expect(verdict).toEqual({ outcome: "waiting", reason: why, user_id: "u1", fits: { u1: told }, alike: true });
+    });
+    test("is linked where the source says so, unless something speaks against it", () => {
+      expect(judgeArrival(one, sure)).toEqual({ outcome: "link", user_id: "u1", alike: true, reason: why });
+      const former: Arrival = { ...stranger, alike: { fits: [fit("u1", { former: true })] } };
+      expect(judgeArrival(former, sure)).toMatchObject({ outcome: "link", user_id: "u1", former: true });
+      const unsure: Arrival = { ...stranger, alike: { fits: [fit("u1")], unsure: "row 7 is alike, too" } };
+      expect(judgeArrival(unsure, sure)).toMatchObject({ outcome: "waiting", reason: `${why}; row 7 is alike, too` });
+    });
+    test("to several waits, whatever the source says, and tells of the first of them", () => {
+      const fits = Array.from({ length: matches_max + 1 }, (_, n) => fit(`u${n}`));
+      const two = judgeArrival({ ...stranger, alike: { fits: fits.slice(0, 2) } }, sure);
+      expect(two).toMatchObject({ outcome: "waiting", candidates: ["u0", "u1"], fits: { u0: told, u1: told } });
+      const many = judgeArrival({ ...stranger, alike: { fits } }, sure);
+      expect(many).toMatchObject({ outcome: "waiting", reason: expect.stringMatching(/^more than 10 users are/) });
+      expect("candidates" in many && many.candidates).toHaveLength(matches_max);
+    });
+    test("to nobody any more, or besides someone who matches, is as if nobody were alike", () => {
+      expect(judgeArrival({ ...stranger, alike: { fits: [] } }, sure)).toEqual({ outcome: "create" });
+      expect(judgeArrival({ ...one, matches: [match("u2")] }, sure)).toEqual({ outcome: "link", user_id: "u2" });
+    });
+    test("and about which a person has decided becomes what they said", () => {
+      const decision = { kind: "create", by: "Jo", match: null } as const;
+      expect(judgeArrival({ ...one, decision }, sure)).toEqual({ outcome: "create" });
+    });
   });
 });

@@ -15,6 +15,7 @@ import {
 import { expireLicences, seatCount, setLicence } from "../../src/directory/licences.ts";
 import { raiseTasks } from "../../src/directory/tasks.ts";
 import { type Database, sql } from "../../src/store/database.ts";
+import type { Sourcing } from "../../src/store/tables.ts";
 import { memoryDatabase, wipe } from "../support/memory.ts";
 import {
   account,
@@ -248,6 +249,44 @@ describe("sources", () => {
     expect(granted(await change(hr.id, { sourcing: null }))).toMatchObject({ sourcing: null, source_priority: null });
     expect((await listApps(db, { sources: true })).map((app) => app.label)).toEqual(["AD"]);
     expect(refused(await orderSources(commandAt(db), [hr.id])).code).toBe("invalid");
+  });
+
+  test.each([
+    ["a combination", { match_on: ["lastName", "employeeNumber"] }],
+    ["several combinations", { match_on: [["login"], ["lastName", "employeeNumber"]] }],
+    ["likeness", { match_partial: { at_least: 80 } }],
+    ["likeness by weights", { match_partial: { at_least: 50, weights: { lastName: 2, firstName: 1 } } }],
+    ["no likeness", { match_partial: null }],
+  ])("%s to match on is kept as it was given", async (_name, sourcing) => {
+    const { id } = await make(scim("HR", { sourcing: {} }));
+    expect(granted(await change(id, { sourcing })).sourcing).toMatchObject(sourcing);
+  });
+
+  test("likeness may be asked for, or not, in a word", async () => {
+    const { id } = await make(scim("HR", { sourcing: {} }));
+    const after = async (match_partial: unknown) =>
+      granted(await change(id, { sourcing: { match_partial } as Partial<Sourcing> })).sourcing?.match_partial;
+    expect([await after(true), await after(false)]).toEqual([{ at_least: 75 }, null]);
+  });
+
+  const eleven = Array.from({ length: 11 }, (_, n) => `a${n}`);
+  test.each([
+    ["nothing", { match_on: [] }, "match_on"],
+    ["a combination of nothing", { match_on: [["login"], []] }, "match_on"],
+    ["names and combinations at once", { match_on: ["login", ["email"]] }, "match_on"],
+    ["too many names", { match_on: eleven }, "match_on"],
+    ["too many combinations", { match_on: eleven.map((name) => [name]) }, "match_on"],
+    ["how alike unsaid", { match_partial: {} }, "at_least"],
+    ["how alike in words", { match_partial: "very" }, "match_partial"],
+    ["too little likeness", { match_partial: { at_least: 49 } }, "at_least"],
+    ["too much likeness", { match_partial: { at_least: 101 } }, "at_least"],
+    ["weights without a name", { match_partial: { at_least: 75, weights: { lastName: 1 } } }, "firstName"],
+    ["a weight of nothing", { match_partial: { at_least: 75, weights: { lastName: 1, firstName: 0 } } }, "firstName"],
+  ])("%s to match on is refused, and the words name the switch", async (_name, sourcing, words) => {
+    const { id } = await make(scim("HR", { sourcing: {} }));
+    const { code, refused: why } = refused(await change(id, { sourcing: sourcing as unknown as Partial<Sourcing> }));
+    expect([code, why]).toEqual(["invalid", expect.stringContaining(words)]);
+    expect(why).not.toContain("Invalid input");
   });
 });
 

@@ -117,6 +117,22 @@ describe("a hook is asked", () => {
     expect(server.heard.at(-1)?.body.data.context).toMatchObject({ conflicts: ["login"], policy: ["EMAIL"] });
   });
 
+  test("about a row that is alike to somebody, once; a row that it makes so waits for a person", async () => {
+    const id = await hire("Ada", "Byron", { login: "old@example.com", email: "old@example.com" });
+    const hr = await asking("continue", { match_partial: { at_least: 75 }, auto_confirm_partial: true });
+    await hr.run([ada]);
+    expect(server.heard).toHaveLength(1);
+    expect(first(server.heard).data).toMatchObject({ action: { result: "LINK_USER" }, user: { id } });
+    const other = await hire("Bob", "Stone", { login: "bob.old@example.com", email: "bob.old@example.com" });
+    server.answer(() => commands(update({ lastName: "Stone" })));
+    const run = await hr.run([ada, rowOf("2", "Bob", "Unknown")]);
+    expect(server.heard).toHaveLength(2);
+    expect((await linesOf(world, run.id))[0]).toMatchObject({
+      ...{ outcome: "waiting", user_id: other },
+      detail: { reason: "100 % alike: lastName the same, firstName the same" },
+    });
+  });
+
   test("in a dry run, too, which tells what would become of a row and changes nothing", async () => {
     const hr = await asking();
     about("Ada", commands(update({ firstName: "Augusta" })));

@@ -6,10 +6,16 @@ import type { TestNode } from "./node.ts";
 
 const root = path.join(import.meta.dirname, "../..");
 
+/** A page's blocks of a kind (`sh`; "" for none), as they stand there. */
+export const blocksOf = (page: string, fence: string): readonly string[] =>
+  [...readFileSync(path.join(root, page), "utf8").matchAll(/^```(\w*)\n([\s\S]*?)^```/gm)].flatMap(
+    ([, kind, block = ""]) => (kind === fence ? [block] : []),
+  );
+
 /** The lines with `tenure` in a page's blocks of a kind (`sh`; "" for none), without what stands before it. */
 export const commandsOf = (page: string, fence: string): readonly string[] =>
-  [...readFileSync(path.join(root, page), "utf8").matchAll(/^```(\w*)\n([\s\S]*?)^```/gm)]
-    .flatMap(([, kind, block = ""]) => (kind === fence ? block.split("\n") : []))
+  blocksOf(page, fence)
+    .flatMap((block) => block.split("\n"))
     .map((line) => line.replace(/^npx /, ""))
     .filter((line) => line.startsWith("tenure "));
 

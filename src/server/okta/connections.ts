@@ -3,6 +3,7 @@
  * Okta's names for our configuration, switches and sourcing rules (okta-api 4.5).
  */
 import { z } from "zod";
+import { combinationsOf, partialRuleOf, usual_partial } from "../../core/match.ts";
 import type { Value } from "../../core/types.ts";
 import { appHealth, pauseApp, resumeApp } from "../../directory/appHealth.ts";
 import { type App, type Config, updateApp } from "../../directory/apps.ts";
@@ -189,7 +190,7 @@ function featureRoutes(server: Server, api: Api): void {
       const change =
         name === "USER_PROVISIONING"
           ? { provisioning: switchesOf(request.body) }
-          : { sourcing: sourcingOf(request.body) };
+          : { sourcing: sourcingOf(request.body, app.sourcing) };
       const changed = must(await updateApp(commandOf(api, request), app.id, change, api.tools));
       return featureBody(changed, name, request.base_url);
     },
@@ -225,15 +226,22 @@ function switchesOf({ create, update }: CapabilityInput): Partial<Provisioning> 
 
 const criteria: Readonly<Record<string, readonly string[]>> = { EMAIL: ["email"], USERNAME: ["login"] };
 
-function sourcingOf(input: CapabilityInput): Partial<Sourcing> | null {
+function sourcingOf(input: CapabilityInput, before: Sourcing | null): Partial<Sourcing> | null {
   if (input.status === "DISABLED") return null;
   const rules = input.importRules?.userCreateAndMatch ?? {};
-  const match_on =
-    rules.exactMatchCriteria === undefined
+  const asked = rules.exactMatchCriteria;
+  // Okta has one attribute; whoever gives back the one that was shown does not take the others away.
+  const same = asked === undefined || (before !== null && asked === criterionOf(before));
+  const match_partial =
+    rules.allowPartialMatch === undefined
       ? undefined
-      : (criteria[rules.exactMatchCriteria] ?? [rules.exactMatchCriteria]);
+      : rules.allowPartialMatch
+        ? (before?.match_partial ?? usual_partial)
+        : null;
   return {
-    ...(match_on === undefined ? {} : { match_on }),
+    ...(same ? {} : { match_on: criteria[asked] ?? [asked] }),
+    ...(match_partial === undefined ? {} : { match_partial }),
+    ...(rules.autoConfirmPartialMatch === undefined ? {} : { auto_confirm_partial: rules.autoConfirmPartialMatch }),
     ...(rules.autoConfirmExactMatch === undefined ? {} : { auto_confirm: rules.autoConfirmExactMatch }),
     ...(rules.autoConfirmNewUsers === undefined ? {} : { auto_confirm_new: rules.autoConfirmNewUsers }),
     ...(rules.autoActivateNewUsers === undefined ? {} : { auto_activate: rules.autoActivateNewUsers }),
@@ -278,14 +286,18 @@ const importSettings = {
   schedule: { status: "DISABLED", fullImport: null, incrementalImport: null },
 };
 
+/** The first attribute of the first combination: Okta knows of one. */
+function criterionOf(sourcing: Sourcing | null): string {
+  const [[matched = "email"] = []] = combinationsOf(sourcing?.match_on ?? ["email"]);
+  return matched === "email" ? "EMAIL" : matched === "login" ? "USERNAME" : matched;
+}
+
 function importRules(sourcing: Sourcing | null) {
-  const [matched = "email"] = sourcing?.match_on ?? [];
-  const exactMatchCriteria = matched === "email" ? "EMAIL" : matched === "login" ? "USERNAME" : matched;
   return {
     userCreateAndMatch: {
-      exactMatchCriteria,
-      allowPartialMatch: false,
-      autoConfirmPartialMatch: false,
+      exactMatchCriteria: criterionOf(sourcing),
+      allowPartialMatch: partialRuleOf(sourcing?.match_partial) !== null,
+      autoConfirmPartialMatch: sourcing?.auto_confirm_partial ?? false,
       autoConfirmExactMatch: sourcing?.auto_confirm ?? false,
       autoConfirmNewUsers: sourcing !== null && sourcing.auto_confirm_new !== false,
       autoActivateNewUsers: sourcing?.auto_activate ?? false,
