@@ -4,6 +4,7 @@
  * must be lists of texts, or every row would be refused. Called by apps.ts.
  */
 import { nearest } from "../core/expression/suggest.ts";
+import { combinationsOf, partialRuleOf } from "../core/match.ts";
 import type { Attribute, Refusal } from "../core/types.ts";
 import type { Sourcing } from "../store/tables.ts";
 import { nameAliases } from "./aliases.ts";
@@ -26,15 +27,29 @@ export async function judgeNames(
   return undefined;
 }
 
-function newKeys(before: Sourcing | null, after: Sourcing | null): readonly string[] {
-  const known = new Set(before?.match_on.flat());
-  return (after?.match_on.flat() ?? []).filter((name) => !known.has(name));
+type Key = readonly [rule: "match_on" | "match_partial", name: string];
+
+const keysOf = (sourcing: Sourcing | null): readonly Key[] =>
+  sourcing === null
+    ? []
+    : [
+        ...combinationsOf(sourcing.match_on)
+          .flat()
+          .map((name) => ["match_on", name] as const),
+        ...Object.keys(partialRuleOf(sourcing.match_partial)?.weights ?? {}).map(
+          (name) => ["match_partial", name] as const,
+        ),
+      ];
+
+function newKeys(before: Sourcing | null, after: Sourcing | null): readonly Key[] {
+  const known = new Set(keysOf(before).map(([, name]) => name));
+  return keysOf(after).filter(([, name]) => !known.has(name));
 }
 
-function judgeKeys(attributes: readonly Attribute[], keys: readonly string[]): Refusal | undefined {
-  const place = "sourcing.match_on";
+function judgeKeys(attributes: readonly Attribute[], keys: readonly Key[]): Refusal | undefined {
   const named = new Map(attributes.map((attribute) => [attribute.name, attribute]));
-  for (const name of keys) {
+  for (const [rule, name] of keys) {
+    const place = `sourcing.${rule}`;
     const attribute = named.get(name);
     if (attribute === undefined) {
       const near = nearest(name, named.keys());

@@ -238,6 +238,22 @@ describe("sources", () => {
     expect(granted(await change(app.id, { sourcing: { match_on: ["email"] } })).sourcing?.match_on).toEqual(["email"]);
   });
 
+  test("so are the attributes whose likeness counts, of several ways to match each one", async () => {
+    const weights = { lastName: 4, firstName: 3, shoe_size: 1 };
+    expect(
+      refused(
+        await createApp(commandAt(db), scim("HR", { sourcing: { match_partial: { at_least: 75, weights } } }), tools),
+      ),
+    ).toMatchObject({
+      place: "sourcing.match_partial",
+      refused: expect.stringMatching(/users have no attribute shoe_size/),
+    });
+    const match_on = [["login"], ["lastName", "emial"]];
+    expect(refused(await createApp(commandAt(db), scim("HR", { sourcing: { match_on } }), tools)).refused).toMatch(
+      /no attribute emial: did you mean email\?/,
+    );
+  });
+
   test("a new source comes last, sources are put in order, and a source that is switched off leaves the order", async () => {
     const [hr, ad] = [
       await make(scim("HR", { sourcing: {} })),
