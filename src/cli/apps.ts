@@ -1,11 +1,11 @@
 /** tenure apps: connecting apps and looking after them. */
-import { closeSync, openSync, readSync } from "node:fs";
 import { Readable } from "node:stream";
 import { configOf, kindOf, tokenOf } from "./appForm.ts";
 import { makeSourceToken, sourceFacts, token as tokens } from "./appToken.ts";
 import type { Given, Options } from "./args.ts";
 import type { Client } from "./client.ts";
 import { CliError, exit_codes } from "./errors.ts";
+import { readStart, requireFile, requirePlainFile } from "./files.ts";
 import { type App, findApp } from "./find.ts";
 import { plain, print, printFacts, printJson, printRows } from "./output.ts";
 import { commandOf, momentOf, type Part, pairsOf, required, requireYes, yes_option } from "./parts.ts";
@@ -114,6 +114,12 @@ const add: Part = {
   least: 1,
   run: async (client, given, [word = ""]) => {
     const label = required(add.usage, given, "label");
+    const columns = given.text("columns-from");
+    if (columns !== undefined) requirePlainFile(columns, "--columns-from");
+    for (const option of ["config-file", "token-file"]) {
+      const file = given.text(option);
+      if (file !== undefined) requireFile(file, `--${option}`);
+    }
     const kind = await kindOf(client, word);
     if (kind === "scim") required(add.usage, given, "base-url");
     if (kind === "scim" && !given.flag("no-test")) required(add.usage, given, "token-file");
@@ -137,7 +143,6 @@ const add: Part = {
         });
       }
       if (reads && !given.flag("no-test")) await client.send("POST", `/admin/v1/apps/${made.id}/discover`);
-      const columns = given.text("columns-from");
       if (columns !== undefined) await learn(client, made.id, columns);
       if (given.flag("source") || kind === "scim_in")
         await client.send("PATCH", `/admin/v1/apps/${made.id}`, { sourcing: {} });
@@ -162,18 +167,10 @@ const add: Part = {
 
 /** Tells the server a file's columns by its beginning, up to the end of a line. */
 async function learn(client: Client, app_id: string, file: string): Promise<Learnt> {
-  const start = Buffer.alloc(65_536);
-  let length: number;
-  try {
-    const handle = openSync(file, "r");
-    length = readSync(handle, start, 0, start.length, 0);
-    closeSync(handle);
-  } catch (error) {
-    throw new CliError(exit_codes.not_found, (error as Error).message);
-  }
-  const text = start.subarray(0, length);
-  const end = length === start.length ? text.lastIndexOf(0x0a) + 1 : length;
-  const body = text.subarray(0, end > 0 ? end : length);
+  const most = 65_536;
+  const text = readStart(file, most);
+  const end = text.length === most ? text.lastIndexOf(0x0a) + 1 : text.length;
+  const body = text.subarray(0, end > 0 ? end : text.length);
   return client.upload<Learnt>(`/admin/v1/apps/${app_id}/discover`, Readable.from([body]), body.length);
 }
 
@@ -187,6 +184,7 @@ const discover: Part = {
   least: 1,
   most: 2,
   run: async (client, given, [app = "", file]) => {
+    if (file !== undefined) requirePlainFile(file);
     const { id } = await findApp(client, app);
     const { attributes } =
       file === undefined
@@ -312,7 +310,7 @@ there.`,
   },
   least: 1,
   run: async (client, given, [app = ""]) => {
-    required(connect.usage, given, "token-file");
+    requireFile(required(connect.usage, given, "token-file"), "--token-file");
     const { id } = await findApp(client, app);
     const address = given.text("base-url");
     const body = {

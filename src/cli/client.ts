@@ -228,7 +228,10 @@ function exchange(
     request.on("error", (error: NodeJS.ErrnoException) => reject(unreachable(url, error)));
     if (method === "GET") request.setTimeout(silence_ms, () => request.destroy(new Error("it does not answer")));
     if (stream) {
-      body.on("error", (error) => request.destroy(error));
+      body.on("error", (error) => {
+        reject(new CliError(exit_codes.failed, `the file could not be read to its end: ${error.message}`));
+        request.destroy(error);
+      });
       body.pipe(request);
     } else request.end(body);
   });

@@ -4,6 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Given } from "./args.ts";
 import type { Client } from "./client.ts";
 import { CliError, type ExitCode, exit_codes } from "./errors.ts";
+import { requirePlainFile } from "./files.ts";
 import { findApp } from "./find.ts";
 import { plain, print, printFacts, printJson, progress, table } from "./output.ts";
 import { command } from "./parts.ts";
@@ -77,6 +78,8 @@ refused; 4: held by the guard, see --release and --discard.`,
         await client.send<Import>("POST", `/admin/v1/imports/${encodeURIComponent(cancel)}/cancel`),
       );
     if (app === undefined) throw new CliError(exit_codes.usage, "tenure import: which app? See tenure import --help");
+    // A file that is watched may come later.
+    if (file !== undefined && (existsSync(file) || !given.flag("watch"))) requirePlainFile(file);
     const { id } = await findApp(client, app);
     if (!given.flag("watch")) return importOnce(client, given, id, file);
     if (file === undefined) throw new CliError(exit_codes.usage, "tenure import --watch needs a file to watch");

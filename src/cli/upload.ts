@@ -1,18 +1,17 @@
 /** Sending a file, with how far it is on standard error. */
-import { createReadStream, existsSync, statSync } from "node:fs";
+import { createReadStream } from "node:fs";
 import { type Readable, Transform } from "node:stream";
 import type { Given } from "./args.ts";
-import { CliError, exit_codes } from "./errors.ts";
+import { openFile } from "./files.ts";
 import { progress } from "./output.ts";
 
-/** Opens a file for `send`. @throws CliError when there is none. */
+/** Opens a file for `send`. @throws CliError when there is none, before anything is sent. */
 export async function sending<T>(
   given: Given,
   file: string,
   send: (upload: Readonly<{ stream: Readable; size: number }>) => Promise<T>,
 ): Promise<T> {
-  if (!existsSync(file)) throw new CliError(exit_codes.not_found, `there is no file ${file}`);
-  const { size } = statSync(file);
+  const { handle, size } = openFile(file);
   const bar = progress(given);
   let sent = 0;
   const counter = new Transform({
@@ -23,7 +22,7 @@ export async function sending<T>(
     },
   });
   try {
-    const stream = createReadStream(file);
+    const stream = createReadStream(file, { fd: handle });
     stream.on("error", (error) => counter.destroy(error));
     return await send({ stream: stream.pipe(counter), size });
   } finally {

@@ -1,9 +1,10 @@
 /** tenure users template, import and imports: people from a file, by hand. */
-import { closeSync, existsSync, openSync, realpathSync, writeSync } from "node:fs";
+import { closeSync, existsSync, realpathSync, writeSync } from "node:fs";
 import { csvRow } from "../core/csv.ts";
 import type { Given } from "./args.ts";
 import type { Client } from "./client.ts";
 import { CliError, type ExitCode, exit_codes } from "./errors.ts";
+import { openToWrite, requirePlainFile } from "./files.ts";
 import { plain, print, printFacts, printJson, printRows, progress, table } from "./output.ts";
 import { limitOf, type Part } from "./parts.ts";
 import { sending } from "./upload.ts";
@@ -104,6 +105,7 @@ somebody new is created, staged. Exit code 7: done, but rows were refused.`,
 };
 
 async function importFile(client: Client, given: Given, file: string, delimiter: string): Promise<ExitCode> {
+  requirePlainFile(file);
   const errors = errorFile(given.text("errors"), file);
   const bar = progress(given);
   const rows: Row[] = [];
@@ -142,8 +144,7 @@ function errorFile(name: string | undefined, imported: string) {
   if (existsSync(name) && existsSync(imported) && realpathSync(name) === realpathSync(imported)) {
     throw new CliError(exit_codes.usage, "--errors names the file that is imported: give it another name");
   }
-  // People's data: for nobody else on this machine.
-  const file = openSync(name, "w", 0o600);
+  const file = openToWrite(name, "--errors");
   return {
     write: (cells: readonly string[]) => void writeSync(file, csvRow(cells)),
     close: () => closeSync(file),
