@@ -62,9 +62,12 @@ export async function decideRows(
     const wrong = await judgeDecisions(running.db, app_id, decisions);
     if (wrong !== undefined) return wrong;
     const ids = decisions.map(({ external_id }) => external_id);
-    await sql`delete from import_decisions where app_id = ${app_id} and external_id = any(${ids}::text[])`.execute(
-      running.db,
-    );
+    const { rows: before } = await sql<{ external_id: string }>`
+      delete from import_decisions where app_id = ${app_id} and external_id = any(${ids}::text[])
+      returning external_id`.execute(running.db);
+    const decided = new Set(before.map(({ external_id }) => external_id));
+    const open = decisions.find(({ external_id, kind }) => kind === "undo" && !decided.has(external_id));
+    if (open !== undefined) return undecided(open);
     const made = decisions.filter(({ kind }) => kind !== "undo");
     await sql`
       insert into import_decisions (app_id, external_id, kind, user_id, decided_by, decided_at)
@@ -87,6 +90,12 @@ export async function decideRows(
     return decisions.length;
   });
 }
+
+const undecided = ({ external_id }: Decision): Refusal => ({
+  refused: `nothing is decided about row ${external_id}: there is nothing to undo`,
+  code: "stale",
+  place: "rows",
+});
 
 async function judgeDecisions(
   db: Database,
