@@ -6,7 +6,7 @@ import type { Given, Options } from "./args.ts";
 import type { Client } from "./client.ts";
 import { CliError, exit_codes } from "./errors.ts";
 import { readStart, requireFile, requirePlainFile } from "./files.ts";
-import { type App, findApp } from "./find.ts";
+import { type App, findApp, shellWord } from "./find.ts";
 import { plain, print, printFacts, printJson, printRows } from "./output.ts";
 import { commandOf, momentOf, type Part, pairsOf, required, requireYes, yes_option } from "./parts.ts";
 import { previewMapping, printPreview } from "./planMapping.ts";
@@ -25,6 +25,10 @@ type Lines = Readonly<{
   lines: Readonly<Record<string, Readonly<{ expression: string; push: string; when_empty: string }>>>;
 }>;
 
+/** How many rows wait for a decision, and where it is taken; nothing where none does. */
+const waitingOf = ({ label, health }: App) =>
+  health === undefined || health.undecided === 0 ? null : `${health.undecided}: tenure waiting ${shellWord(label)}`;
+
 const facts = (app: App) =>
   [
     ["id", app.id],
@@ -36,7 +40,8 @@ const facts = (app: App) =>
     ["paused because", app.health?.pause_reason],
     ["due", app.health?.due],
     ["failed", app.health?.faulted],
-    ["waiting for a person", app.health?.parked],
+    ["for a person to mend", app.health?.parked],
+    ["rows that wait", waitingOf(app)],
     ["last reconcile", app.health?.reconciled_at],
     [
       "licence",

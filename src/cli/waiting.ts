@@ -1,6 +1,6 @@
 /** tenure waiting: rows of a source that wait for a person to say who they are. */
 import { CliError, exit_codes } from "./errors.ts";
-import { type App, findApp, findUser } from "./find.ts";
+import { type App, findApp, findUser, shellWord } from "./find.ts";
 import { plain, print, printFacts, printJson, table } from "./output.ts";
 import { command } from "./parts.ts";
 
@@ -65,16 +65,13 @@ The next import of the source carries decisions out.`,
 
 /** What makes the decisions come true; only some sources can be asked for their rows. */
 function carriedOutBy({ label, kind, config }: App): string {
-  const command = `tenure import ${wordOf(label)}`;
+  const command = `tenure import ${shellWord(label)}`;
   if (kind === "push") return "the next session or record that has the row: the source sends it";
   if (kind === "scim_in") return `the next push of the person, or an import of everything: ${command}`;
   if (kind !== "csv") return `the next import: ${command}`;
   const there = `without FILE.csv where ${plain(config["file"])} is in the server's import folder`;
   return `the next import: ${command} FILE.csv (${there})`;
 }
-
-/** A word as a shell takes it. */
-const wordOf = (text: string) => (/^[\w.@-]+$/.test(text) ? text : `'${plain(text).replaceAll("'", "'\\''")}'`);
 
 const tableOf = (rows: readonly Row[]): string =>
   table(rows, [
