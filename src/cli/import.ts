@@ -123,7 +123,10 @@ async function follow(client: Client, given: Given, started: Import): Promise<Ex
   for (let wait_ms = 50; now.status === "RUNNING"; wait_ms = Math.min(1_000, wait_ms * 1.5)) {
     if (now.progress) bar.show(now.progress.phase, now.progress.done, now.progress.total);
     await sleep(wait_ms);
-    now = await client.get<Import>(`/admin/v1/imports/${started.id}`);
+    now = await client.get<Import>(`/admin/v1/imports/${started.id}`).catch((error: Error) => {
+      bar.end();
+      throw cutOff(error, now);
+    });
   }
   bar.end();
   // Whoever is to decide about a held import must see whom it is about.
@@ -136,6 +139,14 @@ async function follow(client: Client, given: Given, started: Import): Promise<Ex
   if (given.flag("json")) printJson({ ...now, rows });
   else tell(now, rows);
   return exitOf(now);
+}
+
+/** A server that went away in the middle: which import it was, how far, and what to do. */
+function cutOff(error: Error, { id, label, dry_run, progress: at }: Import): CliError {
+  const far = at === null ? "" : `, ${at.phase}: ${at.done}${at.total === null ? "" : ` of ${at.total}`} rows`;
+  const stays = dry_run ? "nothing was applied; run it again" : "run it again: what was done is not done twice";
+  const told = `${error.message}\nlast seen of import ${id} of ${plain(label)}${far}. When the server is there again, ${stays}`;
+  return new CliError(error instanceof CliError ? error.exit_code : exit_codes.failed, told);
 }
 
 function tell(done: Import, rows: readonly Row[]): void {

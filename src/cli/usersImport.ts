@@ -22,10 +22,13 @@ type Row = Readonly<{
 type Summary = Readonly<{ id: string | null; counts: Readonly<Record<string, number>>; reason: string | null }>;
 type UndoneRow = Readonly<{ line: number; login: string; undone: string; did: string | null; reason: string | null }>;
 
+/** How far an import is; a dry run has no id. */
+type Progress = Readonly<{ id: string | null; done: number; total: number }>;
+
 /** One line of an answer. */
 type Line<R> = Readonly<{
   file?: Readonly<{ columns: readonly string[]; rows: number }>;
-  progress?: Readonly<{ id: string | null; done: number; total: number }>;
+  progress?: Progress;
   row?: R;
   done?: Summary;
   error?: string;
@@ -111,8 +114,10 @@ async function importFile(client: Client, given: Given, file: string, delimiter:
   const rows: Row[] = [];
   let more = 0;
   let done: Summary | undefined;
+  let at: Progress | undefined;
   const onLine = (line: Line<Row>) => {
     if (line.file !== undefined) errors.write([...line.file.columns, "error"]);
+    at = line.progress ?? at;
     if (line.progress !== undefined) bar.show("importing", line.progress.done, line.progress.total);
     if (line.error !== undefined) throw new CliError(exit_codes.failed, line.error);
     if (line.row?.outcome === "refused") errors.write([...(line.row.cells ?? []), whyOf(line.row)]);
@@ -127,15 +132,30 @@ async function importFile(client: Client, given: Given, file: string, delimiter:
     await sending(given, file, (upload) =>
       client.followUpload("/admin/v1/users/imports", upload, query, (line) => onLine(line as Line<Row>)),
     );
+    if (done === undefined) throw new CliError(exit_codes.failed, "the answer was cut off");
+  } catch (error) {
+    throw at === undefined ? error : cutOff(error as Error, at);
   } finally {
     bar.end();
     errors.close();
   }
-  if (done === undefined) throw new CliError(exit_codes.failed, "the answer was cut off: run the file again to go on");
   if (given.flag("json")) printJson({ ...done, rows });
   else tell(done, rows, more);
   if (done.reason !== null) return exit_codes.failed;
   return (done.counts["refused"] ?? 0) > 0 ? exit_codes.partly : exit_codes.done;
+}
+
+/** An import whose answer ended in the middle: which it was, how far, and what to do. */
+function cutOff(error: Error, { id, done, total }: Progress): CliError {
+  const far =
+    id === null
+      ? `the dry run was cut off behind row ${done} of ${total}; nothing was done`
+      : `import ${id} was cut off: at least ${done} of ${total} rows are done, and stay`;
+  const next = id === null ? "run it again" : "run it again: what was done is not done twice";
+  return new CliError(
+    error instanceof CliError ? error.exit_code : exit_codes.failed,
+    `${error.message}\n${far}; ${next}`,
+  );
 }
 
 /** Where refused rows go; nowhere without a name. @throws CliError for the file that is imported: it would be gone. */
@@ -243,6 +263,7 @@ export const imports: Part = {
           ["ROWS", (i) => told(i.counts)],
           ["BY", (i) => i.started_by],
           ["AT", (i) => i.started_at],
+          ["WHY", (i) => i.reason],
         ],
         "no imports",
       );
