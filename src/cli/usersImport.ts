@@ -193,7 +193,8 @@ function tell({ id, counts, reason }: Summary, rows: readonly Row[], more: numbe
     ]),
   );
   if (more > 0) print(`… and ${more} more: --rows has them all`);
-  if (id !== null) print(`\nto take it back: tenure users import --undo ${id}`);
+  const changed = (counts["create"] ?? 0) + (counts["update"] ?? 0);
+  if (id !== null && changed > 0) print(`\nto take it back: tenure users import --undo ${id}`);
 }
 
 /** "department: Mills -> Sales; title: nothing -> Head"; of somebody new only what they have. */

@@ -48,6 +48,10 @@ test("a file of people: the import is named and counted, listed as stopped by th
   expect(listed.out, listed.err).toMatch(new RegExp(`^${id} +STOPPED .*it was cut off, its server ended`, "m"));
   const again = await node.cli("users", "import", "people.csv");
   expect(again.out, again.err).toMatch(/: \d+ create, 0 update, [1-9]\d* unchanged, 0 refused/);
+  expect(again.out).toContain("to take it back: tenure users import --undo pim");
+  const third = await node.cli("users", "import", "people.csv", "--rows");
+  expect(third.out, third.err).toMatch(/0 create, 0 update, 12000 unchanged/);
+  expect(third.out).not.toContain("--undo");
 });
 
 test("a source's file: the import is named, with what it was at", async () => {

@@ -128,10 +128,12 @@ describe("a file is refused as a whole, and nobody is written,", () => {
     ["in another encoding, though its first rows are good", latin, /Line 3: the file is not UTF-8/],
     ["that is UTF-16", Buffer.from(`\ufeff${header}\n`, "utf16le"), /UTF-16/],
     ["that is empty", "", /empty/],
+    ["that has a header only", `${header}\n`, /has a header and no rows/],
   ])("%s", async (_what, file, message) => {
     const refused = await post("/admin/v1/users/imports", file);
     expect([refused.status, refused.causes]).toEqual([400, expect.stringMatching(message)]);
     expect(await getUser(db, "ann@x.co")).toBeUndefined();
+    expect((await api.call("GET", "/admin/v1/users/imports")).body).toEqual([]);
     expect(left()).toEqual([]);
   });
 });
