@@ -1,6 +1,8 @@
 /** tenure apps: connecting apps and looking after them. */
 import { Readable } from "node:stream";
 import { configOf, kindOf, tokenOf } from "./appForm.ts";
+import { set } from "./appSet.ts";
+import { inOptionWords } from "./appSwitches.ts";
 import { makeSourceToken, sourceFacts, token as tokens } from "./appToken.ts";
 import type { Given, Options } from "./args.ts";
 import type { Client } from "./client.ts";
@@ -8,7 +10,7 @@ import { CliError, exit_codes } from "./errors.ts";
 import { readStart, requireFile, requirePlainFile } from "./files.ts";
 import { type App, findApp, shellWord } from "./find.ts";
 import { plain, print, printFacts, printJson, printRows } from "./output.ts";
-import { commandOf, momentOf, type Part, pairsOf, required, requireYes, yes_option } from "./parts.ts";
+import { commandOf, momentOf, type Part, required, requireYes, yes_option } from "./parts.ts";
 import { previewMapping, printPreview } from "./planMapping.ts";
 
 type Made = Readonly<{ id: string; label: string; status: string }>;
@@ -132,10 +134,10 @@ const add: Part = {
     if (reads) required(add.usage, given, "config-file");
     if (kind === "sql" && !given.flag("no-test")) required(add.usage, given, "token-file");
     const secret = tokenOf(given);
-    const made = await client.send<Made>("POST", "/api/v1/apps", {
-      name: kind,
-      label,
-      settings: { app: configOf(kind, given) },
+    const body = { name: kind, label, settings: { app: configOf(kind, given) } };
+    const made = await client.send<Made>("POST", "/api/v1/apps", body).catch((error: unknown) => {
+      // Who gave the form as a file knows its names from there.
+      throw given.text("config-file") === undefined ? inOptionWords(error) : error;
     });
     try {
       if (kind === "scim" || reads) {
@@ -201,33 +203,6 @@ const discover: Part = {
       ["REQUIRED", (a) => (a.required ? "yes" : "")],
       ["ITS OWN NAME", (a) => a.external_name],
     ]);
-  },
-};
-
-const change: Part = {
-  usage: {
-    name: "apps set",
-    words: "APP SWITCH=VALUE...",
-    summary: `Changes switches: create, update, on_unassign (disable, delete, keep), on_suspend, password, match_attribute,
-concurrency, rate_per_s, reconcile_hours; of a source, as source.NAME: match_on, auto_confirm, auto_confirm_new, auto_activate,
-on_inactive, guard_percent, guard_people, import_hook (the id of an inline hook; empty: none); and of its configuration,
-as config.NAME, such as config.enabled_column.`,
-    options: {},
-  },
-  least: 2,
-  most: 100,
-  run: async (client, given, [app = "", ...pairs]) => {
-    const all = Object.entries(pairsOf(pairs));
-    const sourcing = all.filter(([name]) => name.startsWith("source.")).map(([name, value]) => [name.slice(7), value]);
-    const config = all.filter(([name]) => name.startsWith("config.")).map(([name, value]) => [name.slice(7), value]);
-    const provisioning = all.filter(([name]) => !/^(source|config)\./.test(name));
-    const { id } = await findApp(client, app);
-    const changed = await client.send<App>("PATCH", `/admin/v1/apps/${id}`, {
-      ...(provisioning.length > 0 ? { provisioning: Object.fromEntries(provisioning) } : {}),
-      ...(sourcing.length > 0 ? { sourcing: Object.fromEntries(sourcing) } : {}),
-      ...(config.length > 0 ? { config: Object.fromEntries(config) } : {}),
-    });
-    printFacts(given, changed, facts(changed));
   },
 };
 
@@ -451,7 +426,7 @@ export const { run } = commandOf(
     show,
     add,
     connect,
-    set: change,
+    set,
     discover,
     map,
     pause,
