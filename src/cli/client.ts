@@ -260,7 +260,7 @@ function unreachable(url: URL, error: NodeJS.ErrnoException): CliError {
   const why = error.code === "ECONNREFUSED" ? "nothing listens there" : error.message || (error.code ?? "no answer");
   const ours = /^(localhost|127\.|\[::1\])/.test(url.hostname);
   const next = ours ? "is the server started? (tenure serve)" : "is the address right, and is the way there open?";
-  return new CliError(exit_codes.unreachable, `cannot reach ${url.origin} (${why}): ${next}`);
+  return new CliError(exit_codes.unreachable, `cannot reach ${url.origin} (${why}): ${next}`, undefined, error.code);
 }
 
 function nextOf(link: string | undefined): string | undefined {

@@ -8,7 +8,7 @@ import { requirePlainFile } from "./files.ts";
 import { findApp } from "./find.ts";
 import { plain, print, printFacts, printJson, progress, table } from "./output.ts";
 import { command } from "./parts.ts";
-import { sending } from "./upload.ts";
+import { cutOffEarly, sending } from "./upload.ts";
 
 type Import = Readonly<{
   id: string;
@@ -99,10 +99,11 @@ function countOf(given: Given): number {
 async function importOnce(client: Client, given: Given, app_id: string, file: string | undefined): Promise<ExitCode> {
   const query = { mode: given.flag("incremental") ? "incremental" : "full", dry_run: given.flag("dry-run") };
   const path = `/admin/v1/apps/${app_id}/imports`;
-  const started =
-    file === undefined
-      ? await client.send<Import>("POST", path, undefined, query)
-      : await upload(client, given, path, file, query);
+  const starting =
+    file === undefined ? client.send<Import>("POST", path, undefined, query) : upload(client, given, path, file, query);
+  const started = await starting.catch((error: unknown) => {
+    throw cutOffEarly(error);
+  });
   return follow(client, given, started);
 }
 

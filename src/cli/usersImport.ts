@@ -7,7 +7,7 @@ import { CliError, type ExitCode, exit_codes } from "./errors.ts";
 import { openToWrite, requirePlainFile } from "./files.ts";
 import { plain, print, printFacts, printJson, printRows, progress, table } from "./output.ts";
 import { limitOf, type Part } from "./parts.ts";
-import { sending } from "./upload.ts";
+import { cutOffEarly, sending } from "./upload.ts";
 
 type Change = Readonly<{ attribute: string; before: unknown; after: unknown }>;
 type Row = Readonly<{
@@ -134,7 +134,7 @@ async function importFile(client: Client, given: Given, file: string, delimiter:
     );
     if (done === undefined) throw new CliError(exit_codes.failed, "the answer was cut off");
   } catch (error) {
-    throw at === undefined ? error : cutOff(error as Error, at);
+    throw at === undefined ? cutOffEarly(error) : cutOff(error as Error, at);
   } finally {
     bar.end();
     errors.close();

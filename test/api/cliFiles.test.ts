@@ -1,5 +1,7 @@
 /** Files that commands are given: what is wrong with one is said before any request. No server is there to be asked. */
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -63,6 +65,27 @@ test("a file of refused rows of an earlier import is kept when there is no file 
   const ran = await asking("users", "import", "none.csv", "--errors", "kept.csv");
   expect(ran.code).toBe(3);
   expect(readFileSync(path.join(folder, "kept.csv"), "utf8")).toBe("kept");
+});
+
+test("a server that ends before it has said anything of the import: what to do is told", async () => {
+  const server = createServer((request, response) => {
+    if (request.method === "GET") response.end(JSON.stringify({ id: "0oa1", label: "HR", kind: "csv", config: {} }));
+    else request.socket.destroy();
+  });
+  await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  for (const words of [
+    ["users", "import", "people.csv"],
+    ["import", "HR", "people.csv"],
+    ["import", "HR"],
+  ]) {
+    const ran = await run([main, ...words, "--url", url, "--token", "x"], folder);
+    expect([ran.code, ran.err], words.join(" ")).toEqual([
+      5,
+      expect.stringMatching(/^cannot reach .*\n.*run the same command again: what was done is not done twice\n$/),
+    ]);
+  }
+  await new Promise((done) => server.close(done));
 });
 
 test("a file that is there is sent, and then the server is what is missing", async () => {
