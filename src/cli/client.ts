@@ -206,7 +206,9 @@ function exchange(
           try {
             onPart(part);
           } catch (error) {
-            response.destroy(error as Error);
+            // Ours, such as a full disk: not the server's.
+            reject(error);
+            response.destroy();
           }
         });
       }

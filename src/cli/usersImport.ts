@@ -132,9 +132,15 @@ async function importFile(client: Client, given: Given, file: string, delimiter:
     await sending(given, file, (upload) =>
       client.followUpload("/admin/v1/users/imports", upload, query, (line) => onLine(line as Line<Row>)),
     );
-    if (done === undefined) throw new CliError(exit_codes.failed, "the answer was cut off");
+    if (done === undefined)
+      throw new CliError(
+        exit_codes.failed,
+        at === undefined ? "the answer was cut off: run the file again to go on" : "the answer was cut off",
+      );
   } catch (error) {
-    throw at === undefined ? cutOffEarly(error) : cutOff(error as Error, at);
+    const { message } = error as Error;
+    const told = error instanceof CliError ? error : new CliError(exit_codes.failed, message);
+    throw at === undefined ? cutOffEarly(told) : cutOff(told, at);
   } finally {
     bar.end();
     errors.close();
@@ -146,16 +152,13 @@ async function importFile(client: Client, given: Given, file: string, delimiter:
 }
 
 /** An import whose answer ended in the middle: which it was, how far, and what to do. */
-function cutOff(error: Error, { id, done, total }: Progress): CliError {
+function cutOff(error: CliError, { id, done, total }: Progress): CliError {
   const far =
     id === null
       ? `the dry run was cut off behind row ${done} of ${total}; nothing was done`
       : `import ${id} was cut off: at least ${done} of ${total} rows are done, and stay`;
   const next = id === null ? "run it again" : "run it again: what was done is not done twice";
-  return new CliError(
-    error instanceof CliError ? error.exit_code : exit_codes.failed,
-    `${error.message}\n${far}; ${next}`,
-  );
+  return new CliError(error.exit_code, `${error.message}\n${far}; ${next}`);
 }
 
 /** Where refused rows go; nowhere without a name. @throws CliError for the file that is imported: it would be gone. */

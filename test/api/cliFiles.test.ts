@@ -1,5 +1,5 @@
 /** Files that commands are given: what is wrong with one is said before any request. No server is there to be asked. */
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -87,6 +87,24 @@ test("a server that ends before it has said anything of the import: what to do i
   }
   await new Promise((done) => server.close(done));
 });
+
+test.skipIf(!existsSync("/dev/full"))(
+  "refused rows that cannot be written end the command with the reason, not as a server that is away",
+  async () => {
+    const server = createServer((request, response) => {
+      request.resume().on("end", () => {
+        response.writeHead(200, { "content-type": "application/x-ndjson" });
+        response.write(`${JSON.stringify({ file: { columns: ["login"], rows: 1 } })}\n`);
+      });
+    });
+    await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const words = ["users", "import", "people.csv", "--errors", "/dev/full"];
+    const ran = await run([main, ...words, "--url", url, "--token", "x"], folder);
+    expect([ran.code, ran.err]).toEqual([1, expect.stringMatching(/^ENOSPC: no space left on device, write\n$/)]);
+    await new Promise((done) => server.close(done));
+  },
+);
 
 test("a file that is there is sent, and then the server is what is missing", async () => {
   for (const words of [
