@@ -1,8 +1,8 @@
 /** What `tenure apps add` is told of an app: its kind, its connector's form, and the token in a file. */
-import { readFileSync } from "node:fs";
 import type { Given } from "./args.ts";
 import type { Client } from "./client.ts";
 import { CliError, exit_codes } from "./errors.ts";
+import { readText } from "./files.ts";
 import { didYouMean, pairsOf } from "./parts.ts";
 
 /** A kind of connector, whatever the case of its letters. @throws CliError naming those there are. */
@@ -37,12 +37,7 @@ export function configOf(kind: string, given: Given): Record<string, unknown> {
 
 /** A connector's form from a JSON file. @throws CliError naming the file and what is wrong with it. */
 function formIn(file: string): Readonly<Record<string, unknown>> {
-  let text: string;
-  try {
-    text = readFileSync(file, "utf8");
-  } catch (error) {
-    throw new CliError(exit_codes.not_found, (error as Error).message);
-  }
+  const text = readText(file, "--config-file");
   try {
     const form: unknown = JSON.parse(text);
     if (typeof form === "object" && form !== null && !Array.isArray(form)) return form as Record<string, unknown>;
@@ -55,10 +50,5 @@ function formIn(file: string): Readonly<Record<string, unknown>> {
 /** The token never stands on the command line, where every user of the machine could read it. */
 export function tokenOf(given: Given): string | undefined {
   const file = given.text("token-file");
-  if (file === undefined) return undefined;
-  try {
-    return readFileSync(file === "-" ? 0 : file, "utf8").trim();
-  } catch (error) {
-    throw new CliError(exit_codes.usage, `--token-file: ${(error as Error).message}`);
-  }
+  return file === undefined ? undefined : readText(file, "--token-file").trim();
 }

@@ -1,14 +1,16 @@
 /** tenure apps: connecting apps and looking after them. */
-import { closeSync, openSync, readSync } from "node:fs";
 import { Readable } from "node:stream";
 import { configOf, kindOf, tokenOf } from "./appForm.ts";
+import { set } from "./appSet.ts";
+import { inOptionWords } from "./appSwitches.ts";
 import { makeSourceToken, sourceFacts, token as tokens } from "./appToken.ts";
 import type { Given, Options } from "./args.ts";
 import type { Client } from "./client.ts";
 import { CliError, exit_codes } from "./errors.ts";
-import { type App, findApp } from "./find.ts";
+import { readStart, requireFile, requirePlainFile } from "./files.ts";
+import { type App, findApp, shellWord } from "./find.ts";
 import { plain, print, printFacts, printJson, printRows } from "./output.ts";
-import { commandOf, momentOf, type Part, pairsOf, required, requireYes, yes_option } from "./parts.ts";
+import { commandOf, momentOf, type Part, required, requireYes, yes_option } from "./parts.ts";
 import { previewMapping, printPreview } from "./planMapping.ts";
 
 type Made = Readonly<{ id: string; label: string; status: string }>;
@@ -25,6 +27,10 @@ type Lines = Readonly<{
   lines: Readonly<Record<string, Readonly<{ expression: string; push: string; when_empty: string }>>>;
 }>;
 
+/** How many rows wait for a decision, and where it is taken; nothing where none does. */
+const waitingOf = ({ label, health }: App) =>
+  health === undefined || health.undecided === 0 ? null : `${health.undecided}: tenure waiting ${shellWord(label)}`;
+
 const facts = (app: App) =>
   [
     ["id", app.id],
@@ -36,7 +42,9 @@ const facts = (app: App) =>
     ["paused because", app.health?.pause_reason],
     ["due", app.health?.due],
     ["failed", app.health?.faulted],
-    ["waiting for a person", app.health?.parked],
+    ["for a person to mend", app.health?.parked],
+    ["rows that wait", waitingOf(app)],
+    ["next import", app.health?.import_due_at],
     ["last reconcile", app.health?.reconciled_at],
     [
       "licence",
@@ -114,6 +122,12 @@ const add: Part = {
   least: 1,
   run: async (client, given, [word = ""]) => {
     const label = required(add.usage, given, "label");
+    const columns = given.text("columns-from");
+    if (columns !== undefined) requirePlainFile(columns, "--columns-from");
+    for (const option of ["config-file", "token-file"]) {
+      const file = given.text(option);
+      if (file !== undefined) requireFile(file, `--${option}`);
+    }
     const kind = await kindOf(client, word);
     if (kind === "scim") required(add.usage, given, "base-url");
     if (kind === "scim" && !given.flag("no-test")) required(add.usage, given, "token-file");
@@ -121,10 +135,10 @@ const add: Part = {
     if (reads) required(add.usage, given, "config-file");
     if (kind === "sql" && !given.flag("no-test")) required(add.usage, given, "token-file");
     const secret = tokenOf(given);
-    const made = await client.send<Made>("POST", "/api/v1/apps", {
-      name: kind,
-      label,
-      settings: { app: configOf(kind, given) },
+    const body = { name: kind, label, settings: { app: configOf(kind, given) } };
+    const made = await client.send<Made>("POST", "/api/v1/apps", body).catch((error: unknown) => {
+      // Who gave the form as a file knows its names from there.
+      throw given.text("config-file") === undefined ? inOptionWords(error) : error;
     });
     try {
       if (kind === "scim" || reads) {
@@ -137,7 +151,6 @@ const add: Part = {
         });
       }
       if (reads && !given.flag("no-test")) await client.send("POST", `/admin/v1/apps/${made.id}/discover`);
-      const columns = given.text("columns-from");
       if (columns !== undefined) await learn(client, made.id, columns);
       if (given.flag("source") || kind === "scim_in")
         await client.send("PATCH", `/admin/v1/apps/${made.id}`, { sourcing: {} });
@@ -162,18 +175,10 @@ const add: Part = {
 
 /** Tells the server a file's columns by its beginning, up to the end of a line. */
 async function learn(client: Client, app_id: string, file: string): Promise<Learnt> {
-  const start = Buffer.alloc(65_536);
-  let length: number;
-  try {
-    const handle = openSync(file, "r");
-    length = readSync(handle, start, 0, start.length, 0);
-    closeSync(handle);
-  } catch (error) {
-    throw new CliError(exit_codes.not_found, (error as Error).message);
-  }
-  const text = start.subarray(0, length);
-  const end = length === start.length ? text.lastIndexOf(0x0a) + 1 : length;
-  const body = text.subarray(0, end > 0 ? end : length);
+  const most = 65_536;
+  const text = readStart(file, most);
+  const end = text.length === most ? text.lastIndexOf(0x0a) + 1 : text.length;
+  const body = text.subarray(0, end > 0 ? end : text.length);
   return client.upload<Learnt>(`/admin/v1/apps/${app_id}/discover`, Readable.from([body]), body.length);
 }
 
@@ -187,6 +192,7 @@ const discover: Part = {
   least: 1,
   most: 2,
   run: async (client, given, [app = "", file]) => {
+    if (file !== undefined) requirePlainFile(file);
     const { id } = await findApp(client, app);
     const { attributes } =
       file === undefined
@@ -198,33 +204,6 @@ const discover: Part = {
       ["REQUIRED", (a) => (a.required ? "yes" : "")],
       ["ITS OWN NAME", (a) => a.external_name],
     ]);
-  },
-};
-
-const change: Part = {
-  usage: {
-    name: "apps set",
-    words: "APP SWITCH=VALUE...",
-    summary: `Changes switches: create, update, on_unassign (disable, delete, keep), on_suspend, password, match_attribute,
-concurrency, rate_per_s, reconcile_hours; of a source, as source.NAME: match_on, match_partial, auto_confirm,
-auto_confirm_new, auto_confirm_partial, auto_activate, on_inactive, guard_percent, guard_people, import_hook (the id of an inline hook; empty: none); and of its configuration,
-as config.NAME, such as config.enabled_column.`,
-    options: {},
-  },
-  least: 2,
-  most: 100,
-  run: async (client, given, [app = "", ...pairs]) => {
-    const all = Object.entries(pairsOf(pairs));
-    const sourcing = all.filter(([name]) => name.startsWith("source.")).map(([name, value]) => [name.slice(7), value]);
-    const config = all.filter(([name]) => name.startsWith("config.")).map(([name, value]) => [name.slice(7), value]);
-    const provisioning = all.filter(([name]) => !/^(source|config)\./.test(name));
-    const { id } = await findApp(client, app);
-    const changed = await client.send<App>("PATCH", `/admin/v1/apps/${id}`, {
-      ...(provisioning.length > 0 ? { provisioning: Object.fromEntries(provisioning) } : {}),
-      ...(sourcing.length > 0 ? { sourcing: Object.fromEntries(sourcing) } : {}),
-      ...(config.length > 0 ? { config: Object.fromEntries(config) } : {}),
-    });
-    printFacts(given, changed, facts(changed));
   },
 };
 
@@ -312,7 +291,7 @@ there.`,
   },
   least: 1,
   run: async (client, given, [app = ""]) => {
-    required(connect.usage, given, "token-file");
+    requireFile(required(connect.usage, given, "token-file"), "--token-file");
     const { id } = await findApp(client, app);
     const address = given.text("base-url");
     const body = {
@@ -449,7 +428,7 @@ export const { run } = commandOf(
     show,
     add,
     connect,
-    set: change,
+    set,
     discover,
     map,
     pause,

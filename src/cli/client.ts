@@ -206,7 +206,9 @@ function exchange(
           try {
             onPart(part);
           } catch (error) {
-            response.destroy(error as Error);
+            // Ours, such as a full disk: not the server's.
+            reject(error);
+            response.destroy();
           }
         });
       }
@@ -228,7 +230,10 @@ function exchange(
     request.on("error", (error: NodeJS.ErrnoException) => reject(unreachable(url, error)));
     if (method === "GET") request.setTimeout(silence_ms, () => request.destroy(new Error("it does not answer")));
     if (stream) {
-      body.on("error", (error) => request.destroy(error));
+      body.on("error", (error) => {
+        reject(new CliError(exit_codes.failed, `the file could not be read to its end: ${error.message}`));
+        request.destroy(error);
+      });
       body.pipe(request);
     } else request.end(body);
   });
@@ -257,7 +262,7 @@ function unreachable(url: URL, error: NodeJS.ErrnoException): CliError {
   const why = error.code === "ECONNREFUSED" ? "nothing listens there" : error.message || (error.code ?? "no answer");
   const ours = /^(localhost|127\.|\[::1\])/.test(url.hostname);
   const next = ours ? "is the server started? (tenure serve)" : "is the address right, and is the way there open?";
-  return new CliError(exit_codes.unreachable, `cannot reach ${url.origin} (${why}): ${next}`);
+  return new CliError(exit_codes.unreachable, `cannot reach ${url.origin} (${why}): ${next}`, undefined, error.code);
 }
 
 function nextOf(link: string | undefined): string | undefined {

@@ -26,7 +26,7 @@ export class CliError extends Error {
   readonly exit_code: ExitCode;
   /** The status of the server's answer, if it was one. */
   readonly status: number | undefined;
-  /** Its code in Okta's words, if it had one. */
+  /** Its code in Okta's words, if it had one; where no answer came, the system's word for why. */
   readonly code: string | undefined;
   constructor(exit_code: ExitCode, message: string, status?: number, code?: string) {
     super(message);

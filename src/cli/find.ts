@@ -1,6 +1,7 @@
 /** What people call things by: an app's label, a group's or a rule's name, turned into the thing. */
 import type { Client } from "./client.ts";
 import { CliError, exit_codes } from "./errors.ts";
+import { plain } from "./output.ts";
 
 export type User = Readonly<{
   id: string;
@@ -28,7 +29,9 @@ export type Health = Readonly<{
   faulted: number;
   parked: number;
   oldest_due_at: string | null;
+  undecided: number;
   reconciled_at: string | null;
+  import_due_at: string | null;
 }>;
 export type App = Readonly<{
   id: string;
@@ -42,6 +45,10 @@ export type App = Readonly<{
   licence: Readonly<{ seats: number | null; used: number; expires_at: string | null }>;
   health?: Health;
 }>;
+
+/** A word as a shell takes it. */
+export const shellWord = (text: string): string =>
+  /^[\w.@-]+$/.test(text) ? text : `'${plain(text).replaceAll("'", "'\\''")}'`;
 
 const encode = encodeURIComponent;
 

@@ -4,10 +4,11 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Given } from "./args.ts";
 import type { Client } from "./client.ts";
 import { CliError, type ExitCode, exit_codes } from "./errors.ts";
+import { requirePlainFile } from "./files.ts";
 import { findApp } from "./find.ts";
 import { plain, print, printFacts, printJson, progress, table } from "./output.ts";
 import { command } from "./parts.ts";
-import { sending } from "./upload.ts";
+import { cutOffEarly, sending } from "./upload.ts";
 
 type Import = Readonly<{
   id: string;
@@ -77,6 +78,8 @@ refused; 4: held by the guard, see --release and --discard.`,
         await client.send<Import>("POST", `/admin/v1/imports/${encodeURIComponent(cancel)}/cancel`),
       );
     if (app === undefined) throw new CliError(exit_codes.usage, "tenure import: which app? See tenure import --help");
+    // A file that is watched may come later.
+    if (file !== undefined && (existsSync(file) || !given.flag("watch"))) requirePlainFile(file);
     const { id } = await findApp(client, app);
     if (!given.flag("watch")) return importOnce(client, given, id, file);
     if (file === undefined) throw new CliError(exit_codes.usage, "tenure import --watch needs a file to watch");
@@ -96,10 +99,11 @@ function countOf(given: Given): number {
 async function importOnce(client: Client, given: Given, app_id: string, file: string | undefined): Promise<ExitCode> {
   const query = { mode: given.flag("incremental") ? "incremental" : "full", dry_run: given.flag("dry-run") };
   const path = `/admin/v1/apps/${app_id}/imports`;
-  const started =
-    file === undefined
-      ? await client.send<Import>("POST", path, undefined, query)
-      : await upload(client, given, path, file, query);
+  const starting =
+    file === undefined ? client.send<Import>("POST", path, undefined, query) : upload(client, given, path, file, query);
+  const started = await starting.catch((error: unknown) => {
+    throw cutOffEarly(error);
+  });
   return follow(client, given, started);
 }
 
@@ -120,7 +124,10 @@ async function follow(client: Client, given: Given, started: Import): Promise<Ex
   for (let wait_ms = 50; now.status === "RUNNING"; wait_ms = Math.min(1_000, wait_ms * 1.5)) {
     if (now.progress) bar.show(now.progress.phase, now.progress.done, now.progress.total);
     await sleep(wait_ms);
-    now = await client.get<Import>(`/admin/v1/imports/${started.id}`);
+    now = await client.get<Import>(`/admin/v1/imports/${started.id}`).catch((error: Error) => {
+      bar.end();
+      throw cutOff(error, now);
+    });
   }
   bar.end();
   // Whoever is to decide about a held import must see whom it is about.
@@ -133,6 +140,14 @@ async function follow(client: Client, given: Given, started: Import): Promise<Ex
   if (given.flag("json")) printJson({ ...now, rows });
   else tell(now, rows);
   return exitOf(now);
+}
+
+/** A server that went away in the middle: which import it was, how far, and what to do. */
+function cutOff(error: Error, { id, label, dry_run, progress: at }: Import): CliError {
+  const far = at === null ? "" : `, ${at.phase}: ${at.done}${at.total === null ? "" : ` of ${at.total}`} rows`;
+  const stays = dry_run ? "nothing was applied; run it again" : "run it again: what was done is not done twice";
+  const told = `${error.message}\nlast seen of import ${id} of ${plain(label)}${far}. When the server is there again, ${stays}`;
+  return new CliError(error instanceof CliError ? error.exit_code : exit_codes.failed, told);
 }
 
 function tell(done: Import, rows: readonly Row[]): void {

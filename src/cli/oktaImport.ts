@@ -2,10 +2,11 @@
  * tenure okta-import: moves an Okta organisation into the running Tenure: first a plan, then, with --apply, what it says.
  * How it works is in okta/: the reader, the plan, and carrying it out. docs/moving-from-okta.md is for those who do it.
  */
-import { closeSync, openSync, readFileSync, renameSync, rmSync, writeSync } from "node:fs";
+import { closeSync, renameSync, rmSync, writeSync } from "node:fs";
 import { type Given, helpOf, readArgs, requireWords, type Usage } from "./args.ts";
 import { type Client, clientAt, openClient, requireAddress } from "./client.ts";
 import { CliError, type ExitCode, exit_codes } from "./errors.ts";
+import { openToWrite, readText, requireFile, requireWritable } from "./files.ts";
 import { applySteps } from "./okta/apply.ts";
 import { unfinished_why } from "./okta/applyApps.ts";
 import type { Applying } from "./okta/applying.ts";
@@ -73,6 +74,11 @@ async function work(given: Given, url: string | undefined, doing: Doing): Promis
   const file = given.text("export");
   if (given.flag("apply") && file !== undefined)
     throw new CliError(exit_codes.usage, "tenure okta-import: either --export or --apply");
+  if (file !== undefined) requireWritable(file, "--export");
+  for (const option of ["from", "token-file"]) {
+    const name = given.text(option);
+    if (name !== undefined) requireFile(name, `--${option}`);
+  }
   if (file !== undefined) {
     const organisation = await theirsOf(given, url, doing, () => openClient(given));
     writeDocument(file, organisation);
@@ -129,7 +135,7 @@ function oktaAt(given: Given, address: string): Client {
   if (protocol === "http:" && !/^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(hostname))
     throw new CliError(exit_codes.usage, `${url}: the token would go over the network in clear; use https`);
   const file = given.text("token-file");
-  const token = file === undefined ? process.env["OKTA_IMPORT_TOKEN"] : tokenIn(file);
+  const token = file === undefined ? process.env["OKTA_IMPORT_TOKEN"] : readText(file, "--token-file").trim();
   if (!token)
     throw new CliError(
       exit_codes.not_allowed,
@@ -138,20 +144,12 @@ function oktaAt(given: Given, address: string): Client {
   return clientAt(origin, token);
 }
 
-function tokenIn(file: string): string {
-  try {
-    return readFileSync(file === "-" ? 0 : file, "utf8").trim();
-  } catch (error) {
-    throw new CliError(exit_codes.usage, `--token-file: ${(error as Error).message}`);
-  }
-}
-
 /** Whole or not at all: a half-written file would pass for a small organisation. */
 function writeDocument(file: string, organisation: Organisation): void {
   const part = `${file}.part`;
   try {
     // It names everyone who works there.
-    const handle = openSync(part, "w", 0o600);
+    const handle = openToWrite(part, "--export");
     try {
       for (const some of textOf(organisation)) writeSync(handle, some);
     } finally {
@@ -160,7 +158,7 @@ function writeDocument(file: string, organisation: Organisation): void {
     renameSync(part, file);
   } catch (error) {
     rmSync(part, { force: true });
-    throw new CliError(exit_codes.usage, `--export: ${(error as Error).message}`);
+    throw error instanceof CliError ? error : new CliError(exit_codes.usage, `--export: ${(error as Error).message}`);
   }
 }
 

@@ -1,6 +1,6 @@
 /** tenure status: how everything stands. */
-import type { Health } from "./find.ts";
-import { print, printFacts, printJson, printRows } from "./output.ts";
+import { type Health, shellWord } from "./find.ts";
+import { plain, print, printFacts, printJson, printRows } from "./output.ts";
 import { command } from "./parts.ts";
 
 type Status = Readonly<{
@@ -12,7 +12,7 @@ type Status = Readonly<{
   accounts: number;
   dirty: number;
   tasks: number;
-  nodes: readonly Readonly<{ id: string }>[];
+  nodes: readonly Readonly<{ id: string; seen_at: string; live: boolean }>[];
   queues: readonly (Health & { label: string })[];
 }>;
 
@@ -40,7 +40,8 @@ export const { run } = command({
       ["accounts assigned", status.accounts],
       ["people to compute again", status.dirty],
       ["open tasks", status.tasks],
-      ["engines", status.nodes.map(({ id }) => id).join(", ") || "none"],
+      ["rows that wait", waitingOf(status)],
+      ["engines", status.nodes.map((node) => nodeOf(node, status.now)).join(", ") || "none"],
     ]);
     print("");
     printRows(
@@ -59,3 +60,14 @@ export const { run } = command({
     );
   },
 });
+
+/** The sources of which rows wait for a decision, each with where it is taken. */
+const waitingOf = ({ queues }: Status): string =>
+  queues
+    .filter(({ undecided }) => undecided > 0)
+    .map(({ undecided, label }) => `${undecided} of ${plain(label)}: tenure waiting ${shellWord(label)}`)
+    .join(", ");
+
+/** A node that was killed is known for a minute: by then its silence tells. */
+const nodeOf = ({ id, seen_at, live }: Status["nodes"][number], now: string): string =>
+  live ? id : `${id} (silent for ${Math.round((Date.parse(now) - Date.parse(seen_at)) / 1_000)} s)`;

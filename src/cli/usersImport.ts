@@ -1,12 +1,13 @@
 /** tenure users template, import and imports: people from a file, by hand. */
-import { closeSync, existsSync, openSync, realpathSync, writeSync } from "node:fs";
+import { closeSync, existsSync, realpathSync, writeSync } from "node:fs";
 import { csvRow } from "../core/csv.ts";
 import type { Given } from "./args.ts";
 import type { Client } from "./client.ts";
 import { CliError, type ExitCode, exit_codes } from "./errors.ts";
+import { openToWrite, requirePlainFile } from "./files.ts";
 import { plain, print, printFacts, printJson, printRows, progress, table } from "./output.ts";
 import { limitOf, type Part } from "./parts.ts";
-import { sending } from "./upload.ts";
+import { cutOffEarly, sending } from "./upload.ts";
 
 type Change = Readonly<{ attribute: string; before: unknown; after: unknown }>;
 type Row = Readonly<{
@@ -22,10 +23,13 @@ type Row = Readonly<{
 type Summary = Readonly<{ id: string | null; counts: Readonly<Record<string, number>>; reason: string | null }>;
 type UndoneRow = Readonly<{ line: number; login: string; undone: string; did: string | null; reason: string | null }>;
 
+/** How far an import is; a dry run has no id. */
+type Progress = Readonly<{ id: string | null; done: number; total: number }>;
+
 /** One line of an answer. */
 type Line<R> = Readonly<{
   file?: Readonly<{ columns: readonly string[]; rows: number }>;
-  progress?: Readonly<{ id: string | null; done: number; total: number }>;
+  progress?: Progress;
   row?: R;
   done?: Summary;
   error?: string;
@@ -105,13 +109,16 @@ somebody new is created, staged. Exit code 7: done, but rows were refused.`,
 };
 
 async function importFile(client: Client, given: Given, file: string, delimiter: string): Promise<ExitCode> {
+  requirePlainFile(file);
   const errors = errorFile(given.text("errors"), file);
   const bar = progress(given);
   const rows: Row[] = [];
   let more = 0;
   let done: Summary | undefined;
+  let at: Progress | undefined;
   const onLine = (line: Line<Row>) => {
     if (line.file !== undefined) errors.write([...line.file.columns, "error"]);
+    at = line.progress ?? at;
     if (line.progress !== undefined) bar.show("importing", line.progress.done, line.progress.total);
     if (line.error !== undefined) throw new CliError(exit_codes.failed, line.error);
     if (line.row?.outcome === "refused") errors.write([...(line.row.cells ?? []), whyOf(line.row)]);
@@ -126,15 +133,33 @@ async function importFile(client: Client, given: Given, file: string, delimiter:
     await sending(given, file, (upload) =>
       client.followUpload("/admin/v1/users/imports", upload, query, (line) => onLine(line as Line<Row>)),
     );
+    if (done === undefined)
+      throw new CliError(
+        exit_codes.failed,
+        at === undefined ? "the answer was cut off: run the file again to go on" : "the answer was cut off",
+      );
+  } catch (error) {
+    const { message } = error as Error;
+    const told = error instanceof CliError ? error : new CliError(exit_codes.failed, message);
+    throw at === undefined ? cutOffEarly(told) : cutOff(told, at);
   } finally {
     bar.end();
     errors.close();
   }
-  if (done === undefined) throw new CliError(exit_codes.failed, "the answer was cut off: run the file again to go on");
   if (given.flag("json")) printJson({ ...done, rows });
   else tell(done, rows, more);
   if (done.reason !== null) return exit_codes.failed;
   return (done.counts["refused"] ?? 0) > 0 ? exit_codes.partly : exit_codes.done;
+}
+
+/** An import whose answer ended in the middle: which it was, how far, and what to do. */
+function cutOff(error: CliError, { id, done, total }: Progress): CliError {
+  const far =
+    id === null
+      ? `the dry run was cut off behind row ${done} of ${total}; nothing was done`
+      : `import ${id} was cut off: at least ${done} of ${total} rows are done, and stay`;
+  const next = id === null ? "run it again" : "run it again: what was done is not done twice";
+  return new CliError(error.exit_code, `${error.message}\n${far}; ${next}`);
 }
 
 /** Where refused rows go; nowhere without a name. @throws CliError for the file that is imported: it would be gone. */
@@ -143,8 +168,7 @@ function errorFile(name: string | undefined, imported: string) {
   if (existsSync(name) && existsSync(imported) && realpathSync(name) === realpathSync(imported)) {
     throw new CliError(exit_codes.usage, "--errors names the file that is imported: give it another name");
   }
-  // People's data: for nobody else on this machine.
-  const file = openSync(name, "w", 0o600);
+  const file = openToWrite(name, "--errors");
   return {
     write: (cells: readonly string[]) => void writeSync(file, csvRow(cells)),
     close: () => closeSync(file),
@@ -174,7 +198,8 @@ function tell({ id, counts, reason }: Summary, rows: readonly Row[], more: numbe
     ]),
   );
   if (more > 0) print(`… and ${more} more: --rows has them all`);
-  if (id !== null) print(`\nto take it back: tenure users import --undo ${id}`);
+  const changed = (counts["create"] ?? 0) + (counts["update"] ?? 0);
+  if (id !== null && changed > 0) print(`\nto take it back: tenure users import --undo ${id}`);
 }
 
 /** "department: Mills -> Sales; title: nothing -> Head"; of somebody new only what they have. */
@@ -244,6 +269,7 @@ export const imports: Part = {
           ["ROWS", (i) => told(i.counts)],
           ["BY", (i) => i.started_by],
           ["AT", (i) => i.started_at],
+          ["WHY", (i) => i.reason],
         ],
         "no imports",
       );

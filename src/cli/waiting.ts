@@ -1,7 +1,7 @@
 /** tenure waiting: rows of a source that wait for a person to say who they are. */
 import { CliError, exit_codes } from "./errors.ts";
-import { findApp, findUser } from "./find.ts";
-import { print, printFacts, printJson, table } from "./output.ts";
+import { type App, findApp, findUser, shellWord } from "./find.ts";
+import { plain, print, printFacts, printJson, table } from "./output.ts";
 import { command } from "./parts.ts";
 
 type Row = Readonly<{
@@ -31,7 +31,8 @@ The next import of the source carries decisions out.`,
   },
   least: 1,
   run: async (client, given, [app = ""]) => {
-    const { id } = await findApp(client, app);
+    const found = await findApp(client, app);
+    const { id } = found;
     const path = `/admin/v1/apps/${id}/waiting`;
     const all = given.text("all");
     if (all !== undefined && !kinds.includes(all)) {
@@ -43,10 +44,10 @@ The next import of the source carries decisions out.`,
       const user = await findUser(client, text.slice(cut + 1));
       return { external_id: text.slice(0, cut), kind: "link", user_id: user.id };
     });
-    const plain = ["create", "ignore", "undo"].flatMap((kind) =>
+    const others = ["create", "ignore", "undo"].flatMap((kind) =>
       given.texts(kind).map((external_id) => ({ external_id, kind })),
     );
-    const rows = [...(await Promise.all(links)), ...plain];
+    const rows = [...(await Promise.all(links)), ...others];
     if (all === undefined && rows.length === 0) {
       const waiting = await client.all<Row>(path, { limit: 1_000 });
       if (given.flag("json")) printJson(waiting);
@@ -57,7 +58,7 @@ The next import of the source carries decisions out.`,
     const done = await client.send<Readonly<{ decided: number }>>("POST", path, body);
     printFacts(given, done, [
       ["decided", done.decided],
-      ["carried out by", `the next import: tenure import ${app}`],
+      ["carried out by", done.decided === 0 ? undefined : carriedOutBy(found)],
     ]);
   },
 });
@@ -67,6 +68,16 @@ const matchOf = ({ login, score, reasons }: Row["candidates"][number], _at: numb
   const parts = [...(score === null ? [] : [`${score} %`]), ...(all.length > 1 ? reasons : [])];
   return parts.length === 0 ? login : `${login} (${parts.join(", ")})`;
 };
+
+/** What makes the decisions come true; only some sources can be asked for their rows. */
+function carriedOutBy({ label, kind, config }: App): string {
+  const command = `tenure import ${shellWord(label)}`;
+  if (kind === "push") return "the next session or record that has the row: the source sends it";
+  if (kind === "scim_in") return `the next push of the person, or an import of everything: ${command}`;
+  if (kind !== "csv") return `the next import: ${command}`;
+  const there = `without FILE.csv where ${plain(config["file"])} is in the server's import folder`;
+  return `the next import: ${command} FILE.csv (${there})`;
+}
 
 const tableOf = (rows: readonly Row[]): string =>
   table(rows, [

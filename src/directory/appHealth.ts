@@ -11,6 +11,7 @@ import { type Database, sql } from "../store/database.ts";
 import { type Command, log, priority, type Running, run, wake } from "./command.ts";
 import { markAccountsDue } from "./reach.ts";
 import { closeTasksFor } from "./tasks.ts";
+import { undecidedRows } from "./waitingRows.ts";
 
 /** The end of a pause that only an administrator ends. */
 export const paused_for_good = new Date("9999-12-31T00:00:00Z");
@@ -25,23 +26,29 @@ export type AppHealth = Readonly<{
   faults_in_row: number;
   reconciled_at: Date | null;
   reconcile_due_at: Date | null;
+  /** Of a source with a schedule: when it is read next. */
+  import_due_at: Date | null;
   /** Accounts waiting to be worked on; accounts whose last operation failed; accounts that nothing will try again. */
   due: number;
   faulted: number;
   parked: number;
   /** How long the first of the waiting ones has waited. */
   oldest_due_at: Date | null;
+  /** Of a source: rows that wait for a person to say who they are. */
+  undecided: number;
 }>;
 
 /** The health of apps, all of them if none are named, in order of labels. */
 export async function appHealth(db: Database, now: Date, app_ids?: readonly string[]): Promise<AppHealth[]> {
+  const named = app_ids === undefined ? sql`true` : sql`a.id = any(${[...app_ids]}::text[])`;
   const { rows } = await sql<AppHealth>`
     select a.id as app_id,
            case when a.status <> 'ACTIVE' then 'off' when h.paused_until > ${now}::timestamptz then 'paused'
                 when h.faults_in_row > 0 and h.pause_fault is not null then 'trying' else 'ok' end as state,
            h.paused_until, h.pause_reason, h.pause_fault, coalesce(h.faults_in_row, 0) as faults_in_row,
-           h.reconciled_at, h.reconcile_due_at, coalesce(w.due, 0) as due, coalesce(w.faulted, 0) as faulted,
-           coalesce(w.parked, 0) as parked, w.oldest_due_at
+           h.reconciled_at, h.reconcile_due_at, h.import_due_at, coalesce(w.due, 0) as due, coalesce(w.faulted, 0) as faulted,
+           coalesce(w.parked, 0) as parked, w.oldest_due_at,
+           coalesce(r.undecided, 0) as undecided
     from apps a left join app_health h on h.app_id = a.id
     left join (
       select app_id, count(*) filter (where due_at is not null)::int as due,
@@ -49,7 +56,8 @@ export async function appHealth(db: Database, now: Date, app_ids?: readonly stri
              count(*) filter (where fault is not null and due_at is null)::int as parked, min(due_at) as oldest_due_at
       from work group by app_id
     ) w on w.app_id = a.id
-    ${app_ids === undefined ? sql`` : sql`where a.id = any(${[...app_ids]}::text[])`}
+    left join (${undecidedRows(named)}) r on r.app_id = a.id
+    where ${named}
     order by lower(a.label)`.execute(db);
   return rows;
 }

@@ -7,12 +7,12 @@
  *
  * Called by engine/importPeople.ts, engine/undoPeople.ts and server/admin/people.ts.
  */
-import type { Selectable } from "kysely";
+import type { RawBuilder, Selectable } from "kysely";
 import type { Change } from "../core/diff.ts";
 import type { Refusal, Schema } from "../core/types.ts";
 import { type Database, json, sql } from "../store/database.ts";
 import type { Tables } from "../store/tables.ts";
-import { type Command, log, type Running, run } from "./command.ts";
+import { type Command, log, logAll, type Running, run } from "./command.ts";
 
 export type PeopleImport = Selectable<Tables["people_imports"]>;
 export type PeopleImportRow = Selectable<Tables["people_import_rows"]>;
@@ -20,17 +20,17 @@ export type PeopleImportRow = Selectable<Tables["people_import_rows"]>;
 /** How many rows ended how. */
 export type PeopleCounts = Readonly<Record<string, number>>;
 
-/** Begins an import. Gives its id, and the event that leads to what it does. */
+/** Begins an import that this node runs. Gives its id, and the event that leads to what it does. */
 export async function beginPeopleImport(
   command: Command,
-  { columns, activate }: Readonly<{ columns: readonly string[]; activate: boolean }>,
+  { columns, activate, node }: Readonly<{ columns: readonly string[]; activate: boolean; node: string }>,
 ): Promise<Readonly<{ id: string; cause: number }>> {
   const begun = await run(command, async (running) => {
     const { id } = await running.db
       .insertInto("people_imports")
       .values({
         ...{ status: "RUNNING", activate, columns: json(columns), counts: json({}), started_at: running.now() },
-        started_by: json(running.actor),
+        ...{ started_by: json(running.actor), node },
       })
       .returning("id")
       .executeTakeFirstOrThrow();
@@ -83,6 +83,49 @@ export async function endPeopleImport(
       .where("status", "=", "RUNNING")
       .executeTakeFirst();
     if (numUpdatedRows > 0n) await log(running, { ...event("complete", id), reason, detail: { ...counts } });
+    return true;
+  });
+}
+
+const cut_off = "it was cut off, its server ended in the middle: run the file again, what was done is not done twice";
+
+/**
+ * Ends imports whose node is gone, each with its event. A node that says nothing of itself (it has no engine) is given
+ * until `long_ago`.
+ */
+export function endForgottenPeople(
+  command: Command,
+  { silent_since, long_ago }: Readonly<{ silent_since: Date; long_ago: Date }>,
+): Promise<void> {
+  return endCutOff(
+    command,
+    sql`coalesce((select n.seen_at from nodes n where n.id = i.node) <= ${silent_since}::timestamptz,
+      i.started_at <= ${long_ago}::timestamptz)`,
+  );
+}
+
+/** Ends the imports of nodes that are known to have ended. */
+export function endPeopleOfNodes(command: Command, nodes: readonly string[]): Promise<void> {
+  return endCutOff(command, sql`i.node = any(${[...nodes]}::text[])`);
+}
+
+/** The nodes that imports are noted to run on. */
+export async function nodesOfPeopleImports(db: Database): Promise<readonly string[]> {
+  const { rows } = await sql<{ node: string }>`
+    select distinct node from people_imports where status = 'RUNNING' and node is not null`.execute(db);
+  return rows.map(({ node }) => node);
+}
+
+async function endCutOff(command: Command, which: RawBuilder<unknown>): Promise<void> {
+  await run<true>(command, async (running) => {
+    const { rows } = await sql<{ id: string; counts: PeopleCounts }>`
+      update people_imports i set status = 'STOPPED', reason = ${cut_off}, finished_at = ${running.now()}::timestamptz
+      where i.status = 'RUNNING' and ${which} returning i.id, i.counts`.execute(running.db);
+    if (rows.length === 0) return true;
+    await logAll(
+      running,
+      rows.map(({ id, counts }) => ({ ...event("complete", id), reason: cut_off, detail: { ...counts } })),
+    );
     return true;
   });
 }

@@ -2,6 +2,7 @@
  * Rows of a source that wait for a person: who they may be, and what is decided about them. A decision changes nobody by
  * itself: the next import that has the row carries it out, so that it is sourced, dated, guarded and logged as any row is.
  */
+import type { RawBuilder } from "kysely";
 import type { Profile, Refusal } from "../core/types.ts";
 import { type Database, isRefusal, sql } from "../store/database.ts";
 import { type Command, logAll, run } from "./command.ts";
@@ -41,14 +42,7 @@ export async function listWaiting(
 ): Promise<readonly WaitingRow[]> {
   const named = ids === undefined ? sql`true` : sql`r.external_id = any(${[...ids]}::text[])`;
   const { rows } = await sql<WaitingRow>`
-    with since as (
-      select coalesce(max(id), '') as id from imports
-      where app_id = ${app_id} and status = 'DONE' and not dry_run and mode = 'full' and (detail->>'complete')::boolean),
-    last as (
-      select distinct on (r.external_id) r.* from imports i join import_rows r on r.import_id = i.id, since
-      where i.app_id = ${app_id} and not i.dry_run and i.status in ('DONE', 'CANCELLED', 'FAILED') and i.id >= since.id
-        and r.external_id > ${after} and ${named} and r.outcome in ('waiting', 'skipped', 'refused')
-      order by r.external_id, r.import_id desc)
+    with ${lastTold(sql`a.id = ${app_id}`, sql`r.external_id > ${after} and ${named}`)}
     select l.external_id, l.import_id, l.detail->>'place' as place, l.detail->>'reason' as reason, l.detail->'user' as profile,
       coalesce((select jsonb_agg(jsonb_build_object('id', u.id, 'login', u.login, 'score', f.fit->'score',
           'reasons', coalesce(f.fit->'reasons', '[]')) order by (f.fit->>'score')::int desc nulls last, u.id)
@@ -62,6 +56,31 @@ export async function listWaiting(
   return rows;
 }
 
+/** What the last import that tells of each row said of it, since the last complete list of its source. */
+const lastTold = (apps: RawBuilder<unknown>, rows: RawBuilder<unknown>) => sql`
+  since as (
+    select a.id as app_id, coalesce((select max(c.id) from imports c where c.app_id = a.id and c.status = 'DONE'
+      and not c.dry_run and c.mode = 'full' and (c.detail->>'complete')::boolean), '') as id
+    from apps a where ${apps}),
+  last as (
+    select distinct on (i.app_id, r.external_id) r.*, i.app_id
+    from since join imports i on i.app_id = since.app_id and i.id >= since.id join import_rows r on r.import_id = i.id
+    where not i.dry_run and i.status in ('DONE', 'CANCELLED', 'FAILED')
+      and ${rows} and r.outcome in ('waiting', 'skipped', 'refused')
+    order by i.app_id, r.external_id, r.import_id desc)`;
+
+/**
+ * How many rows of each source wait and are not decided yet, as a query of `app_id` and `undecided` that others join;
+ * sources of which no row waits are not in it.
+ */
+export const undecidedRows = (apps: RawBuilder<unknown>) => sql`
+  with ${lastTold(sql`a.sourcing is not null and ${apps}`, sql`true`)}
+  select l.app_id, count(*)::int as undecided from last l
+  where (l.outcome = 'waiting' or l.detail ? 'ignored')
+    and not exists (select from accounts a where a.app_id = l.app_id and a.external_id = l.external_id)
+    and not exists (select from import_decisions d where d.app_id = l.app_id and d.external_id = l.external_id)
+  group by l.app_id`;
+
 /** Decides about rows of a source, all or none. Gives how many. */
 export async function decideRows(
   command: Command,
@@ -72,9 +91,12 @@ export async function decideRows(
     const wrong = await judgeDecisions(running.db, app_id, decisions);
     if (wrong !== undefined) return wrong;
     const ids = decisions.map(({ external_id }) => external_id);
-    await sql`delete from import_decisions where app_id = ${app_id} and external_id = any(${ids}::text[])`.execute(
-      running.db,
-    );
+    const { rows: before } = await sql<{ external_id: string }>`
+      delete from import_decisions where app_id = ${app_id} and external_id = any(${ids}::text[])
+      returning external_id`.execute(running.db);
+    const decided = new Set(before.map(({ external_id }) => external_id));
+    const open = decisions.find(({ external_id, kind }) => kind === "undo" && !decided.has(external_id));
+    if (open !== undefined) return undecided(open);
     const made = decisions.filter(({ kind }) => kind !== "undo");
     await sql`
       insert into import_decisions (app_id, external_id, kind, user_id, decided_by, decided_at)
@@ -97,6 +119,12 @@ export async function decideRows(
     return decisions.length;
   });
 }
+
+const undecided = ({ external_id }: Decision): Refusal => ({
+  refused: `nothing is decided about row ${external_id}: there is nothing to undo`,
+  code: "stale",
+  place: "rows",
+});
 
 async function judgeDecisions(
   db: Database,

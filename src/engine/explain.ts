@@ -11,6 +11,7 @@ import { loadMappings } from "../directory/mappings.ts";
 import { getUser, type StoredUser } from "../directory/userQueries.ts";
 import { type Database, sql } from "../store/database.ts";
 import type { Actor, Target } from "../store/tables.ts";
+import { type ExplainedSource, explainSource } from "./explainSource.ts";
 import { type Origin, originsOf } from "./origins.ts";
 import { nameReasons, type Reason } from "./reasons.ts";
 
@@ -59,6 +60,8 @@ export type Explanation = Readonly<{
   }> | null;
   why: readonly Reason[];
   attributes: readonly ExplainedAttribute[];
+  /** Where the app is a source: what it has of the person, and who gave their values. */
+  source: ExplainedSource | null;
   operations: readonly ExplainedOperation[];
   /** From the newest cause back to the first: the last operation's event is the head. */
   chain: readonly ExplainedEvent[];
@@ -97,7 +100,10 @@ export async function explainAccount(
   const grants = account?.grants ?? [];
   const reasons = await nameReasons(db, grants);
   const attributes = account ? await explainAttributes(db, person, found.id, account, attribute) : [];
-  if (attribute !== undefined && account && attributes.length === 0) {
+  const row = { external_id: account?.external_id ?? null, row: account?.have?.profile ?? null };
+  const source = found.sourcing === null ? null : await explainSource(db, person, found.id, row, attribute);
+  const known = attributes.length + (source?.attributes.length ?? 0) > 0;
+  if (attribute !== undefined && (account !== undefined || source !== null) && !known) {
     return {
       refused: `${found.label} has no attribute ${attribute.slice(0, 100)}`,
       code: "not_found",
@@ -121,6 +127,7 @@ export async function explainAccount(
       : null,
     why: grants.map(reasons),
     attributes,
+    source,
     operations,
     chain: await causes(db, person.id, found.id),
   };

@@ -27,7 +27,8 @@ import { type PeopleFile, type PersonRow, readPeople } from "./peopleFile.ts";
 /** Who of these people may not be changed by whoever asks, with the reason. */
 export type OutOfReach = (db: Database, user_ids: readonly string[]) => Promise<ReadonlyMap<string, string>>;
 
-export type PeopleWish = Readonly<{ activate: boolean; dry_run: boolean; outOfReach: OutOfReach }>;
+/** `node`: who runs it. */
+export type PeopleWish = Readonly<{ activate: boolean; dry_run: boolean; outOfReach: OutOfReach; node: string }>;
 
 /**
  * What became of a row, or would. `cells`: of one that was refused, by the file's columns; `mend`: they are not to be
@@ -63,7 +64,8 @@ export async function* importPeople(
   wish: PeopleWish,
 ): AsyncGenerator<PeoplePage, PeopleSummary> {
   const { columns, rows: total } = file;
-  const begun = wish.dry_run ? undefined : await beginPeopleImport(command, { columns, activate: wish.activate });
+  const { activate, node } = wish;
+  const begun = wish.dry_run ? undefined : await beginPeopleImport(command, { columns, activate, node });
   const id = begun?.id ?? null;
   const caused = begun === undefined ? command : { ...command, cause: begun.cause };
   const counts: Counts = { create: 0, update: 0, unchanged: 0, refused: 0 };
@@ -104,6 +106,8 @@ async function importChunk(
       return { refused: "only tried", code: "stale" };
     }
     const { status, undone_by } = (await holdPeopleImport(running, id)) ?? {};
+    if (status === "STOPPED")
+      return { refused: "it was taken for cut off: run the file again to go on", code: "stale" };
     if (status !== "RUNNING") {
       return { refused: `it was stopped and is taken back by ${undone_by?.name ?? "somebody"}`, code: "stale" };
     }

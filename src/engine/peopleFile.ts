@@ -76,6 +76,7 @@ export async function checkPeopleFile(db: Database, path: string, delimiter: Del
     if (error instanceof ConnectorFault && error.kind === "invalid") return refuse(error.message);
     throw error;
   }
+  if (rows === 0) return refuse("the file has a header and no rows: there is nothing to import");
   const columns = (header ?? []).filter((name) => !isReasons(schema, name));
   return { path, delimiter, schema, columns, rows, doubles };
 }

@@ -9,6 +9,7 @@ import { expireSessions, forgetRecords } from "../directory/importSessions.ts";
 import { expireLicences } from "../directory/licences.ts";
 import { markDirtyWhere } from "../directory/marks.ts";
 import { expireMemberships } from "../directory/memberships.ts";
+import { endForgottenPeople } from "../directory/peopleImports.ts";
 import { applyPushRules } from "../directory/pushRules.ts";
 import { markRulesDue } from "../directory/ruleDue.ts";
 import { expireExceptions } from "../directory/rules.ts";
@@ -19,7 +20,7 @@ import { system } from "../store/log.ts";
 import { loadCompany } from "./company.ts";
 import { endForgotten } from "./importEnds.ts";
 import { readAgainSoon } from "./importSchedule.ts";
-import { node_silence_ms } from "./importStage.ts";
+import { node_silence_ms, reading_ms } from "./importStage.ts";
 import { reconcileApp } from "./reconcile.ts";
 import { passDays } from "./times.ts";
 import type { World } from "./world.ts";
@@ -33,6 +34,10 @@ export async function schedule(world: World): Promise<boolean> {
   const command: Command = { db: world.db, now: () => world.now(), actor: system };
   await beat(world);
   await readAgainSoon(command, await endForgotten(command));
+  await endForgottenPeople(command, {
+    silent_since: before(world, node_silence_ms),
+    long_ago: before(world, reading_ms),
+  });
   const days = await passDays(world, command);
   const done = [
     await expireMemberships(command, world.now(), batch),
@@ -41,11 +46,13 @@ export async function schedule(world: World): Promise<boolean> {
     await expireLicences(command, world.now()),
   ];
   await expireSessions(command);
-  await giveUpSessions(command, { now: world.now(), silent_since: new Date(world.now().getTime() - node_silence_ms) });
+  await giveUpSessions(command, { now: world.now(), silent_since: before(world, node_silence_ms) });
   await sql`delete from secrets where expires_at <= ${world.now()}::timestamptz`.execute(world.db);
   await askTheClock(world, command);
   return days || done.some((count) => count >= batch);
 }
+
+const before = (world: World, ms: number) => new Date(world.now().getTime() - ms);
 
 /** This node lives: imports and locks of silent nodes are taken over. */
 async function beat(world: World): Promise<void> {

@@ -9,6 +9,7 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Command } from "../directory/command.ts";
+import { endPeopleOfNodes, nodesOfPeopleImports } from "../directory/peopleImports.ts";
 import { ensureGround } from "../directory/schemas.ts";
 import { type Engine, startEngine } from "../engine/loop.ts";
 import type { Server } from "../server/api.ts";
@@ -23,6 +24,7 @@ import { openReads } from "../store/reads.ts";
 import { judgeKey, type Key, openKey } from "../store/secrets.ts";
 import { checkConfig, connectorForms } from "./appTools.ts";
 import { firstToken, standard_login } from "./firstAdmin.ts";
+import { hasEnded, isAlive } from "./nodeName.ts";
 import { configTester } from "./testConfig.ts";
 import { type RealWorld, realWorld } from "./world.ts";
 
@@ -173,15 +175,6 @@ function addressOwner(data_folder: string): number | undefined {
   }
 }
 
-function isAlive(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch (error) {
-    // It lives, and is somebody else's.
-    return (error as NodeJS.ErrnoException).code === "EPERM";
-  }
-}
-
 /** Waits for the database, shapes it, makes the first token, starts the engine. */
 async function prepare(parts: Parts): Promise<Readonly<{ token?: string }>> {
   await untilThere(parts);
@@ -191,6 +184,8 @@ async function prepare(parts: Parts): Promise<Readonly<{ token?: string }>> {
   await world.readClock();
   const command: Command = { db, now: world.now, actor: system };
   await ensureGround(command);
+  // All nodes of an embedded database are on this machine: whose process is gone need not be waited for.
+  if (parts.embedded !== undefined) await endOfEnded(command, world.node);
   const token = options.server === false ? undefined : await keepFirstToken(parts, command);
   if (options.engine !== false && !parts.stopping.signal.aborted) {
     parts.engine = await startEngine(world, {
@@ -200,6 +195,12 @@ async function prepare(parts: Parts): Promise<Readonly<{ token?: string }>> {
     });
   }
   return token === undefined ? {} : { token };
+}
+
+/** Ends the imports of people that a killed node was at, so that they are shown as cut off from the start. */
+async function endOfEnded(command: Command, own: string): Promise<void> {
+  const ended = (await nodesOfPeopleImports(command.db)).filter((node) => hasEnded(node, own));
+  if (ended.length > 0) await endPeopleOfNodes(command, ended);
 }
 
 /** Tries until the database answers and has our shape. A refusal other than being away is final. */

@@ -5,8 +5,7 @@
  * Law: a connector is made again as soon as its app or schema changed, so no restart is ever needed; the old one is
  * closed only when no call of it can still be under way.
  */
-import { randomBytes, randomFillSync } from "node:crypto";
-import { hostname } from "node:os";
+import { randomFillSync } from "node:crypto";
 import { type Connector, ConnectorFault, secret } from "../connectors/connector.ts";
 import { type ConnectorOptions, createConnector } from "../connectors/registry.ts";
 import { webhook } from "../connectors/webhook.ts";
@@ -16,6 +15,7 @@ import type { EngineApp, World } from "../engine/world.ts";
 import { type Database, sql } from "../store/database.ts";
 import { getSecret, type Key } from "../store/secrets.ts";
 import type { Provisioning } from "../store/tables.ts";
+import { newNodeName } from "./nodeName.ts";
 
 export type RealWorld = World &
   Readonly<{
@@ -37,7 +37,7 @@ export function realWorld(
   const apps = connectorCache(db, key, clock.now, options);
   return {
     db,
-    node: `${hostname()}-${process.pid}-${randomBytes(3).toString("hex")}`,
+    node: newNodeName(),
     now: clock.now,
     random: Math.random,
     deadline: sharedDeadlines(clock.now),

@@ -317,6 +317,7 @@ export type ApiTables = {
     finished_at: MaybeTime;
     undone_by: Json<Actor | null>;
     undone_at: MaybeTime;
+    node: string | null;
   };
   people_import_rows: {
     import_id: string;

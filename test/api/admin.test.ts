@@ -310,6 +310,17 @@ describe("apps, tokens, clock", () => {
     expect([moved, rows[0]?.ahead]).toEqual([1, true]);
   });
 
+  test("a node that has been silent is told apart from one that lives, and one that is long gone is not named", async () => {
+    await sql`
+      insert into nodes (id, started_at, seen_at) select id, now(), now() - make_interval(secs => s)
+      from (values ('lives', 12), ('silent', 25), ('gone', 70)) as n(id, s)`.execute(db);
+    const { nodes } = (await api.call("GET", "/admin/v1/status")).body;
+    expect(nodes).toMatchObject([
+      { id: "lives", live: true },
+      { id: "silent", live: false },
+    ]);
+  });
+
   test("the state of everything is one answer", async () => {
     await create("/api/v1/users", person("ann@x.co"));
     const status = (await api.call("GET", "/admin/v1/status")).body;

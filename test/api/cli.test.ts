@@ -234,6 +234,13 @@ describe("the command line", () => {
     const explained = await told();
     expect(explained).toContain("the group Sales (by rule Sales people");
     expect(explained).toMatch(/user\.login = carl@x\.co +<- .*HR/);
+    const source = (await node.cli("explain", "carl@x.co", "HR")).out;
+    expect(source).toMatch(/is the source that decides: HR\n {2}its row says:\n(.*\n)* {4}dept = Sales\n/);
+    expect(source).toMatch(/ {4}department: Sales +<- HR row 1\n {6}by HR as appuser\.dept; its row says dept = Sales/);
+    expect(source).not.toContain("not managed here");
+    const one = await node.cli("explain", "carl@x.co", "HR", "department");
+    expect([one.code, one.err]).toEqual([0, ""]);
+    expect(one.out).toMatch(/department: Sales +<- HR row 1/);
     const plan = JSON.parse((await node.cli("plan", "carl@x.co", "--json")).out);
     expect(plan.login).toBe("carl@x.co");
     const logged = await node.cli("log", "--user", "carl@x.co");

@@ -49,6 +49,35 @@ test.each([
   ]);
 });
 
+test("a decision names what carries it out, with the file that the command must be given; nothing decided, nothing to run", async () => {
+  const created = await well("waiting", "HR", "--create", "2");
+  expect(created).toMatch(/decided +1/);
+  expect(created).toContain("tenure import HR FILE.csv");
+  const undone = await well("waiting", "HR", "--undo", "2");
+  expect(undone).toMatch(/decided +1/);
+  const again = await node.cli("waiting", "HR", "--undo", "2");
+  expect([again.code, again.out, again.err]).toEqual([
+    4,
+    "",
+    expect.stringContaining("nothing is decided about row 2"),
+  ]);
+  const none = await well("waiting", "HR", "--all", "undo");
+  expect(none).toMatch(/decided +0/);
+  expect(none).not.toContain("tenure import");
+  const label = "Head office's people";
+  await well("apps", "add", "scim-in", "--label", label);
+  expect(await well("waiting", label, "--all", "create")).toMatch(/^decided +0\n$/);
+});
+
+test("the state of everything and of the app count the rows that wait for a decision", async () => {
+  expect(await well("status")).toMatch(/^rows that wait +3 of HR: tenure waiting HR$/m);
+  expect(await well("apps", "show", "HR")).toMatch(/^rows that wait +3: tenure waiting HR$/m);
+  await well("waiting", "HR", "--create", "2");
+  expect(await well("status")).toMatch(/^rows that wait +2 of HR/m);
+  await well("waiting", "HR", "--undo", "2");
+  expect(await well("status")).toMatch(/^engines +\S+$/m);
+});
+
 test("rows are listed, linked, made new, ignored and undone; the next import carries out what is left", async () => {
   expect(await well("waiting", "HR")).toMatch(/^ROW +LOGIN.*carl@x\.co.*emil@x\.co/s);
   await well("waiting", "HR", "--link", "1=carla@x.co", "--create", "2", "--ignore", "3=b");

@@ -291,6 +291,27 @@ describe("apps and who has them", () => {
     );
   });
 
+  test("a source is read by the clock as its feature says, and goes on being so when a client says nothing of it", async () => {
+    const app = await create("/api/v1/apps", {
+      ...{ name: "scim", label: "Clocked" },
+      settings: { app: { base_url: "http://127.0.0.1:9/scim", token: "t" } },
+    });
+    const path = `/api/v1/apps/${app.id}/features`;
+    const by_clock = async (schedule?: object) => {
+      const body = schedule && { importSettings: { schedule } };
+      const answer = await api.call(body ? "PUT" : "GET", `${path}/INBOUND_PROVISIONING`, body);
+      return answer.status === 200 ? answer.body.capabilities.importSettings.schedule : answer.status;
+    };
+    const off = { status: "DISABLED", fullImport: null, incrementalImport: null };
+    expect(await by_clock()).toEqual(off);
+    const daily = { status: "ENABLED", fullImport: { expression: "0 5 * * *", timezone: "Europe/Rome" } };
+    expect(await by_clock(daily)).toEqual({ ...daily, incrementalImport: null });
+    expect(await by_clock({ ...daily, fullImport: { expression: "often" } })).toBe(400);
+    await api.call("PUT", `${path}/INBOUND_PROVISIONING`, { importRules: {} });
+    expect(await by_clock()).toMatchObject(daily);
+    expect(await by_clock({ status: "DISABLED" })).toEqual(off);
+  });
+
   test("an assignment shows at once, is changed, and ends; a group's is not ended at the person", async () => {
     const app = await create("/api/v1/apps", { name: "bookmark", label: "Site" });
     const user = await create("/api/v1/users", { profile });

@@ -10,10 +10,12 @@ import { createToken } from "../../src/directory/tokens.ts";
 import { getUser, type StoredUser } from "../../src/directory/userQueries.ts";
 import { importPeople } from "../../src/engine/importPeople.ts";
 import { checkPeopleFile } from "../../src/engine/peopleFile.ts";
+import { schedule } from "../../src/engine/schedule.ts";
 import { type Database, isRefusal, sql } from "../../src/store/database.ts";
 import { system } from "../../src/store/log.ts";
 import { type TestApi, testApi } from "../support/api.ts";
 import { memoryDatabase, wipe } from "../support/memory.ts";
+import { testWorld } from "../support/world.ts";
 
 let db: Database;
 let api: TestApi;
@@ -126,10 +128,12 @@ describe("a file is refused as a whole, and nobody is written,", () => {
     ["in another encoding, though its first rows are good", latin, /Line 3: the file is not UTF-8/],
     ["that is UTF-16", Buffer.from(`\ufeff${header}\n`, "utf16le"), /UTF-16/],
     ["that is empty", "", /empty/],
+    ["that has a header only", `${header}\n`, /has a header and no rows/],
   ])("%s", async (_what, file, message) => {
     const refused = await post("/admin/v1/users/imports", file);
     expect([refused.status, refused.causes]).toEqual([400, expect.stringMatching(message)]);
     expect(await getUser(db, "ann@x.co")).toBeUndefined();
+    expect((await api.call("GET", "/admin/v1/users/imports")).body).toEqual([]);
     expect(left()).toEqual([]);
   });
 });
@@ -325,7 +329,7 @@ test("a file of more rows than a transaction holds is done chunk by chunk, each 
 
 describe("an import that is cut off", () => {
   const many = Array.from({ length: 1_100 }, (_, n) => `q${n}@x.co,Q,R,q${n}@x.co,`);
-  const wish = { activate: false, dry_run: false, outOfReach: async () => new Map<string, string>() };
+  const wish = { activate: false, dry_run: false, node: "n1", outOfReach: async () => new Map<string, string>() };
   async function begin() {
     const file = path.join(folder, "cut.csv");
     writeFileSync(file, `${[header, ...many].join("\n")}\n`);
@@ -336,6 +340,7 @@ describe("an import that is cut off", () => {
     await pages.next();
     return { pages, id };
   }
+  const world = async () => ({ ...(await testWorld(db)), now: () => new Date() });
   const past = async (id: string) => (await api.call("GET", `/admin/v1/users/imports/${id}`)).body;
 
   test("keeps what it did, says so, and goes on when the file is sent again", async () => {
@@ -348,6 +353,40 @@ describe("an import that is cut off", () => {
     });
     expect((await send([header, ...many])).done.counts).toMatchObject({ create: 600, unchanged: 500 });
     expect((await undo(id)).done.counts).toEqual({ undone: 500, partly: 0, left: 0 });
+  });
+
+  test("by the end of its node is over once the node is silent, and not before; it goes on with the file, and can be undone", async () => {
+    const [here, { pages, id }] = [await world(), await begin()];
+    const beat = (ago_s: number) =>
+      sql`insert into nodes (id, started_at, seen_at) values ('n1', now(), now() - make_interval(secs => ${ago_s}))
+        on conflict (id) do update set seen_at = excluded.seen_at`.execute(db);
+    await beat(50);
+    await schedule(here);
+    expect(await past(id)).toMatchObject({ status: "RUNNING" });
+    await beat(61);
+    await schedule(here);
+    expect(await past(id)).toMatchObject({
+      status: "STOPPED",
+      counts: { create: 500 },
+      reason: expect.stringMatching(/cut off.*run the file again/),
+      finished_at: expect.any(String),
+    });
+    // A node that was only slow writes nothing more of what is over.
+    expect(await pages.next()).toMatchObject({ done: true, value: { reason: expect.stringMatching(/cut off/) } });
+    expect(await getUser(db, "q600@x.co")).toBeUndefined();
+    expect((await undo(id)).done.counts).toEqual({ undone: 500, partly: 0, left: 0 });
+  });
+
+  test("and whose node says nothing of itself is given an hour", async () => {
+    const [here, { id }] = [await world(), await begin()];
+    const age = (minutes: number) =>
+      sql`update people_imports set started_at = now() - make_interval(mins => ${minutes})`.execute(db);
+    await age(59);
+    await schedule(here);
+    expect(await past(id)).toMatchObject({ status: "RUNNING" });
+    await age(61);
+    await schedule(here);
+    expect(await past(id)).toMatchObject({ status: "STOPPED" });
   });
 
   test("by somebody who takes it back writes nobody any more", async () => {

@@ -89,6 +89,21 @@ test("the list goes page by page, long ids too, and a decision changes nobody be
   expect((await hr.run()).counts).toEqual({ created: 3 });
 });
 
+test("what is decided is undone once: the second time is refused, and of a set in which one row is undecided nothing is undone", async () => {
+  await hr.run(["1", "2"].map((id, n) => rowOf(id, `First${n}`, "Last")));
+  await api.call("POST", path(), { rows: [{ external_id: "1", kind: "create" }] });
+  const undo = (...ids: string[]) =>
+    api.call("POST", path(), { rows: ids.map((external_id) => ({ external_id, kind: "undo" })) });
+  const mixed = await undo("1", "2");
+  expect([mixed.status, JSON.stringify(mixed.body)]).toEqual([
+    409,
+    expect.stringContaining("nothing is decided about row 2"),
+  ]);
+  expect(await decisions()).toBe(1);
+  expect((await undo("1")).body).toEqual({ decided: 1 });
+  expect((await undo("1")).status).toBe(409);
+});
+
 test("a user whom one row was linked to by hand does not keep the other rows from being linked all at once", async () => {
   const ada = await made("Ada", "Byron");
   await made("Bob", "Stone");

@@ -101,3 +101,13 @@ it("passes a stop on to the command", async () => {
 it("refuses an unknown script by naming those there are", async () => {
   expect(await start(["zork"]).ended).toMatchObject({ code: 1, err: expect.stringContaining("demo | test | check") });
 });
+
+it("which Node it takes is said alike by package.json, the first file that runs, and the pages", () => {
+  const read = (name: string) => readFileSync(path.join(bin, "..", name), "utf8");
+  const { engines, devDependencies } = JSON.parse(read("package.json"));
+  const oldest = engines.node.replace(/^>=/, "");
+  expect(read("bin/bootstrap.js")).toContain(`const oldestNode = [${oldest.replace(".", ", ")}]`);
+  expect(read("README.md")).toContain(`it must be ${oldest} or newer`);
+  const brought = `Node ${devDependencies.node.split(".")[0]} that Tenure runs on`;
+  for (const page of ["README.md", "CONTRIBUTING.md"]) expect(read(page).replaceAll("\n", " ")).toContain(brought);
+});

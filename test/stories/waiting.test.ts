@@ -1,5 +1,6 @@
 /** Rows of a source that wait for a person: what is decided about them is carried out by the next import, once. */
 import { expect, test } from "vitest";
+import { appHealth } from "../../src/directory/appHealth.ts";
 import { getUser } from "../../src/directory/userQueries.ts";
 import { createUsers } from "../../src/directory/users.ts";
 import { decideAll, decideRows, listWaiting } from "../../src/directory/waitingRows.ts";
@@ -49,6 +50,29 @@ test("rows wait with whom they match; made new, linked and ignored, each is carr
   expect(await waiting(hr)).toEqual([]);
   const { rows } = await sql`select 1 from import_decisions`.execute(s.world().db);
   expect(rows).toEqual([]);
+});
+
+test("rows that nobody has decided about are counted by source, in its health", async () => {
+  const open = { auto_confirm: false, auto_confirm_new: false };
+  const [hr, payroll] = [await hrSource(s.world(), open), await hrSource(s.world(), open, "Payroll")];
+  const counted = async () => {
+    const health = await appHealth(s.world().db, s.world().now());
+    const of = (one: Hr) => health.find(({ app_id }) => app_id === one.app_id)?.undecided;
+    return [of(hr), of(payroll)];
+  };
+  expect(await counted()).toEqual([0, 0]);
+  await hr.run([ada, bob, cy]);
+  await payroll.run([ada]);
+  expect(await counted()).toEqual([3, 1]);
+  await must(decide(hr, "1", "create"));
+  await must(decide(hr, "3", "ignore"));
+  expect(await counted()).toEqual([1, 1]);
+  await hr.run();
+  expect(await counted()).toEqual([1, 1]);
+  await must(decide(hr, "3", "undo"));
+  expect(await counted()).toEqual([2, 1]);
+  await hr.run([ada]);
+  expect(await counted()).toEqual([0, 1]);
 });
 
 test("all at once: whoever matches one user is linked, the others are made, and what is undone waits again", async () => {

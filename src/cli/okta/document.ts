@@ -1,8 +1,8 @@
 /** An organisation's document read from a file, as `--export` wrote it or as somebody wrote it by hand. */
-import { readFileSync } from "node:fs";
 import { z } from "zod";
 import { type Issue, wordsOf } from "../../core/formWords.ts";
 import { CliError, exit_codes } from "../errors.ts";
+import { readText } from "../files.ts";
 import { type Kind, kinds, type Organisation } from "./organisation.ts";
 
 const text = z.string().max(100_000);
@@ -80,9 +80,10 @@ const organisation = z.strictObject({
 
 /** The document of a file. @throws CliError naming the first place that is wrong. */
 export function readDocument(file: string): Organisation {
+  const read = readText(file, "--from");
   let given: unknown;
   try {
-    given = JSON.parse(readFileSync(file, "utf8"));
+    given = JSON.parse(read);
   } catch (error) {
     throw new CliError(exit_codes.usage, `--from ${file}: ${(error as Error).message}`);
   }

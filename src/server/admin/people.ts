@@ -65,13 +65,13 @@ export function peopleImportRoutes(server: Server, api: Api): void {
       running++;
       const over = () => void running--;
       const { activate, dry_run, delimiter } = request.query;
-      const wish = { activate, dry_run, outOfReach: reachOf(request) };
+      const wish = { activate, dry_run, outOfReach: reachOf(request), node: api.world.node };
       const pages = importing(api, request.body, delimiters[delimiter], over, (file) =>
         importPeople(commandOf(api, request), file, wish),
       );
       const first = await pages.next();
       // Lines that nobody began to read would not end what they are made of.
-      // What cannot be noted because the database is away stays as an import that runs: nobody waits for it.
+      // What cannot be noted because the database is away stays as an import that runs until this node ends.
       const close = () => void pages.return(nothing).catch(() => {});
       if (reply.raw.destroyed) close();
       else reply.raw.once("close", close);
@@ -135,7 +135,7 @@ async function anImport(api: Api, id: string): Promise<PeopleImport> {
   return found(await peopleImport(api.db, id), id, "PeopleImport");
 }
 
-const body = ({ started_by, undone_by, ...row }: PeopleImport) => ({
+const body = ({ started_by, undone_by, node: _, ...row }: PeopleImport) => ({
   ...row,
   started_by: started_by.name,
   undone_by: undone_by?.name ?? null,

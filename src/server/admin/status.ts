@@ -17,8 +17,11 @@ type Totals = {
   accounts: number;
   dirty: number;
   tasks: number;
-  nodes: { id: string; seen_at: string }[];
+  nodes: { id: string; seen_at: string; live: boolean }[];
 };
+
+/** A node that lives says so every ten seconds. */
+const beat_max_ms = 20_000;
 
 /** Registers the routes. */
 export function statusRoutes(server: Server, api: Api): void {
@@ -32,7 +35,8 @@ export function statusRoutes(server: Server, api: Api): void {
         (select count(*) from groups)::int as groups, (select count(*) from rules where status = 'ACTIVE')::int as rules,
         (select count(*) from apps)::int as apps, (select count(*) from accounts where assigned)::int as accounts,
         (select count(*) from dirty)::int as dirty, (select count(*) from tasks where status = 'OPEN')::int as tasks,
-        (select coalesce(jsonb_agg(jsonb_build_object('id', id, 'seen_at', seen_at) order by id), '[]') from nodes
+        (select coalesce(jsonb_agg(jsonb_build_object('id', id, 'seen_at', seen_at,
+           'live', seen_at > ${new Date(now.getTime() - beat_max_ms)}::timestamptz) order by id), '[]') from nodes
          where seen_at > ${new Date(now.getTime() - 60_000)}::timestamptz) as nodes`.execute(api.db);
       const labels = new Map(
         (await api.db.selectFrom("apps").select(["id", "label"]).execute()).map(({ id, label }) => [id, label]),

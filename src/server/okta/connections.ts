@@ -120,6 +120,9 @@ async function connectionBody(api: Api, app: App, base: string) {
 }
 
 const enabled = z.object({ status: z.enum(["ENABLED", "DISABLED"]) }).optional();
+/** Cron's five fields, on the clock of a zone. */
+const import_schedule = z.looseObject({ expression: z.string().max(200), timezone: z.string().max(100).nullish() });
+
 const capability_input = z.object({
   create: z.object({ lifecycleCreate: enabled }).optional(),
   update: z
@@ -136,7 +139,13 @@ const capability_input = z.object({
     })
     .optional(),
   status: z.enum(["ENABLED", "DISABLED"]).optional(),
-  importSettings: z.looseObject({}).optional(),
+  importSettings: z
+    .looseObject({
+      schedule: z
+        .looseObject({ status: z.enum(["ENABLED", "DISABLED"]).optional(), fullImport: import_schedule.nullish() })
+        .optional(),
+    })
+    .optional(),
   importRules: z
     .object({
       userCreateAndMatch: z
@@ -239,6 +248,7 @@ function sourcingOf(input: CapabilityInput, before: Sourcing | null): Partial<So
         ? (before?.match_partial ?? usual_partial)
         : null;
   return {
+    ...scheduleOf(input),
     ...(same ? {} : { match_on: criteria[asked] ?? [asked] }),
     ...(match_partial === undefined ? {} : { match_partial }),
     ...(rules.autoConfirmPartialMatch === undefined ? {} : { auto_confirm_partial: rules.autoConfirmPartialMatch }),
@@ -246,6 +256,15 @@ function sourcingOf(input: CapabilityInput, before: Sourcing | null): Partial<So
     ...(rules.autoConfirmNewUsers === undefined ? {} : { auto_confirm_new: rules.autoConfirmNewUsers }),
     ...(rules.autoActivateNewUsers === undefined ? {} : { auto_activate: rules.autoActivateNewUsers }),
   };
+}
+
+/** When the source is read by the clock, as Okta says it; nothing where nothing is said of it. */
+function scheduleOf({ importSettings }: CapabilityInput): Partial<Sourcing> {
+  const { status, fullImport } = importSettings?.schedule ?? {};
+  if (status === "DISABLED" || fullImport === null) return { schedule: null, schedule_zone: null };
+  return fullImport === undefined
+    ? {}
+    : { schedule: fullImport.expression, schedule_zone: fullImport.timezone ?? null };
 }
 
 function featureBody(app: App, name: FeatureName, base: string) {
@@ -276,15 +295,22 @@ function featureBody(app: App, name: FeatureName, base: string) {
     name,
     status: state(app.sourcing !== null).status,
     description: "In-bound provisioning settings: the app as a source of people",
-    capabilities: { importSettings, importRules: importRules(app.sourcing) },
+    capabilities: { importSettings: importSettings(app.sourcing), importRules: importRules(app.sourcing) },
     _links: { self },
   };
 }
 
-const importSettings = {
-  username: { userNameFormat: "EMAIL", userNameExpression: null },
-  schedule: { status: "DISABLED", fullImport: null, incrementalImport: null },
-};
+function importSettings(sourcing: Sourcing | null) {
+  const { schedule: expression = null, schedule_zone: timezone = null } = sourcing ?? {};
+  return {
+    username: { userNameFormat: "EMAIL", userNameExpression: null },
+    schedule: {
+      status: expression === null ? "DISABLED" : "ENABLED",
+      fullImport: expression && { expression, timezone: timezone ?? "UTC" },
+      incrementalImport: null,
+    },
+  };
+}
 
 /** The first attribute of the first combination: Okta knows of one. */
 function criterionOf(sourcing: Sourcing | null): string {

@@ -17,6 +17,7 @@ import { importDecisions } from "./0021_import_decisions.ts";
 import { scim } from "./0022_scim.ts";
 import { facts } from "./0023_facts.ts";
 import { peopleImports } from "./0024_people_imports.ts";
+import { peopleImportNodes } from "./0025_people_import_nodes.ts";
 import { schedules } from "./0026_schedules.ts";
 
 /** Statements of a script, one by one: PGlite's extended protocol takes no more; bodies between `$$` stay whole. */
@@ -50,6 +51,7 @@ const migrations: Record<string, Migration> = {
   "0022_scim": run(scim),
   "0023_facts": run(facts),
   "0024_people_imports": run(peopleImports),
+  "0025_people_import_nodes": run(peopleImportNodes),
   "0026_schedules": run(schedules),
 };
 
