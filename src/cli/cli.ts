@@ -11,6 +11,7 @@ const commands: Readonly<Record<string, Readonly<{ summary: string; load?: () =>
   serve: { summary: "Start a node: API server and engine" },
   demo: { summary: "Play a story of an invented company" },
   import: { summary: "Read people from a source: a file, HR, an app", load: () => import("./import.ts") },
+  imports: { summary: "What was read from sources, and what became of it", load: () => import("./imports.ts") },
   waiting: { summary: "Rows of a source that wait for a person", load: () => import("./waiting.ts") },
   users: { summary: "People, and what happens to them", load: () => import("./users.ts") },
   groups: { summary: "Groups and who is in them", load: () => import("./groups.ts") },

@@ -182,6 +182,11 @@ describe("the command line", () => {
     const again = JSON.parse((await node.cli("import", "HR", file, "--json")).out);
     expect(again.status).toBe("DONE");
     expect(again.rows.length).toBe(1);
+    const past = await node.cli("imports", "--app", "HR");
+    expect(past.out.split("\n").filter((line) => /HR +DONE/.test(line))).toHaveLength(3);
+    const one = await node.cli("imports", again.id, "--outcome", "refused");
+    expect([one.code, one.out]).toEqual([0, expect.stringMatching(/refused[\s\S]*lastName: is required/)]);
+    expect((await node.cli("imports", "imp0")).code).toBe(3);
     writeFileSync(file, people.replace("Zed,carl@x.co,Sales", "Zed,carl@x.co,Trade"));
     const changed = await node.cli("import", "HR", file, "--dry-run", "--rows");
     expect(changed.out).toMatch(/update +1 +carl@x\.co +line 2, 1 +department: Sales -> Trade/);

@@ -1,6 +1,6 @@
 /** Stories of people whose last day is compulsory, such as contractors: it is told, kept, and renewed ahead of time. */
 import { describe, expect, test } from "vitest";
-import { updateApp } from "../../src/directory/apps.ts";
+import { deactivateApp, updateApp } from "../../src/directory/apps.ts";
 import { updateUsers } from "../../src/directory/users.ts";
 import { hrSource, linesOf, rowOf } from "../engine/hr.ts";
 import { hrStage } from "./hrStage.ts";
@@ -121,12 +121,18 @@ describe("the last day of a contractor", () => {
     expect([await status(), await status("eve.quick"), await titles()]).toEqual(["DEPROVISIONED", "PROVISIONED", []]);
   });
 
-  test("is another one where it is moved by hand", async () => {
+  test("is moved where it comes from, and is another one by hand once nothing tells it any more", async () => {
     const { hr } = await company(contractors);
     await arrive(hr, ada, bob);
     const { id } = (await find())!;
     await at("2026-03-20T00:00:00Z");
-    await must(updateUsers(s.command(), [{ id, ends_at: new Date("2026-04-15T22:00:00Z") }]));
+    const later = [{ id, ends_at: new Date("2026-04-15T22:00:00Z") }];
+    expect(await updateUsers(s.command(), later)).toMatchObject({
+      code: "forbidden",
+      refused: "the last day of ada.byron@example.com comes from HR (row 1): change it there",
+    });
+    await must(deactivateApp(s.command(), hr.app_id));
+    await must(updateUsers(s.command(), later));
     await s.settle();
     expect(await titles()).toEqual([]);
     await at("2026-04-02T00:00:00Z");

@@ -1,0 +1,97 @@
+/** tenure imports: what was read from sources so far, by whom or by the clock, and what became of it. */
+import type { Client } from "./client.ts";
+import { findApp } from "./find.ts";
+import { printFacts, printRows } from "./output.ts";
+import { command, limitOf } from "./parts.ts";
+
+type Past = Readonly<{
+  id: string;
+  label: string;
+  status: string;
+  mode: string;
+  dry_run: boolean;
+  counts: Readonly<Record<string, number>>;
+  detail: Readonly<{ reason?: string; scheduled?: boolean }>;
+  started_at: string;
+  finished_at: string | null;
+}>;
+type Row = Readonly<{
+  line: number;
+  external_id: string | null;
+  outcome: string;
+  login: string | null;
+  detail: Readonly<{ place?: string; reason?: string }> | null;
+}>;
+
+const rows_shown = 200;
+
+export const { run } = command({
+  usage: {
+    name: "imports",
+    words: "[IMPORT]",
+    summary: "Lists imports from sources, the newest first; with IMPORT, what became of its rows.",
+    options: {
+      app: { value: "APP", help: "Of this source only, by id or label" },
+      outcome: { value: "OUTCOME", help: "Only rows that ended so: created, updated, left, refused, waiting" },
+      limit: { value: "N", help: "At most this many (50; of rows 200)" },
+    },
+  },
+  least: 0,
+  most: 1,
+  run: async (client, given, [id]) => {
+    if (id !== undefined) {
+      const path = `/admin/v1/imports/${encodeURIComponent(id)}`;
+      const past = await client.get<Past>(path);
+      const outcome = given.text("outcome");
+      const rows = await rowsOf(client, `${path}/rows`, outcome, limitOf(given, rows_shown));
+      printFacts(given, { ...past, rows }, factsOf(past));
+      if (!given.flag("json")) printRows(given, rows, columns, "no rows");
+      return;
+    }
+    const app = given.text("app");
+    const app_id = app === undefined ? undefined : (await findApp(client, app)).id;
+    const list = await client.all<Past>("/admin/v1/imports", { app: app_id }, limitOf(given, 50));
+    printRows(
+      given,
+      list,
+      [
+        ["ID", (i) => i.id],
+        ["SOURCE", (i) => i.label],
+        ["STATUS", (i) => (i.dry_run ? `${i.status} (dry run)` : i.status)],
+        ["BY", (i) => (i.detail.scheduled ? "the clock" : "a person or program")],
+        ["AT", (i) => i.started_at],
+        ["ROWS", told],
+        ["WHY", (i) => i.detail.reason],
+      ],
+      "no imports",
+    );
+  },
+});
+
+const columns: Parameters<typeof printRows<Row>>[2] = [
+  ["OUTCOME", (r) => r.outcome],
+  ["ID", (r) => r.external_id],
+  ["LOGIN", (r) => r.login],
+  ["WHERE", (r) => r.detail?.place],
+  ["WHY", (r) => r.detail?.reason],
+];
+
+const told = ({ counts }: Past) =>
+  Object.entries(counts)
+    .map(([name, count]) => `${count} ${name}`)
+    .join(", ");
+
+const factsOf = (past: Past): readonly (readonly [string, unknown])[] => [
+  ["import", past.id],
+  ["source", past.label],
+  ["status", past.dry_run ? `${past.status} (dry run)` : past.status],
+  ["mode", past.mode],
+  ["began", past.started_at],
+  ["ended", past.finished_at],
+  ["rows", told(past)],
+  ["reason", past.detail.reason],
+];
+
+function rowsOf(client: Client, path: string, outcome: string | undefined, limit: number): Promise<readonly Row[]> {
+  return client.all<Row>(path, { outcome, limit: Math.min(limit, 1_000) }, limit);
+}
