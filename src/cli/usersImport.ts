@@ -151,7 +151,7 @@ function errorFile(name: string | undefined, imported: string) {
   };
 }
 
-/** The server refuses a row whose cell says MEND, until that is taken out (engine/peopleFile.ts). */
+/** The server refuses a row whose cell says MEND, until that is taken out (engine/handFile.ts). */
 const whyOf = ({ line, reason, mend }: Row) => `${mend ? "MEND: " : ""}line ${line}: ${reason ?? ""}`;
 const told = (counts: Readonly<Record<string, number>>) =>
   Object.entries(counts)

@@ -17,6 +17,7 @@ import { importDecisions } from "./0021_import_decisions.ts";
 import { scim } from "./0022_scim.ts";
 import { facts } from "./0023_facts.ts";
 import { peopleImports } from "./0024_people_imports.ts";
+import { memberImports } from "./0025_member_imports.ts";
 
 /** Statements of a script, one by one: PGlite's extended protocol takes no more; bodies between `$$` stay whole. */
 function statements(script: string): string[] {
@@ -49,6 +50,7 @@ const migrations: Record<string, Migration> = {
   "0022_scim": run(scim),
   "0023_facts": run(facts),
   "0024_people_imports": run(peopleImports),
+  "0025_member_imports": run(memberImports),
 };
 
 /**
