@@ -52,6 +52,7 @@ export type MemberOutcome = Readonly<{
   mend?: true;
 }>;
 
+const not_done = "Nothing was done: ask with leave_many=true if that is what you want";
 const no_counts = { join: 0, leave: 0, unchanged: 0, refused: 0 };
 
 /**
@@ -66,7 +67,7 @@ export async function* importMembers(command: Command, file: HandFile, wish: Mem
       if (turn.done) {
         const many = manyLeave(seen);
         if (turn.value.reason !== null) return turn.value;
-        if (many.length > 0) return { ...turn.value, held: true, reason: `${many.join("; ")}: nothing was done` };
+        if (many.length > 0) return { ...turn.value, held: true, reason: `${many.join("; ")}. ${not_done}` };
         break;
       }
       yield { ...turn.value, rows: [] };
