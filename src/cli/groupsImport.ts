@@ -13,7 +13,7 @@ export const bring: Part = {
 like until (a day, or a moment with its zone) and reason. Exit code 7: done, but rows were refused.`,
     options: {
       exact: { help: "The file says all members by hand of the groups that it names: the others leave" },
-      yes: { help: "With --exact: do it, also when a fifth of a group's members and ten of them would leave" },
+      yes: { help: "With --exact: do it, also when ten or more, and more than a fifth of a group's, would leave" },
       ...file_options("groups"),
     },
   },
