@@ -1,5 +1,6 @@
 /** tenure groups: groups and who is in them. */
 import { type CountedGroup, countGroup, findGroup, findUser, type Group, type User } from "./find.ts";
+import { bring, imports } from "./groupsImport.ts";
 import { printFacts, printRows } from "./output.ts";
 import { commandOf, momentOf, type Part, pairsOf, requireYes, yes_option } from "./parts.ts";
 
@@ -172,4 +173,8 @@ const remove: Part = {
   },
 };
 
-export const { run } = commandOf("groups", { list, members, add, join, leave, why, delete: remove }, "list");
+export const { run } = commandOf(
+  "groups",
+  { list, members, add, join, leave, why, delete: remove, import: bring, imports },
+  "list",
+);

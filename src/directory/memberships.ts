@@ -377,13 +377,14 @@ async function judgeGroups(
     if (group === undefined) {
       return { refused: `there is no group ${group_id}; it may have been deleted`, code: "not_found", place: group_id };
     }
-    const refused = judgeType(group.type, group.name, kind);
+    const refused = refusedGroup(group.type, group.name, kind);
     if (refused) return refused;
   }
   return undefined;
 }
 
-function judgeType(type: GroupType, name: string, kind: string | undefined): Refusal | undefined {
+/** Why the members of a group cannot be changed by grants of this kind; undefined where they can. */
+export function refusedGroup(type: GroupType, name: string, kind: string | undefined): Refusal | undefined {
   if (type === "BUILT_IN") {
     return { refused: `${name} holds everyone and cannot be changed; use a group of your own`, code: "forbidden" };
   }

@@ -3,36 +3,27 @@
  * columns, an empty cell clearing its attribute. What is said of each row is told as it is done.
  *
  * Laws: people are written by the commands of the directory and by nothing else, so schemas, unique values, closed
- * profiles and what comes from a source are refused as everywhere; a row that is refused stops no other. A chunk is one
- * transaction with what is kept of it: who was cut off runs the file again, and the rows that are done are unchanged. A
- * dry run does the same and takes it back.
+ * profiles and what comes from a source are refused as everywhere; a row that is refused stops no other. How chunks are
+ * done is importFile.ts.
  *
  * Called by server/admin/people.ts; undoPeople.ts takes an import back.
  */
 import type { Change } from "../core/diff.ts";
 import type { Profile, Refusal } from "../core/types.ts";
-import { type Command, priority, type Running, run } from "../directory/command.ts";
-import {
-  beginPeopleImport,
-  endPeopleImport,
-  holdPeopleImport,
-  keepPeopleRows,
-  shownChanges,
-} from "../directory/peopleImports.ts";
+import type { Command, Running } from "../directory/command.ts";
+import { shownChanges } from "../directory/peopleImports.ts";
 import { usersByLogin } from "../directory/userQueries.ts";
 import { createUsersEach, updateUsersEach } from "../directory/users.ts";
-import { type Database, isRefusal } from "../store/database.ts";
+import { isRefusal } from "../store/database.ts";
+import { type FilePages, importFile, type OutOfReach, urgencyOf } from "./importFile.ts";
 import { type PeopleFile, type PersonRow, readPeople } from "./peopleFile.ts";
-
-/** Who of these people may not be changed by whoever asks, with the reason. */
-export type OutOfReach = (db: Database, user_ids: readonly string[]) => Promise<ReadonlyMap<string, string>>;
 
 /** `node`: who runs it. */
 export type PeopleWish = Readonly<{ activate: boolean; dry_run: boolean; outOfReach: OutOfReach; node: string }>;
 
 /**
  * What became of a row, or would. `cells`: of one that was refused, by the file's columns; `mend`: they are not to be
- * taken as they stand (peopleFile.ts).
+ * taken as they stand (handFile.ts).
  */
 export type PersonOutcome = Readonly<{
   line: number;
@@ -46,78 +37,17 @@ export type PersonOutcome = Readonly<{
   mend?: true;
 }>;
 
-type Counts = Record<PersonOutcome["outcome"], number>;
-
-/** `id`: of what is kept; null for a dry run. */
-export type PeopleSummary = Readonly<{ id: string | null; counts: Readonly<Counts>; reason: string | null }>;
-
-/** What is told on the way: the rows of a chunk, and how far it is. */
-export type PeoplePage = Readonly<{ id: string | null; rows: readonly PersonOutcome[]; done: number; total: number }>;
-
-/** More rows than these stand back behind leavers and people's own changes. */
-const wave_rows = 1_000;
-
 /** Imports a file. Whoever ends the generator ends the import behind the chunk that was told last. */
-export async function* importPeople(
-  command: Command,
-  file: PeopleFile,
-  wish: PeopleWish,
-): AsyncGenerator<PeoplePage, PeopleSummary> {
+export function importPeople(command: Command, file: PeopleFile, wish: PeopleWish): FilePages<PersonOutcome> {
   const { columns, rows: total } = file;
-  const { activate, node } = wish;
-  const begun = wish.dry_run ? undefined : await beginPeopleImport(command, { columns, activate, node });
-  const id = begun?.id ?? null;
-  const caused = begun === undefined ? command : { ...command, cause: begun.cause };
-  const counts: Counts = { create: 0, update: 0, unchanged: 0, refused: 0 };
-  let reason: string | null = "it was cut off: run the file again to go on";
-  try {
-    yield { id, rows: [], done: 0, total };
-    let done = 0;
-    for await (const chunk of readPeople(file)) {
-      const rows = await importChunk(caused, file, wish, { id, chunk, counts });
-      if (isRefusal(rows)) {
-        reason = rows.refused;
-        return { id, counts, reason };
-      }
-      for (const { outcome } of rows) counts[outcome] += 1;
-      done += chunk.length;
-      yield { id, rows: rows.map((row) => shown(row, file, id)), done, total };
-    }
-    reason = null;
-    return { id, counts, reason };
-  } finally {
-    if (id !== null) await endPeopleImport(caused, id, { counts, reason });
-  }
-}
-
-type Chunk = Readonly<{ id: string | null; chunk: readonly PersonRow[]; counts: Counts }>;
-
-/** One transaction; of a dry run nothing stays. */
-async function importChunk(
-  command: Command,
-  file: PeopleFile,
-  wish: PeopleWish,
-  { id, chunk, counts }: Chunk,
-): Promise<readonly PersonOutcome[] | Refusal> {
-  let tried: readonly PersonOutcome[] | undefined;
-  const outcome = await run<readonly PersonOutcome[]>(command, async (running) => {
-    if (id === null) {
-      tried = await applyChunk(running, file, wish, chunk);
-      return { refused: "only tried", code: "stale" };
-    }
-    const { status, undone_by } = (await holdPeopleImport(running, id)) ?? {};
-    if (status === "STOPPED")
-      return { refused: "it was taken for cut off: run the file again to go on", code: "stale" };
-    if (status !== "RUNNING") {
-      return { refused: `it was stopped and is taken back by ${undone_by?.name ?? "somebody"}`, code: "stale" };
-    }
-    const rows = await applyChunk(running, file, wish, chunk);
-    const after = { ...counts };
-    for (const row of rows) after[row.outcome] += 1;
-    await keepPeopleRows(running, id, rows.flatMap(kept), after);
-    return rows;
+  const { activate, dry_run, node } = wish;
+  return importFile<PersonRow, PersonOutcome>(command, {
+    ...{ beginning: { kind: "people", columns, activate, node }, dry_run, total, kept },
+    counts: { create: 0, update: 0, unchanged: 0, refused: 0 },
+    chunks: () => readPeople(file),
+    apply: (running, chunk) => applyChunk(running, file, wish, chunk),
+    shown: (row, id) => shown(row, file, id),
   });
-  return tried ?? outcome;
 }
 
 function kept({ line, login, outcome, user_id, changes = [] }: PersonOutcome) {
@@ -146,7 +76,7 @@ async function applyChunk(
     return user === undefined ? [] : [{ row, id: user.id }];
   });
   const strangers = good.filter((_, n) => !there.has(n));
-  const urgency = file.rows > wave_rows ? priority.wave : priority.change;
+  const urgency = urgencyOf(file.rows);
   const outcomes = new Map<number, Partial<PersonOutcome>>();
   const open = known.filter(({ row, id }) => {
     const reason = shut.get(id);

@@ -9,75 +9,31 @@
  */
 import { type Change, sameValue } from "../core/diff.ts";
 import type { Profile, Refusal, Value } from "../core/types.ts";
-import { type Command, type Running, run } from "../directory/command.ts";
+import type { Command, Running } from "../directory/command.ts";
 import { lockUsers } from "../directory/locks.ts";
-import {
-  beginUndo,
-  endUndo,
-  holdPeopleImport,
-  keepUndone,
-  openRows,
-  type PeopleImportRow,
-} from "../directory/peopleImports.ts";
+import type { PeopleImportRow } from "../directory/peopleImports.ts";
 import { profileSources } from "../directory/sourced.ts";
 import { transitionUsers } from "../directory/userLifecycle.ts";
 import type { StoredUser } from "../directory/userQueries.ts";
 import { updateUsersEach } from "../directory/users.ts";
 import { isRefusal } from "../store/database.ts";
-import type { OutOfReach } from "./importPeople.ts";
-
-/** What became of a row. `did`: what was done about the person. */
-export type UndoneRow = Readonly<{
-  line: number;
-  login: string;
-  undone: "undone" | "partly" | "left";
-  did: "deactivated" | "set back" | null;
-  reason: string | null;
-}>;
-
-export type UndoSummary = Readonly<{ id: string; counts: Readonly<Record<UndoneRow["undone"], number>> }>;
-
-const chunk_rows = 500;
+import type { OutOfReach } from "./importFile.ts";
+import { left, type Said, type UndoneRow, type UndoSummary, undoFile } from "./undoFile.ts";
 
 /** Begins; gives the rest of the work, told chunk by chunk, or why it cannot be. */
-export async function undoPeople(
+export function undoPeople(
   command: Command,
   id: string,
   outOfReach: OutOfReach,
 ): Promise<AsyncGenerator<readonly UndoneRow[], UndoSummary> | Refusal> {
-  const begun = await beginUndo(command, id);
-  return isRefusal(begun) ? begun : takeBack(command, id, outOfReach);
-}
-
-async function* takeBack(
-  command: Command,
-  id: string,
-  outOfReach: OutOfReach,
-): AsyncGenerator<readonly UndoneRow[], UndoSummary> {
-  const counts = { undone: 0, partly: 0, left: 0 };
-  for (;;) {
-    const rows = await run<readonly UndoneRow[]>(command, async (running) => {
-      const held = await holdPeopleImport(running, id);
-      // Somebody else who took it back at the same time may have ended it.
-      if (held?.status !== "UNDOING") return [];
-      const open = await openRows(running.db, id, chunk_rows);
-      if (open.length === 0) await endUndo(running, id);
-      else return takeBackRows(running, id, open, outOfReach);
-      return [];
-    });
-    if (isRefusal(rows)) throw new Error(rows.refused);
-    if (rows.length === 0) return { id, counts };
-    for (const { undone } of rows) counts[undone] += 1;
-    yield rows;
-  }
+  return undoFile(command, id, "people", (running, rows) => takeBackRows(running, rows, outOfReach));
 }
 
 async function takeBackRows(
   running: Running,
-  id: string,
   rows: readonly PeopleImportRow[],
   outOfReach: OutOfReach,
-): Promise<readonly UndoneRow[]> {
+): Promise<ReadonlyMap<number, Said>> {
   const ids = rows.map(({ user_id }) => user_id);
   // Locked, so that what is compared here is what is set back below.
   const users = await lockUsers(running.db, ids);
@@ -92,14 +48,8 @@ async function takeBackRows(
   const changed = open.filter(({ outcome }) => outcome === "update");
   for (const [line, said] of await setBack(running, users, changed)) outcomes.set(line, said);
   for (const [line, said] of await deactivate(running, users, made)) outcomes.set(line, said);
-  const done = rows.map(({ line, login }): UndoneRow => ({ line, login, ...(outcomes.get(line) ?? left("not done")) }));
-  await keepUndone(running, id, done);
-  return done;
+  return outcomes;
 }
-
-type Said = Pick<UndoneRow, "undone" | "did" | "reason">;
-
-const left = (reason: string): Said => ({ undone: "left", did: null, reason });
 
 /** Who was created, unless a source has them by now. */
 async function deactivate(

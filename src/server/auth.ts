@@ -19,7 +19,7 @@ import type { Actor } from "../store/tables.ts";
 import type { Api } from "./api.ts";
 import { requireProof } from "./dpop.ts";
 import { ApiError } from "./errors.ts";
-import { type Named, peopleOf, thingsOf } from "./things.ts";
+import { groupsOf, type Named, peopleOf, thingsOf } from "./things.ts";
 
 export type { Area };
 
@@ -158,26 +158,27 @@ export async function reach(
 }
 
 /**
- * Who of these people this bearer may not change, with the reason: for routes that change many at once and refuse one by
- * one. `db`: the transaction that changes them.
+ * Which of these people or groups this bearer may not change, with the reason: for routes that change many at once and
+ * refuse one by one. `db`: the transaction that changes them.
  */
 export async function outOfReach(
   db: Database,
   request: FastifyRequest,
-  user_ids: readonly string[],
+  kind: "user" | "group",
+  ids: readonly string[],
 ): Promise<ReadonlyMap<string, string>> {
   const { bearer } = request;
   const { config, url = "" } = request.routeOptions;
-  if (bearer === null || user_ids.length === 0) return new Map();
-  const need: Needed = { ...needOf(request.method, url, config), within: false, names: ["user"] };
+  if (bearer === null || ids.length === 0) return new Map();
+  const need: Needed = { ...needOf(request.method, url, config), within: false, names: [kind] };
   // The scopes were those of the route, and hold for all of it.
   const unscoped = { ...bearer, scopes: null };
   if (judge(unscoped, need, undefined) === "yes") return new Map();
-  const people = await peopleOf(db, user_ids);
+  const things = kind === "user" ? await peopleOf(db, ids) : await groupsOf(db, ids);
   return new Map(
-    user_ids.flatMap((id) => {
-      const user = people.get(id);
-      const verdict = judge(unscoped, need, user === undefined ? {} : { user });
+    ids.flatMap((id) => {
+      const thing = things.get(id);
+      const verdict = judge(unscoped, need, thing === undefined ? {} : { [kind]: thing });
       if (verdict === "yes") return [];
       return [[id, verdict === "look" ? "nobody can say whether you may" : verdict.no] as const];
     }),

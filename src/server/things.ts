@@ -14,7 +14,7 @@ export type Named = Readonly<Partial<Record<Kind, string>>>;
 export async function thingsOf(db: Database, named: Named): Promise<Things> {
   const [user, group, app] = [
     named.user === undefined ? undefined : await userOf(db, named.user),
-    named.group === undefined ? undefined : await groupOf(db, named.group),
+    named.group === undefined ? undefined : (await groupsOf(db, [named.group])).get(named.group),
     named.app === undefined ? undefined : await appOf(db, named.app),
   ];
   return { ...(user ? { user } : {}), ...(group ? { group } : {}), ...(app ? { app } : {}) };
@@ -50,11 +50,15 @@ export async function peopleOf(
   );
 }
 
-async function groupOf(db: Database, id: string): Promise<Things["group"]> {
+/** Groups by id; those that are not there are missing. */
+export async function groupsOf(
+  db: Database,
+  ids: readonly string[],
+): Promise<ReadonlyMap<string, NonNullable<Things["group"]>>> {
   const { rows } = await sql<{ id: string; has_roles: boolean }>`
     select id, exists (select from admin_groups a where a.group_id = g.id) as has_roles
-    from groups g where id = ${id}`.execute(db);
-  return rows[0];
+    from groups g where id = any(${[...ids]}::text[])`.execute(db);
+  return new Map(rows.map((row) => [row.id, row]));
 }
 
 async function appOf(db: Database, id_or_label: string): Promise<Things["app"]> {

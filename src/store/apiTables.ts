@@ -308,7 +308,9 @@ export type ApiTables = {
   people_imports: {
     id: Generated<string>;
     status: "RUNNING" | "DONE" | "STOPPED" | "UNDOING" | "UNDONE";
+    kind: Generated<"people" | "members">;
     activate: boolean;
+    exact: Generated<boolean>;
     columns: Json<readonly string[]>;
     counts: Json<Record<string, number>>;
     reason: string | null;
@@ -324,7 +326,9 @@ export type ApiTables = {
     line: number;
     user_id: string;
     login: string;
-    outcome: "create" | "update";
+    outcome: "create" | "update" | "join" | "leave";
+    group_id: string | null;
+    group_name: string | null;
     changes: Json<readonly Change[]>;
     undone: "undone" | "partly" | "left" | null;
     undone_reason: string | null;

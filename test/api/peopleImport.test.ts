@@ -14,6 +14,7 @@ import { schedule } from "../../src/engine/schedule.ts";
 import { type Database, isRefusal, sql } from "../../src/store/database.ts";
 import { system } from "../../src/store/log.ts";
 import { type TestApi, testApi } from "../support/api.ts";
+import { postFile, type Sent } from "../support/fileAnswer.ts";
 import { memoryDatabase, wipe } from "../support/memory.ts";
 import { testWorld } from "../support/world.ts";
 
@@ -34,34 +35,7 @@ beforeEach(async () => {
   api = await testApi(db, { import_folder: folder });
 });
 
-/** A line of an answer; of a refusal as a whole, `causes`. */
-type Sent = Readonly<{
-  status: number;
-  rows: readonly Record<string, unknown>[];
-  done: { id: string; counts: Record<string, number>; reason: string | null };
-  causes: string;
-}>;
-
-async function post(url: string, payload: string | Buffer, token = api.token): Promise<Sent> {
-  const answer = await api.server.inject({
-    ...{ method: "POST", url, payload },
-    headers: {
-      authorization: `SSWS ${token}`,
-      "content-type": url.includes("/undo") ? "application/json" : "text/csv",
-    },
-  });
-  if (answer.statusCode !== 200) {
-    const causes = answer.json().errorCauses.map((cause: { errorSummary: string }) => cause.errorSummary);
-    return { status: answer.statusCode, rows: [], done: { id: "", counts: {}, reason: null }, causes: causes.join() };
-  }
-  const all = answer.body
-    .trim()
-    .split("\n")
-    .map((line) => JSON.parse(line));
-  const rows = all.flatMap((line) => (line.row ? [line.row] : []));
-  return { status: 200, rows, done: all.at(-1).done, causes: "" };
-}
-
+const post = (url: string, payload: string | Buffer, token?: string) => postFile(api, url, payload, token);
 const send = (lines: readonly string[], query = "", token = api.token) =>
   post(`/admin/v1/users/imports${query}`, `${lines.join("\n")}\n`, token);
 const undo = (id: string, token = api.token) => post(`/admin/v1/users/imports/${id}/undo`, "{}", token);

@@ -8,6 +8,7 @@ import { grantRoutes } from "./grants.ts";
 import { hireRoutes } from "./hires.ts";
 import { importRoutes } from "./imports.ts";
 import { adminInlineHookRoutes } from "./inlineHooks.ts";
+import { memberImportRoutes } from "./members.ts";
 import { passwordPolicyRoutes } from "./passwordPolicy.ts";
 import { peopleImportRoutes } from "./people.ts";
 import { planRoutes } from "./plan.ts";
@@ -29,7 +30,9 @@ export function adminRoutes(server: Server, api: Api): void {
   grantRoutes(server, api);
   hireRoutes(server, api);
   carryRoutes(server, api);
-  peopleImportRoutes(server, api);
+  const under_way = { running: 0 };
+  peopleImportRoutes(server, api, under_way);
+  memberImportRoutes(server, api, under_way);
   statusRoutes(server, api);
   passwordPolicyRoutes(server, api);
   adminInlineHookRoutes(server, api);
