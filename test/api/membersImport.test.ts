@@ -358,8 +358,9 @@ describe("a file of 5,000 rows", () => {
 
   test("is done chunk by chunk, each row once, logged once, and taken back", async () => {
     await addPeople(names);
-    const { rows, done } = await send(file);
-    expect(done.counts).toEqual({ join: 5_000, leave: 0, unchanged: 0, refused: 0 });
+    const { rows, done } = await send([...file, "Sales,P0@x.co"]);
+    expect(done.counts).toEqual({ join: 5_000, leave: 0, unchanged: 0, refused: 1 });
+    expect(rows.at(-1)).toMatchObject({ reason: "login: line 2 of this file has the same", mend: true });
     expect(rows.map(({ line }) => line)).toEqual(rows.map((_, n) => n + 2));
     expect([await count(), await added()]).toEqual([5_000, 5_000]);
     const held = await send([header, "Sales,ann@x.co"], "?exact=true");

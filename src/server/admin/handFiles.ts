@@ -13,14 +13,15 @@ import { Readable } from "node:stream";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { z } from "zod";
 import type { Refusal } from "../../core/types.ts";
-import type { PeopleImport } from "../../directory/peopleImports.ts";
+import { type FileKind, listPeopleImports, type PeopleImport, peopleImport } from "../../directory/peopleImports.ts";
 import type { HandFile } from "../../engine/handFile.ts";
 import type { FilePage, FilePages, FileSummary, OutOfReach } from "../../engine/importFile.ts";
 import type { UndoneRow, UndoSummary } from "../../engine/undoFile.ts";
-import type { Api } from "../api.ts";
-import { outOfReach } from "../auth.ts";
-import { ApiError, invalid, must } from "../errors.ts";
-import { paged } from "./shared.ts";
+import { type Api, about, type Server } from "../api.ts";
+import { type Area, outOfReach } from "../auth.ts";
+import { ApiError, found, invalid, must } from "../errors.ts";
+import { page } from "../paging.ts";
+import { given, paged } from "./shared.ts";
 import { keepUpload } from "./uploads.ts";
 
 const ndjson = "application/x-ndjson";
@@ -150,9 +151,38 @@ async function* undoLines(chunks: AsyncGenerator<readonly UndoneRow[], UndoSumma
 const line = (value: unknown) => `${JSON.stringify(value)}\n`;
 
 /** An import of the past as it is shown, without what only imports of another kind have. */
-export const pastImport = ({ started_by, undone_by, kind, activate, exact, node: _, ...row }: PeopleImport) => ({
+const pastImport = ({ started_by, undone_by, kind, activate, exact, node: _, ...row }: PeopleImport) => ({
   ...row,
   ...(kind === "people" ? { activate } : { exact }),
   started_by: started_by.name,
   undone_by: undone_by?.name ?? null,
 });
+
+/** An import of a kind, or 404. */
+export async function anImport(api: Api, kind: FileKind, id: string): Promise<PeopleImport> {
+  return found(await peopleImport(api.db, id, kind), id, "Import");
+}
+
+/** The list of imports of a kind, and one of them. */
+export function pastRoutes(
+  server: Server,
+  api: Api,
+  { kind, area, path }: Readonly<{ kind: FileKind; area: Area; path: string }>,
+): void {
+  const querystring = z.object(paged);
+  server.get(
+    path,
+    about(area, `Imports of files of ${kind}, the newest first`, { querystring }),
+    async (request, reply) => {
+      const { after, limit } = request.query;
+      const rows = await listPeopleImports(api.db, kind, { limit: limit + 1, ...given("after", after) });
+      return page(request, reply, rows.map(pastImport), limit, ({ id }) => id);
+    },
+  );
+
+  server.get(
+    `${path}/:import_id`,
+    about(area, `One import of a file of ${kind}`, { params: import_params }),
+    async (request) => pastImport(await anImport(api, kind, request.params.import_id)),
+  );
+}

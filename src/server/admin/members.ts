@@ -5,26 +5,26 @@
  * Law: nobody changes through a file a group whose members they could not change one by one. The rest is handFiles.ts.
  */
 import { z } from "zod";
-import { listPeopleImports, listPeopleRows, type PeopleImport, peopleImport } from "../../directory/peopleImports.ts";
+import { listPeopleRows } from "../../directory/peopleImports.ts";
 import { importMembers } from "../../engine/importMembers.ts";
 import { checkMembersFile } from "../../engine/membersFile.ts";
 import { undoMembers } from "../../engine/undoMembers.ts";
 import { type Api, about, commandOf, type Server } from "../api.ts";
-import { found } from "../errors.ts";
 import { page } from "../paging.ts";
 import {
+  anImport,
   answerImport,
   answerUndo,
   delimiter,
   file_bytes_max,
   flag,
   import_params as params,
-  pastImport,
+  pastRoutes,
   reachOf,
   rows_query,
   type UnderWay,
 } from "./handFiles.ts";
-import { given, paged } from "./shared.ts";
+import { given } from "./shared.ts";
 
 /** Registers the routes. */
 export function memberImportRoutes(server: Server, api: Api, under_way: UnderWay): void {
@@ -48,32 +48,17 @@ export function memberImportRoutes(server: Server, api: Api, under_way: UnderWay
       });
     },
   );
-  pastRoutes(server, api);
+  pastRoutes(server, api, { kind: "members", area: "members", path: "/admin/v1/groups/imports" });
+  rowRoutes(server, api);
 }
 
-/** Imports of the past. */
-function pastRoutes(server: Server, api: Api): void {
-  server.get(
-    "/admin/v1/groups/imports",
-    about("members", "Imports of files of members, the newest first", { querystring: z.object(paged) }),
-    async (request, reply) => {
-      const { after, limit } = request.query;
-      const rows = await listPeopleImports(api.db, "members", { limit: limit + 1, ...given("after", after) });
-      return page(request, reply, rows.map(pastImport), limit, ({ id }) => id);
-    },
-  );
-
-  server.get(
-    "/admin/v1/groups/imports/:import_id",
-    about("members", "One import of a file of members", { params }),
-    async (request) => pastImport(await anImport(api, request.params.import_id)),
-  );
-
+/** What imports of the past did, and taking them back. */
+function rowRoutes(server: Server, api: Api): void {
   server.get(
     "/admin/v1/groups/imports/:import_id/rows",
     about("members", "Who joined and left which group by an import", { params, querystring: rows_query }),
     async (request, reply) => {
-      const { id } = await anImport(api, request.params.import_id);
+      const { id } = await anImport(api, "members", request.params.import_id);
       const { after, limit } = request.query;
       const wish = { limit: limit + 1, ...given("after", after) };
       const rows = await listPeopleRows(api.db, { attributes: [] }, id, wish);
@@ -90,8 +75,4 @@ function pastRoutes(server: Server, api: Api): void {
       return answerUndo(reply, await undoMembers(commandOf(api, request), import_id, reachOf(request, "group")));
     },
   );
-}
-
-async function anImport(api: Api, id: string): Promise<PeopleImport> {
-  return found(await peopleImport(api.db, id, "members"), id, "MembersImport");
 }

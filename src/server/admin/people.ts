@@ -4,27 +4,27 @@
  * Law: nobody changes through a file whom they could not change one by one. The rest is handFiles.ts.
  */
 import { z } from "zod";
-import { listPeopleImports, listPeopleRows, type PeopleImport, peopleImport } from "../../directory/peopleImports.ts";
+import { listPeopleRows } from "../../directory/peopleImports.ts";
 import { userSchema } from "../../directory/schemaQueries.ts";
 import { importPeople } from "../../engine/importPeople.ts";
 import { checkPeopleFile } from "../../engine/peopleFile.ts";
 import { undoPeople } from "../../engine/undoPeople.ts";
 import { type Api, about, commandOf, type Server } from "../api.ts";
-import { found } from "../errors.ts";
 import { page } from "../paging.ts";
 import {
+  anImport,
   answerImport,
   answerUndo,
   delimiter,
   file_bytes_max,
   flag,
   import_params as params,
-  pastImport,
+  pastRoutes,
   reachOf,
   rows_query,
   type UnderWay,
 } from "./handFiles.ts";
-import { given, paged } from "./shared.ts";
+import { given } from "./shared.ts";
 
 /** Registers the routes. */
 export function peopleImportRoutes(server: Server, api: Api, under_way: UnderWay): void {
@@ -55,27 +55,12 @@ export function peopleImportRoutes(server: Server, api: Api, under_way: UnderWay
       });
     },
   );
-  pastRoutes(server, api);
+  pastRoutes(server, api, { kind: "people", area: "users", path: "/admin/v1/users/imports" });
+  rowRoutes(server, api);
 }
 
-/** Imports of the past. */
-function pastRoutes(server: Server, api: Api): void {
-  server.get(
-    "/admin/v1/users/imports",
-    about("users", "Imports of files of people, the newest first", { querystring: z.object(paged) }),
-    async (request, reply) => {
-      const { after, limit } = request.query;
-      const rows = await listPeopleImports(api.db, "people", { limit: limit + 1, ...given("after", after) });
-      return page(request, reply, rows.map(pastImport), limit, ({ id }) => id);
-    },
-  );
-
-  server.get(
-    "/admin/v1/users/imports/:import_id",
-    about("users", "One import of a file of people", { params }),
-    async (request) => pastImport(await anImport(api, request.params.import_id)),
-  );
-
+/** What imports of the past did, and taking them back. */
+function rowRoutes(server: Server, api: Api): void {
   server.get(
     "/admin/v1/users/imports/:import_id/rows",
     about("users", "The people whom an import created or changed, with what changed", {
@@ -83,7 +68,7 @@ function pastRoutes(server: Server, api: Api): void {
       querystring: rows_query,
     }),
     async (request, reply) => {
-      const { id } = await anImport(api, request.params.import_id);
+      const { id } = await anImport(api, "people", request.params.import_id);
       const { after, limit } = request.query;
       const wish = { limit: limit + 1, ...given("after", after) };
       const rows = await listPeopleRows(api.db, await userSchema(api.db), id, wish);
@@ -100,8 +85,4 @@ function pastRoutes(server: Server, api: Api): void {
       return answerUndo(reply, await undoPeople(commandOf(api, request), import_id, reachOf(request, "user")));
     },
   );
-}
-
-async function anImport(api: Api, id: string): Promise<PeopleImport> {
-  return found(await peopleImport(api.db, id, "people"), id, "PeopleImport");
 }
