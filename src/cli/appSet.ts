@@ -1,5 +1,6 @@
 /** tenure apps set: changes switches of an app and prints which, from what to what. */
 import { inSwitchWords, switch_list } from "./appSwitches.ts";
+import { CliError, exit_codes } from "./errors.ts";
 import { type App, findApp } from "./find.ts";
 import { plain, print, printJson, table } from "./output.ts";
 import { type Part, pairsOf } from "./parts.ts";
@@ -16,9 +17,12 @@ export const set: Part = {
 is JSON.
 
 ${switch_list}`,
-    options: {},
+    options: {
+      source: { help: "Make the app a source, with the usual switches and those that are given" },
+      "no-source": { help: "The app is a source no more; its switches are forgotten" },
+    },
   },
-  least: 2,
+  least: 1,
   most: 100,
   run: async (client, given, [app = "", ...pairs]) => {
     const all = Object.entries(pairsOf(pairs));
@@ -27,9 +31,19 @@ ${switch_list}`,
     const [sourcing, config] = [part("source."), part("config.")];
     const provisioning = all.filter(([name]) => !/^(source|config)\./.test(name));
     const before = await findApp(client, app);
+    const ends = given.flag("no-source");
+    if (all.length === 0 && !ends && !given.flag("source"))
+      throw new CliError(exit_codes.usage, "tenure apps set: which switch?");
+    if (ends && (sourcing.length > 0 || given.flag("source")))
+      throw new CliError(exit_codes.usage, "--no-source takes no switch of a source");
+    if (sourcing.length > 0 && before.sourcing === null && !given.flag("source")) {
+      const message = `${plain(before.label)} is no source, so it has no source.NAME: say --source to make it one`;
+      throw new CliError(exit_codes.usage, message);
+    }
+    const source = ends ? null : sourcing.length > 0 || given.flag("source") ? Object.fromEntries(sourcing) : undefined;
     const body = {
       ...(provisioning.length > 0 ? { provisioning: Object.fromEntries(provisioning) } : {}),
-      ...(sourcing.length > 0 ? { sourcing: Object.fromEntries(sourcing) } : {}),
+      ...(source === undefined ? {} : { sourcing: source }),
       ...(config.length > 0 ? { config: Object.fromEntries(config) } : {}),
     };
     const after = await client.send<App>("PATCH", `/admin/v1/apps/${before.id}`, body).catch((error: unknown) => {

@@ -3,7 +3,7 @@ import { dayBefore } from "../core/days.ts";
 import type { Given, Options } from "./args.ts";
 import type { Client } from "./client.ts";
 import { findGroup, type User } from "./find.ts";
-import { print, printFacts, printJson } from "./output.ts";
+import { plain, print, printFacts, printJson } from "./output.ts";
 import { momentOf, type Part, pairsOf } from "./parts.ts";
 import { type Preview, printPreview } from "./preview.ts";
 
@@ -17,8 +17,11 @@ export type Dates = Readonly<{
 }>;
 
 const days: Options = {
-  start: { value: "WHEN", help: "First day: they are staged until then. A day is one where they are" },
-  end: { value: "WHEN", help: "Last day: they are deactivated when it is over, at once if it is over already" },
+  start: { value: "WHEN", help: "First day: they are staged until then. A day is one where they are; none: no day" },
+  end: {
+    value: "WHEN",
+    help: "Last day: they are deactivated when it is over, at once if it is over already; none: no day",
+  },
   zone: { value: "ZONE", help: "Their time zone, such as Europe/Rome; without one a day is one of the company's zone" },
 };
 
@@ -58,7 +61,11 @@ export const add: Part = {
         dry_run: true,
       });
       if (given.flag("json")) return printJson(seen);
-      print(`${seen.login} would be made, and once they work here:`);
+      const over = seen.ends_at !== null && Date.parse(seen.ends_at) <= Date.now();
+      print(`${plain(seen.login)} would be made${given.flag("staged") ? ", staged until they are activated" : ""}:`);
+      for (const [name, value] of datesOf(seen)) print(`  ${name} ${plain(value)}`);
+      if (over) return print("  the last day is over: they would be deactivated at once, and get nothing");
+      print("once they work here:");
       for (const group of given.texts("group")) print(`  joins group ${group} by hand`);
       return printPreview(seen.preview);
     }
@@ -103,7 +110,7 @@ export async function attributesOf(client: Client, texts: readonly string[]): Pr
 }
 
 /** What was said of the days. A day stays one: only the server knows where it is. */
-function daysOf(given: Given): Readonly<{ starts_at?: string; ends_at?: string; time_zone?: string }> {
+function daysOf(given: Given): Readonly<{ starts_at?: string | null; ends_at?: string | null; time_zone?: string }> {
   const [starts_at, ends_at, time_zone] = [whenOf(given, "start"), whenOf(given, "end"), given.text("zone")];
   return {
     ...(starts_at === undefined ? {} : { starts_at }),
@@ -112,8 +119,9 @@ function daysOf(given: Given): Readonly<{ starts_at?: string; ends_at?: string; 
   };
 }
 
-function whenOf(given: Given, name: string): string | undefined {
+function whenOf(given: Given, name: string): string | null | undefined {
   const text = given.text(name);
+  if (text === "none") return null;
   const moment = momentOf(given, name);
   return text !== undefined && /^\d{4}-\d{2}-\d{2}$/.test(text) ? text : moment;
 }

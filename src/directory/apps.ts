@@ -19,6 +19,7 @@ import { type Command, log, priority, type Running, run } from "./command.ts";
 import { defaultLines, plainAttributes } from "./defaultMapping.ts";
 import { importHookProblem } from "./inlineHooks.ts";
 import { markDirtyWhere } from "./marks.ts";
+import { judgeMatchAttribute } from "./matchAttribute.ts";
 import { changeProvisioning, changeSourcing, provisioningDefaults, sourcingDefaults } from "./provisioning.ts";
 import { markAccountsDue, markAppDirty } from "./reach.ts";
 import { putAppSchema } from "./schemas.ts";
@@ -193,6 +194,8 @@ async function judgeChange(
   if (refused) return refused;
   const configured = await judgeConfig(running, before, change, tools);
   if (configured && "refused" in configured) return configured;
+  const unmatched = await judgeMatchAttribute(running, before.id, change.provisioning);
+  if (unmatched) return unmatched;
   const provisioning = changeProvisioning(before.provisioning, change.provisioning ?? {}, configured?.ok.can);
   if ("refused" in provisioning) return provisioning;
   const sourcing =

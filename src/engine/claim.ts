@@ -21,7 +21,8 @@ export type Claimed = Readonly<{
   have: Have | null;
   external_id: string | null;
   match_key: string | null;
-  tried_keys: readonly string[];
+  /** Null where somebody without a name was tried by a node before this rule. */
+  tried_keys: readonly (string | null)[];
   was_unsure: boolean;
   pending: "create" | "update" | "remove" | null;
   attempts: number;
@@ -59,7 +60,8 @@ export async function claim(world: World, limits: readonly ClaimLimit[]): Promis
       limit ${limits.reduce((sum, { n }) => sum + n, 0)}
     )
     update work set claimed_by = ${name}, claimed_until = ${until}::timestamptz, unsure = ${unsure},
-      tried_keys = case when (a.external_id is null or picked.unsure) and a.match_key <> all (work.tried_keys)
+      tried_keys = case when (a.external_id is null or picked.unsure) and a.match_key is not null
+                             and a.match_key <> all (work.tried_keys)
                         then work.tried_keys || a.match_key else work.tried_keys end
     from picked, accounts a, users u
     where work.account_id = picked.account_id and a.id = picked.account_id and u.id = a.user_id

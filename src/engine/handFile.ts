@@ -110,7 +110,10 @@ export function cellsOf(
   const cells: string[] = [];
   for (let n = 0; n < width; n++) if (n !== reasons_at) cells.push(withoutGuard(given[n] ?? ""));
   if ("error" in row) return { cells, wrong: { problem: row.error, column: row.column, mend: true } };
-  const unmended = reasons_at >= 0 && (given[reasons_at] ?? "").startsWith(mend_first.trim());
-  if (unmended) return { cells, wrong: { problem: not_mended, column: reasons_column, mend: true } };
+  const said = reasons_at >= 0 ? (given[reasons_at] ?? "") : "";
+  if (said.startsWith(mend_first.trim())) {
+    const why = said.slice(mend_first.trim().length).trim().slice(0, 500);
+    return { cells, wrong: { problem: `${not_mended} (${why})`, column: reasons_column, mend: true } };
+  }
   return { cells };
 }

@@ -148,7 +148,7 @@ async function search(
   const seen = claimed.have?.profile[app.provisioning.match_attribute];
   const before = [...(typeof seen === "string" ? [seen] : []), ...claimed.tried_keys];
   const keys = planted(world, "forget_tried_keys") ? [today] : [...before, today];
-  for (const value of new Set(keys.filter((key) => key !== ""))) {
+  for (const value of new Set(keys.filter((key): key is string => key !== "" && key !== null))) {
     const all = await app.connector.find(ctx, { attribute: app.provisioning.match_attribute, value });
     const free = await unlinked(world, claimed, all);
     if (free.length > 1) {

@@ -107,6 +107,10 @@ describe("the command line", () => {
     expect((await node.cli("users", "dates", "ivy@example.com")).out).toMatch(shown);
     const past = await node.cli("users", "dates", "ivy@example.com", "--start", "2020-01-04", "--end", "2020-02-04");
     expect([past.code, past.out]).toEqual([0, expect.stringMatching(/the last day is over: they are deactivated now/)]);
+    const bare = await node.cli("users", "dates", "ivy@example.com", "--start", "none");
+    expect([bare.code, bare.out]).toEqual([0, expect.not.stringContaining("first day")]);
+    const gone = await node.cli(...ivy.with(2, "ian@example.com"), "--end", "2020-01-01", "--dry-run");
+    expect(gone.out).toMatch(/last day +2020-01-01[\s\S]*they would be deactivated at once, and get nothing/);
     const status = async () => JSON.parse((await node.cli("users", "show", "ivy@example.com", "--json")).out).status;
     await expect.poll(status, { timeout: 20_000 }).toBe("DEPROVISIONED");
   });

@@ -63,3 +63,18 @@ test("what was changed is told as a short table, and all of it as JSON", async (
   const json = await node.cli("apps", "set", "HR", "source.guard_percent=20", "--json");
   expect(JSON.parse(json.out)).toMatchObject({ label: "HR", sourcing: { guard_percent: 20 } });
 });
+
+test("an app becomes a source only where that is said, and is one no more where that is said", async () => {
+  expect((await node.cli("apps", "add", "manual", "--label", "Cards")).code).toBe(0);
+  const slip = await node.cli("apps", "set", "Cards", 'source.match_on=["login"]');
+  expect([slip.code, slip.err]).toEqual([2, expect.stringMatching(/Cards is no source, .*say --source/)]);
+  const sourcing = async () => JSON.parse((await node.cli("apps", "show", "Cards", "--json")).out).sourcing;
+  expect(await sourcing()).toBeNull();
+  expect((await node.cli("apps", "set", "Cards", "--source", 'source.match_on=["email"]')).code).toBe(0);
+  expect(await sourcing()).toMatchObject({ match_on: ["email"] });
+  expect((await node.cli("apps", "set", "Cards", "--no-source")).code).toBe(0);
+  expect(await sourcing()).toBeNull();
+  for (const words of [[], ["--no-source", "source.guard_people=3"]]) {
+    expect((await node.cli("apps", "set", "Cards", ...words)).code).toBe(2);
+  }
+});

@@ -59,12 +59,14 @@ test("every command of docs/write-back.md works, and HR's records get the addres
     );
     expect(added.code, added.err).toBe(0);
   }
+  expect((await node.cli("users", "add", "pat@example.com", "--first", "Pat", "--last", "Temp")).code).toBe(0);
   const seen = async () =>
     (await records()).Resources.map((one) => [one.userName, one.active, one.emails?.[0]?.value, one.name.givenName]);
   await expect.poll(seen, { timeout: 30_000 }).toEqual([
     ["1001", true, "ann@example.com", "As HR"],
     ["1002", false, "bob@example.com", "As HR"],
   ]);
+  expect(JSON.parse((await node.cli("tasks", "--json")).out)).toEqual([]);
   expect((await node.cli("users", "deactivate", "ann@example.com")).code).toBe(0);
   await expect
     .poll(async () => (await node.cli("explain", "ann@example.com", "HR write-back")).out, { timeout: 20_000 })

@@ -173,6 +173,17 @@ describe("switches", () => {
     expect(await dirty(db)).toEqual([{ user_id: ada, priority: 20 }]);
   });
 
+  test("accounts are found by an attribute that the app has", async () => {
+    const { id } = await make(scim("Chat"));
+    expect(refused(await change(id, { provisioning: { match_attribute: "emial" } }))).toMatchObject({
+      place: "provisioning.match_attribute",
+      refused: "provisioning.match_attribute: the app has no attribute emial: did you mean email?",
+    });
+    expect(granted(await change(id, { provisioning: { match_attribute: "email" } })).provisioning).toMatchObject({
+      match_attribute: "email",
+    });
+  });
+
   test("settings, labels and limits mark nobody", async () => {
     const app = await make(scim("Payroll"));
     await account(db, app.id, await person(db, "ada"));

@@ -49,6 +49,16 @@ describe("whoever works there is the source's to say:", () => {
     expect([s.fake(back).accounts.size, s.calls(back, "create")]).toEqual([0, 0]);
   });
 
+  test("whoever has no number is looked for by none, and left alone", async () => {
+    const { hr, back } = await withRecords({ number: "1" });
+    await arrive(hr, ada);
+    const by_hand = await s.hire("Pat", "Temp");
+    await s.assign(back, by_hand);
+    const before = s.calls(back, "find");
+    await s.settle();
+    expect([await s.waiting(back, by_hand), s.calls(back, "find") - before]).toEqual([undefined, 0]);
+  });
+
   test("a record that HR has switched off is not switched on, and has its address", async () => {
     const { hr, record } = await withRecords({ number: "1", enabled: false });
     await arrive(hr, ada);
