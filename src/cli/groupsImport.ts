@@ -9,8 +9,9 @@ export const bring: Part = {
   usage: {
     name: "groups import",
     words: "FILE.csv",
-    summary: `Puts people in groups from a CSV file with the columns group (name or id) and login (login or id), and if you
-like until (a day, or a moment with its zone) and reason. Exit code 7: done, but rows were refused.`,
+    summary: `Puts people in groups, from a CSV file.
+Its columns are group (name or id) and login (login or id), and if you like until (a day, or a moment with its zone) and
+reason. Exit code 7: done, but rows were refused.`,
     options: {
       exact: { help: "The file says all members by hand of the groups that it names: the others leave" },
       yes: { help: "With --exact: do it, also when ten or more, and more than a fifth of a group's, would leave" },
