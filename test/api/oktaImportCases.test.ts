@@ -368,7 +368,7 @@ test.each([
   ["a token in clear over a network", ["http://company.okta.test", "--token-file", "okta.token"], 2, /in clear/],
   ["an address that is none", ["company", "--token-file", "okta.token"], 2, /no http\(s\) address/],
   ["an export that would also apply", ["--export", "x.json", "--apply"], 2, /either --export or --apply/],
-  ["a file that is not there", ["--from", "missing.json"], 2, /ENOENT/],
+  ["a file that is not there", ["--from", "missing.json"], 3, /--from: there is no file missing.json/],
   ["a file that is no document", ["--from", "bad.json"], 2, /version/],
   ["an Okta that is not there", ["http://127.0.0.1:9", "--token-file", "okta.token"], 5, /nothing listens there/],
 ] as const)("%s is said, with its exit code", async (_name, words, code, message) => {
