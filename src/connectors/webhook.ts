@@ -64,7 +64,8 @@ export function webhook(target: WebhookTarget, rule: AddressRule): Webhook {
     secrets: () => Object.values(secrets).map((value) => value.reveal()),
     user_agent,
     concurrency: target.concurrency ?? 1,
-    timeout_ms: webhook_timeout_ms,
+    // The call's own deadline comes first, so that silence is told in one way and not by whichever clock was quicker.
+    timeout_ms: 2 * webhook_timeout_ms,
     body_max_bytes: answer_max_bytes,
     redirects_max: 0,
   });
