@@ -80,6 +80,24 @@ test("a connection that is cut in the middle costs nobody their answer", async (
   await expect.poll(async () => (await both()).some((one) => before.includes(one))).toBe(false);
 });
 
+test("where the server has no connection left for them, the database's own answer", async () => {
+  const name = `limited_${process.pid}`;
+  await sql`create role ${sql.raw(name)} login password 'once' connection limit 1`.execute(db);
+  const url = new URL(database.url);
+  Object.assign(url, { username: name, password: "once" });
+  const limited = openDatabase(url.href, { connections: 1 });
+  const few = openReads(limited);
+  try {
+    const one = sql<{ one: number }>`select 1 as one`;
+    expect((await one.execute(limited)).rows).toEqual([{ one: 1 }]);
+    expect((await one.execute(few)).rows).toEqual([{ one: 1 }]);
+  } finally {
+    await few.destroy();
+    await limited.destroy();
+    await sql`drop role ${sql.raw(name)}`.execute(db);
+  }
+});
+
 test("closing them closes their connections, and not the database's", async () => {
   const before = await both();
   await reads.destroy();
