@@ -4,6 +4,7 @@
  *
  * Support access is a switch with an end and nothing behind it: there is nobody outside to let in.
  */
+import { isZone } from "../core/expression/functions/zones.ts";
 import type { Refusal, Value } from "../core/types.ts";
 import { type Database, sql } from "../store/database.ts";
 import { type Command, run } from "./command.ts";
@@ -36,11 +37,11 @@ export type ContactType = (typeof contact_types)[number];
 const support_hours = 24;
 const hour_ms = 3_600_000;
 
-/** The zone of the company's clock, by its setting `org`; UTC until that says one. */
+/** The zone of the company's clock, by its setting `org`; UTC until that says one that there is. */
 export function companyZone(org: Value | undefined): string {
   const zone =
     typeof org === "object" && org !== null ? (org as Readonly<Record<string, Value>>)["time_zone"] : undefined;
-  return typeof zone === "string" ? zone : "UTC";
+  return typeof zone === "string" && isZone(zone) ? zone : "UTC";
 }
 
 export async function readOrganisation(db: Database): Promise<Organisation> {

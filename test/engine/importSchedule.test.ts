@@ -83,6 +83,9 @@ describe("a turn", () => {
     expect([await due(), await next()]).toEqual([[], "2026-05-04T04:30:00.000Z"]);
     await sql`insert into settings (name, value) values ('org', '{"time_zone":"Asia/Tokyo"}')`.execute(db);
     expect([await due(), await next()]).toEqual([[], "2026-05-04T19:30:00.000Z"]);
+    // A zone that there is not, of whatever wrote it, stops no source.
+    await sql`update settings set value = '{"time_zone":"Mars"}' where name = 'org'`.execute(db);
+    expect([await due(), await next()]).toEqual([[], "2026-05-04T04:30:00.000Z"]);
     await reschedule({ schedule: null });
     go("2026-06-04T04:00:01Z");
     expect([await due(), await next()]).toEqual([[], undefined]);
