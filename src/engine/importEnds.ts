@@ -2,11 +2,12 @@
  * Ends that an import does not come to by itself: its node died while it ran, or it was held and a newer import of the
  * same source has been carried out since. What it would do is then not what the source says any more.
  *
- * Called by import.ts and, for imports whose source is not read again, by schedule.ts.
+ * Called by import.ts and, for imports whose source is not read again, by schedule.ts and, at the start of a node, serve.ts.
  */
+import type { RawBuilder } from "kysely";
 import { type Command, logAll } from "../directory/command.ts";
 import { closeTasksFor } from "../directory/tasks.ts";
-import { sql } from "../store/database.ts";
+import { type Database, sql } from "../store/database.ts";
 import type { ImportRun } from "./import.ts";
 import { node_silence_ms, reading_ms } from "./importStage.ts";
 
@@ -18,15 +19,35 @@ type Forgotten = Readonly<{ id: string; app_id: string; label: string; cause: st
  * Ends the imports that nobody runs any more, each with its event. A node that says nothing of itself (it has no engine)
  * is given as long as a source may be read. Gives the sources of those that the clock had asked for.
  */
-export async function endForgotten(command: Command): Promise<readonly string[]> {
+export function endForgotten(command: Command): Promise<readonly string[]> {
   const now = command.now();
   const [silent, long_ago] = [new Date(now.getTime() - node_silence_ms), new Date(now.getTime() - reading_ms)];
+  return endRunning(
+    command,
+    sql`coalesce(n.seen_at <= ${silent}::timestamptz, r.started_at <= ${long_ago}::timestamptz)`,
+  );
+}
+
+/** The nodes that imports are noted to run on. What a session sent has a turn of its own (directory/sessionTurns.ts). */
+export async function nodesOfImports(db: Database): Promise<readonly string[]> {
+  const { rows } = await sql<{ node: string }>`
+    select distinct detail->>'node' as node from imports
+    where status = 'RUNNING' and detail ? 'node' and not detail ? 'session'`.execute(db);
+  return rows.map(({ node }) => node);
+}
+
+/** Ends the imports of nodes that are known to have ended. Gives the sources of those that the clock had asked for. */
+export function endImportsOfNodes(command: Command, nodes: readonly string[]): Promise<readonly string[]> {
+  return endRunning(command, sql`r.detail->>'node' = any(${[...nodes]}::text[]) and not r.detail ? 'session'`);
+}
+
+/** `which`: of the import `r` and its node `n`. */
+async function endRunning(command: Command, which: RawBuilder<unknown>): Promise<readonly string[]> {
   const { rows } = await sql<Forgotten>`
-    update imports i set status = 'FAILED', finished_at = ${now}::timestamptz,
+    update imports i set status = 'FAILED', finished_at = ${command.now()}::timestamptz,
       detail = i.detail || ${JSON.stringify({ reason: stopped })}::jsonb
     from apps a, imports r left join nodes n on n.id = r.detail->>'node'
-    where r.id = i.id and i.status = 'RUNNING' and a.id = i.app_id
-      and coalesce(n.seen_at <= ${silent}::timestamptz, r.started_at <= ${long_ago}::timestamptz)
+    where r.id = i.id and i.status = 'RUNNING' and a.id = i.app_id and ${which}
     returning i.id, i.app_id, a.label, i.cause, (i.detail->>'scheduled')::boolean as scheduled`.execute(command.db);
   await logEnds(command, rows);
   return rows.flatMap(({ app_id, scheduled }) => (scheduled === true ? [app_id] : []));

@@ -11,6 +11,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Command } from "../directory/command.ts";
 import { endPeopleOfNodes, nodesOfPeopleImports } from "../directory/peopleImports.ts";
 import { ensureGround } from "../directory/schemas.ts";
+import { endImportsOfNodes, nodesOfImports } from "../engine/importEnds.ts";
+import { readAgainSoon } from "../engine/importSchedule.ts";
 import { type Engine, startEngine } from "../engine/loop.ts";
 import type { Server } from "../server/api.ts";
 import { eventHookForm } from "../server/okta/eventHookForm.ts";
@@ -197,10 +199,13 @@ async function prepare(parts: Parts): Promise<Readonly<{ token?: string }>> {
   return token === undefined ? {} : { token };
 }
 
-/** Ends the imports of people that a killed node was at, so that they are shown as cut off from the start. */
+/** Ends the imports that a killed node was at, so that they are shown as cut off, and can be run again, from the start. */
 async function endOfEnded(command: Command, own: string): Promise<void> {
-  const ended = (await nodesOfPeopleImports(command.db)).filter((node) => hasEnded(node, own));
-  if (ended.length > 0) await endPeopleOfNodes(command, ended);
+  const noted = [...(await nodesOfPeopleImports(command.db)), ...(await nodesOfImports(command.db))];
+  const ended = [...new Set(noted)].filter((node) => hasEnded(node, own));
+  if (ended.length === 0) return;
+  await endPeopleOfNodes(command, ended);
+  await readAgainSoon(command, await endImportsOfNodes(command, ended));
 }
 
 /** Tries until the database answers and has our shape. A refusal other than being away is final. */

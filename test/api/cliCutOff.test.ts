@@ -77,4 +77,9 @@ test("a source's file: the import is named, with what it was at", async () => {
   );
   const token = node.token;
   node = { ...(await startNodeIn(folder)), token };
-});
+  // The advice holds at once: nobody waits for a node whose process is known to be gone.
+  const again = await node.cli("import", "HR", "staff.csv");
+  expect([again.code, again.err]).toEqual([0, ""]);
+  expect((await node.cli("import", "HR", "staff.csv", "--dry-run")).out).toMatch(/12000 unchanged/);
+  expect((await node.cli("imports", "--app", "HR")).out).toMatch(/FAILED .*the node that ran it stopped/);
+}, 120_000);
