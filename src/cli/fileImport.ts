@@ -1,11 +1,11 @@
 /** What commands that bring a file by hand share, whatever it is of: sending it, telling its rows, undo and the past. */
 import { closeSync, existsSync, realpathSync, writeSync } from "node:fs";
-import { csvRow } from "../core/csv.ts";
+import { csvRow, mend_first } from "../core/csv.ts";
 import type { Given } from "./args.ts";
 import type { Client } from "./client.ts";
 import { CliError, type ExitCode, exit_codes } from "./errors.ts";
 import { openToWrite, requirePlainFile } from "./files.ts";
-import { plain, print, printFacts, printJson, printRows, progress, table } from "./output.ts";
+import { countsText, plain, print, printFacts, printJson, printRows, progress, table } from "./output.ts";
 import { limitOf, type Part } from "./parts.ts";
 import { cutOffEarly, sending } from "./upload.ts";
 
@@ -177,12 +177,7 @@ function errorFile(name: string | undefined, imported: string) {
   };
 }
 
-/** The server refuses a row whose cell says MEND, until that is taken out (engine/handFile.ts). */
-const whyOf = ({ line, reason, mend }: Row) => `${mend ? "MEND: " : ""}line ${line}: ${reason ?? ""}`;
-const told = (counts: Counts) =>
-  Object.entries(counts)
-    .map(([name, count]) => `${count} ${name}`)
-    .join(", ");
+const whyOf = ({ line, reason, mend }: Row) => `${mend ? `${mend_first} ` : ""}line ${line}: ${reason ?? ""}`;
 
 type Column<R> = readonly [heading: string, value: (row: R) => unknown];
 
@@ -192,7 +187,7 @@ const groupColumn = <R extends Readonly<{ group?: string }>>({ grouped }: FileOf
 
 function tell(what: FileOf, { id, counts, reason, notes = [] }: Summary, rows: readonly Row[], more: number): void {
   const which = id === null ? "dry run, nothing was done" : `import ${id}`;
-  print(`${which}: ${told(counts)}`);
+  print(`${which}: ${countsText(counts)}`);
   if (reason !== null) print(`  ${reason}`);
   for (const note of notes) print(`  ${note}`);
   if (rows.length === 0) return;
@@ -235,7 +230,7 @@ async function undo(client: Client, given: Given, what: FileOf, id: string): Pro
   if (done === undefined) throw new CliError(exit_codes.failed, "the answer was cut off: ask again to go on");
   if (given.flag("json")) printJson({ ...done, rows });
   else {
-    print(`import ${id} taken back: ${told(done.counts)}`);
+    print(`import ${id} taken back: ${countsText(done.counts)}`);
     const shown = given.flag("rows") ? rows : rows.slice(0, rows_shown);
     if (shown.length > 0) {
       print("");
@@ -276,7 +271,7 @@ export const pastPart = (what: FileOf, summary: string): Part => ({
         [
           ["ID", (i) => i.id],
           ["STATUS", (i) => i.status],
-          ["ROWS", (i) => told(i.counts)],
+          ["ROWS", (i) => countsText(i.counts)],
           ["BY", (i) => i.started_by],
           ["AT", (i) => i.started_at],
           ["WHY", (i) => i.reason],
@@ -291,7 +286,7 @@ export const pastPart = (what: FileOf, summary: string): Part => ({
     printFacts(given, past, [
       ["id", past.id],
       ["status", past.status],
-      ["rows", told(past.counts)],
+      ["rows", countsText(past.counts)],
       ["by", past.started_by],
       ["at", past.started_at],
       ["reason", past.reason],

@@ -94,3 +94,20 @@ function only<T>(found: readonly T[], text: string, what: string, name: (one: T)
   if (chosen.length > 1) throw new CliError(exit_codes.refused, `several ${what}s are called "${text}": use the id`);
   return one;
 }
+
+type Properties = Readonly<Record<string, Readonly<{ type?: string }>>>;
+type Part = Readonly<{ properties?: Properties; required?: readonly string[] }>;
+
+/** The attributes that people have, by name, and those that they must have. */
+export async function userAttributes(
+  client: Client,
+): Promise<Readonly<{ properties: Properties; required: readonly string[] }>> {
+  const schema = await client.get<Readonly<{ definitions: Readonly<Partial<Record<"base" | "custom", Part>>> }>>(
+    "/api/v1/meta/schemas/user/default",
+  );
+  const { base, custom } = schema.definitions;
+  return {
+    properties: { ...base?.properties, ...custom?.properties },
+    required: [...(base?.required ?? []), ...(custom?.required ?? [])],
+  };
+}

@@ -6,20 +6,25 @@ import type { Client } from "./client.ts";
 import { CliError, type ExitCode, exit_codes } from "./errors.ts";
 import { requirePlainFile } from "./files.ts";
 import { findApp } from "./find.ts";
-import { plain, print, printFacts, printJson, progress, table } from "./output.ts";
+import { countsText, plain, print, printFacts, printJson, progress, table } from "./output.ts";
 import { command } from "./parts.ts";
 import { cutOffEarly, sending } from "./upload.ts";
 
-type Import = Readonly<{
+/** An import as the API gives it. */
+export type Import = Readonly<{
   id: string;
   label: string;
   status: "RUNNING" | "HELD" | "DONE" | "FAILED" | "CANCELLED";
+  mode: string;
   dry_run: boolean;
   counts: Readonly<Record<string, number>>;
-  detail: Readonly<{ reason?: string; complete?: boolean }>;
+  detail: Readonly<{ reason?: string; complete?: boolean; scheduled?: boolean }>;
+  started_at: string;
+  finished_at: string | null;
   progress: Readonly<{ phase: string; done: number; total: number | null }> | null;
 }>;
-type Row = Readonly<{
+/** What became of a row. */
+export type Row = Readonly<{
   line: number;
   external_id: string | null;
   outcome: string;
@@ -151,9 +156,8 @@ function cutOff(error: Error, { id, label, dry_run, progress: at }: Import): Cli
 }
 
 function tell(done: Import, rows: readonly Row[]): void {
-  const counts = Object.entries(done.counts).map(([name, count]) => `${count} ${name}`);
   print(
-    `${done.label}: ${done.status.toLowerCase()}${done.dry_run ? " (dry run: nothing was applied)" : ""}: ${counts.join(", ") || "no rows"}`,
+    `${done.label}: ${done.status.toLowerCase()}${done.dry_run ? " (dry run: nothing was applied)" : ""}: ${countsText(done.counts) || "no rows"}`,
   );
   if (done.detail.reason !== undefined) print(`  ${done.detail.reason}`);
   if (done.status === "HELD")

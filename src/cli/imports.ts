@@ -1,27 +1,9 @@
-/** tenure imports: what was read from sources so far, by whom or by the clock, and what became of it. */
+/** tenure imports: what was read from sources so far, by somebody or by the clock, and what became of it. */
 import type { Client } from "./client.ts";
 import { findApp } from "./find.ts";
-import { printFacts, printRows } from "./output.ts";
+import type { Import, Row } from "./import.ts";
+import { countsText, printFacts, printRows } from "./output.ts";
 import { command, limitOf } from "./parts.ts";
-
-type Past = Readonly<{
-  id: string;
-  label: string;
-  status: string;
-  mode: string;
-  dry_run: boolean;
-  counts: Readonly<Record<string, number>>;
-  detail: Readonly<{ reason?: string; scheduled?: boolean }>;
-  started_at: string;
-  finished_at: string | null;
-}>;
-type Row = Readonly<{
-  line: number;
-  external_id: string | null;
-  outcome: string;
-  login: string | null;
-  detail: Readonly<{ place?: string; reason?: string }> | null;
-}>;
 
 const rows_shown = 200;
 
@@ -41,7 +23,7 @@ export const { run } = command({
   run: async (client, given, [id]) => {
     if (id !== undefined) {
       const path = `/admin/v1/imports/${encodeURIComponent(id)}`;
-      const past = await client.get<Past>(path);
+      const past = await client.get<Import>(path);
       const outcome = given.text("outcome");
       const rows = await rowsOf(client, `${path}/rows`, outcome, limitOf(given, rows_shown));
       printFacts(given, { ...past, rows }, factsOf(past));
@@ -50,7 +32,7 @@ export const { run } = command({
     }
     const app = given.text("app");
     const app_id = app === undefined ? undefined : (await findApp(client, app)).id;
-    const list = await client.all<Past>("/admin/v1/imports", { app: app_id }, limitOf(given, 50));
+    const list = await client.all<Import>("/admin/v1/imports", { app: app_id }, limitOf(given, 50));
     printRows(
       given,
       list,
@@ -60,7 +42,7 @@ export const { run } = command({
         ["STATUS", (i) => (i.dry_run ? `${i.status} (dry run)` : i.status)],
         ["BY", (i) => (i.detail.scheduled ? "the clock" : "a person or program")],
         ["AT", (i) => i.started_at],
-        ["ROWS", told],
+        ["ROWS", (i) => countsText(i.counts)],
         ["WHY", (i) => i.detail.reason],
       ],
       "no imports",
@@ -76,19 +58,14 @@ const columns: Parameters<typeof printRows<Row>>[2] = [
   ["WHY", (r) => r.detail?.reason],
 ];
 
-const told = ({ counts }: Past) =>
-  Object.entries(counts)
-    .map(([name, count]) => `${count} ${name}`)
-    .join(", ");
-
-const factsOf = (past: Past): readonly (readonly [string, unknown])[] => [
+const factsOf = (past: Import): readonly (readonly [string, unknown])[] => [
   ["import", past.id],
   ["source", past.label],
   ["status", past.dry_run ? `${past.status} (dry run)` : past.status],
   ["mode", past.mode],
   ["began", past.started_at],
   ["ended", past.finished_at],
-  ["rows", told(past)],
+  ["rows", countsText(past.counts)],
   ["reason", past.detail.reason],
 ];
 

@@ -78,6 +78,12 @@ function width(text: string): number {
   return columns;
 }
 
+/** "2 created, 1 refused". */
+export const countsText = (counts: Readonly<Record<string, number>>): string =>
+  Object.entries(counts)
+    .map(([name, count]) => `${count} ${name}`)
+    .join(", ");
+
 export function printJson(value: unknown): void {
   print(JSON.stringify(value ?? null, null, 2));
 }

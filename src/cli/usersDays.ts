@@ -2,7 +2,7 @@
 import { dayBefore } from "../core/days.ts";
 import type { Given, Options } from "./args.ts";
 import type { Client } from "./client.ts";
-import { findGroup, type User } from "./find.ts";
+import { findGroup, type User, userAttributes } from "./find.ts";
 import { plain, print, printFacts, printJson } from "./output.ts";
 import { momentOf, type Part, pairsOf } from "./parts.ts";
 import { type Preview, printPreview } from "./preview.ts";
@@ -66,7 +66,7 @@ export const add: Part = {
       for (const [name, value] of datesOf(seen)) print(`  ${name} ${plain(value)}`);
       if (over) return print("  the last day is over: they would be deactivated at once, and get nothing");
       print("once they work here:");
-      for (const group of given.texts("group")) print(`  joins group ${group} by hand`);
+      for (const group of given.texts("group")) print(`  joins group ${plain(group)} by hand`);
       return printPreview(seen.preview);
     }
     const made = await client.send<Dates & Pick<User, "id"> & { login: string }>("POST", "/admin/v1/hires", hire);
@@ -94,18 +94,14 @@ export const dates: Part = {
   },
 };
 
-type Typed = Readonly<Record<string, Readonly<{ type?: string }>>>;
-type UserSchema = Readonly<{ definitions: Readonly<Record<"base" | "custom", Readonly<{ properties?: Typed }>>> }>;
-
 /** Attributes of a person as they were typed: `employeeNumber=1001` is a text where the schema says so. */
 export async function attributesOf(client: Client, texts: readonly string[]): Promise<Record<string, unknown>> {
   const read = pairsOf(texts);
   const digits = Object.entries(read).filter(([, value]) => typeof value === "number" || typeof value === "boolean");
   if (digits.length === 0) return read;
-  const { base, custom } = (await client.get<UserSchema>("/api/v1/meta/schemas/user/default")).definitions;
-  const types: Typed = { ...base.properties, ...custom.properties };
+  const { properties } = await userAttributes(client);
   const typed = new Map(texts.map((text) => [text.slice(0, text.indexOf("=")), text.slice(text.indexOf("=") + 1)]));
-  const asText = digits.filter(([name]) => Object.hasOwn(types, name) && types[name]?.type === "string");
+  const asText = digits.filter(([name]) => Object.hasOwn(properties, name) && properties[name]?.type === "string");
   return { ...read, ...Object.fromEntries(asText.map(([name]) => [name, typed.get(name)])) };
 }
 

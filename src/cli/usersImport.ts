@@ -1,17 +1,11 @@
 /** tenure users template, import and imports: people from a file, by hand. */
 import { csvRow } from "../core/csv.ts";
 import { bringFile, type FileOf, file_options, pastPart } from "./fileImport.ts";
+import { userAttributes } from "./find.ts";
 import { print, printJson } from "./output.ts";
 import type { Part } from "./parts.ts";
 
 const people: FileOf = { noun: "users", path: "/admin/v1/users/imports", grouped: false };
-
-type Properties = Readonly<Record<string, unknown>>;
-type UserSchema = Readonly<{
-  definitions: Readonly<
-    Record<"base" | "custom", Readonly<{ properties?: Properties; required?: readonly string[] }> | undefined>
-  >;
-}>;
 
 /** A CSV header of every attribute that people have, the required ones first. */
 export const template: Part = {
@@ -23,9 +17,9 @@ export const template: Part = {
   },
   least: 0,
   run: async (client, given) => {
-    const { base, custom } = (await client.get<UserSchema>("/api/v1/meta/schemas/user/default")).definitions;
-    const required = [...new Set(["login", ...(base?.required ?? []), ...(custom?.required ?? [])])];
-    const names = [...Object.keys(base?.properties ?? {}), ...Object.keys(custom?.properties ?? {})];
+    const { properties, required: asked } = await userAttributes(client);
+    const required = [...new Set(["login", ...asked])];
+    const names = Object.keys(properties);
     const columns = [...required, ...names.filter((name) => !required.includes(name))];
     if (given.flag("json")) printJson({ columns, required });
     else print(csvRow(columns).trimEnd());

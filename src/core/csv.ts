@@ -12,6 +12,13 @@ const plain_number = /^-?\d{1,15}(\.\d{1,15})?$/;
 
 const guarded = (text: string) => !plain_number.test(text) && (formula.test(text) || /^[\t\r\n]/.test(text));
 
+/**
+ * What the reason in a file of refused rows begins with, where the row's own cells would be taken as they stand though
+ * they are not what was meant: a row that was cut short would empty what it lacks, the second of two rows would overwrite
+ * the first. Such a row is refused again until that is taken out.
+ */
+export const mend_first = "MEND:";
+
 /** One cell, quoted where it must be. null and undefined are empty. */
 export function csvCell(value: string | number | boolean | null | undefined): string {
   if (value === null || value === undefined) return "";

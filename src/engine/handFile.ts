@@ -10,7 +10,7 @@
  */
 import { ConnectorFault } from "../connectors/connector.ts";
 import { type CsvCells, type CsvOptions, openCsvBlocks } from "../connectors/csv/read.ts";
-import { withoutGuard } from "../core/csv.ts";
+import { mend_first, withoutGuard } from "../core/csv.ts";
 import type { Refusal } from "../core/types.ts";
 import { isRefusal } from "../store/database.ts";
 
@@ -33,12 +33,6 @@ export const chunk_rows = 500;
 const chunk_letters = 2 * 1024 * 1024;
 /** The column that our file of refused rows has besides. */
 export const reasons_column = "error";
-/**
- * What its cell begins with where the row's own cells would be taken as they stand: a row that was cut short would empty
- * what it lacks, and the second of two rows would overwrite the first.
- */
-export const mend_first = "MEND: ";
-
 /** Why a file cannot be imported at all. */
 export const refuseFile = (refused: string, place = "file"): Refusal => ({ refused, code: "invalid", place });
 
@@ -98,7 +92,7 @@ export async function* readFileChunks<Row>(
   if (chunk.length > 0) yield chunk;
 }
 
-const not_mended = `${reasons_column}: still begins with ${mend_first.trim()} put the row right, and empty that cell`;
+const not_mended = `${reasons_column}: still begins with ${mend_first} put the row right, and empty that cell`;
 
 /** A row's cells without the one of reasons (at `reasons_at`, below 0 for none), and what is wrong with it at first sight. */
 export function cellsOf(
@@ -111,8 +105,8 @@ export function cellsOf(
   for (let n = 0; n < width; n++) if (n !== reasons_at) cells.push(withoutGuard(given[n] ?? ""));
   if ("error" in row) return { cells, wrong: { problem: row.error, column: row.column, mend: true } };
   const said = reasons_at >= 0 ? (given[reasons_at] ?? "") : "";
-  if (said.startsWith(mend_first.trim())) {
-    const why = said.slice(mend_first.trim().length).trim().slice(0, 500);
+  if (said.startsWith(mend_first)) {
+    const why = said.slice(mend_first.length).trim().slice(0, 500);
     return { cells, wrong: { problem: `${not_mended} (${why})`, column: reasons_column, mend: true } };
   }
   return { cells };
