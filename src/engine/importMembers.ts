@@ -9,7 +9,7 @@
  * Called by server/admin/members.ts; undoMembers.ts takes an import back.
  */
 import type { Change } from "../core/diff.ts";
-import type { Refusal } from "../core/types.ts";
+import type { GrantKind, Refusal } from "../core/types.ts";
 import type { Command, Running } from "../directory/command.ts";
 import { lockUsers } from "../directory/locks.ts";
 import {
@@ -225,10 +225,15 @@ function changesOf(until: Date | null, why: string | null): readonly Change[] {
 export function alsoBy(grants: readonly Pick<PairGrant, "kind" | "rule_name">[]): string | undefined {
   const other = grants.find(({ kind }) => kind !== "person");
   if (other === undefined) return undefined;
-  return other.kind === "rule"
-    ? `the rule ${other.rule_name ?? "that was deleted"}`
-    : `an ${other.kind}`.replace("an r", "a r");
+  return other.kind === "rule" ? `the rule ${other.rule_name ?? "that was deleted"}` : others[other.kind];
 }
+
+const others: Readonly<Record<Exclude<GrantKind, "rule">, string>> = {
+  person: "somebody's hand",
+  group: "a group",
+  import: "an import",
+  request: "a request",
+};
 
 /** Gives the memberships of those who join. */
 async function join(
