@@ -7,8 +7,8 @@
  */
 import { readFileSync } from "node:fs";
 import process from "node:process";
-import { Pool } from "undici";
 import { waits } from "./stats.ts";
+import { openWire, requestText, type Wire } from "./wire.ts";
 
 /**
  * One kind of request. `share`: how many of a hundred requests; all shares add up to a hundred. `follow`: each
@@ -41,20 +41,20 @@ type Tally = { waits_ms: number[]; bytes: number; next_path: number };
 const stride = 37;
 
 async function run(job: LoadJob): Promise<LoadSeen> {
-  const pool = new Pool(job.origin, { connections: job.connections, pipelining: 1 });
+  const wires = await Promise.all(Array.from({ length: job.connections }, () => openWire(job.origin)));
   const slots = job.kinds.flatMap((kind) => Array.from({ length: kind.share }, () => kind));
   const tallies = new Map(job.kinds.map((kind): [LoadKind, Tally] => [kind, { waits_ms: [], bytes: 0, next_path: 0 }]));
   let turn = 0;
   const began = performance.now();
   const ends = began + job.seconds * 1000;
-  const connection = async () => {
+  const connection = async (wire: Wire) => {
     const links = new Map<LoadKind, string>();
     while (performance.now() < ends) {
       const kind = slots[(turn++ * stride) % slots.length]!;
       const tally = tallies.get(kind)!;
       const path = links.get(kind) ?? kind.paths[tally.next_path++ % kind.paths.length]!;
       const sent = performance.now();
-      const { bytes, next } = await ask(pool, job.token, path, kind);
+      const { bytes, next } = await ask(wire, job, path, kind);
       tally.waits_ms.push(performance.now() - sent);
       tally.bytes += bytes;
       if (!kind.follow) continue;
@@ -62,9 +62,9 @@ async function run(job: LoadJob): Promise<LoadSeen> {
       else links.set(kind, next);
     }
   };
-  await Promise.all(Array.from({ length: job.connections }, connection));
+  await Promise.all(wires.map(connection));
   const seconds = (performance.now() - began) / 1000;
-  await pool.close();
+  for (const wire of wires) wire.close();
   const kinds = [...tallies].map(([{ name }, { waits_ms, bytes }]): [string, KindSeen] => [
     name,
     { requests: waits_ms.length, bytes, ...waits(waits_ms) },
@@ -73,32 +73,13 @@ async function run(job: LoadJob): Promise<LoadSeen> {
   return { requests, seconds, kinds: Object.fromEntries(kinds) };
 }
 
-/** Counts the bytes of an answer; reading its body as a stream would cost this process more than the server. */
-function ask(pool: Pool, token: string, path: string, kind: LoadKind): Promise<Answer> {
-  return new Promise((resolve, reject) => {
-    let bytes = 0;
-    let status = 0;
-    let next: string | undefined;
-    pool.dispatch(
-      { method: "GET", path, headers: { authorization: `SSWS ${token}` } },
-      {
-        onRequestStart: () => {},
-        onResponseStart: (_controller, code, headers) => {
-          status = code;
-          const links = [headers["link"] ?? []].flat().join(", ");
-          next = /<https?:\/\/[^/]+([^>]*)>; rel="next"/.exec(links)?.[1];
-        },
-        onResponseData: (_controller, chunk) => {
-          bytes += chunk.length;
-        },
-        onResponseEnd: () => {
-          if (status === 200 && bytes >= kind.least_bytes) resolve({ bytes, next });
-          else reject(new Error(`${path} answered ${status} with ${bytes} bytes`));
-        },
-        onResponseError: (_controller, error) => reject(error),
-      },
-    );
-  });
+/** Counts the bytes of an answer, and reads from its head where the next page is. */
+async function ask({ ask: send }: Wire, { origin, token }: LoadJob, path: string, kind: LoadKind): Promise<Answer> {
+  const headers = [`authorization: SSWS ${token}`];
+  const { status, head, bytes } = await send(requestText(origin, { method: "GET", path, headers }));
+  if (status !== 200 || bytes < kind.least_bytes) throw new Error(`${path} answered ${status} with ${bytes} bytes`);
+  const next = kind.follow ? /<https?:\/\/[^/]+([^>]*)>; rel="next"/.exec(head)?.[1] : undefined;
+  return { bytes, next };
 }
 
 const job = JSON.parse(readFileSync(process.argv[2] ?? "", "utf8")) as LoadJob;

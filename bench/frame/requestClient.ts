@@ -6,7 +6,7 @@
  */
 import { readFileSync } from "node:fs";
 import process from "node:process";
-import { Pool } from "undici";
+import { openWire, requestText, type Wire } from "./wire.ts";
 
 /** `status`: what the answer must have. */
 export type PlannedRequest = Readonly<{
@@ -27,26 +27,27 @@ export type RequestJob = Readonly<{
 export type RequestsSeen = Readonly<{ seconds: number; waits_ms: readonly number[] }>;
 
 async function run({ origin, token, connections, requests }: RequestJob): Promise<RequestsSeen> {
-  const pool = new Pool(origin, { connections, pipelining: 1 });
-  const headers = { authorization: `Bearer ${token}`, "content-type": "application/scim+json" };
+  const headers = [`authorization: Bearer ${token}`, "content-type: application/scim+json"];
   // Written before the clock runs: the client is not what is timed.
-  const bodies = requests.map(({ body }) => (body === undefined ? null : JSON.stringify(body)));
-  const waits_ms: number[] = [];
+  const texts = requests.map(({ body, ...request }) =>
+    requestText(origin, { ...request, headers, body: body === undefined ? undefined : JSON.stringify(body) }),
+  );
+  const wires = await Promise.all(Array.from({ length: connections }, () => openWire(origin)));
+  const waits_ms = Array.from({ length: requests.length }, () => 0);
   let next = 0;
   const began = performance.now();
-  const connection = async () => {
+  const sendAll = async ({ ask }: Wire) => {
     for (let n = next++; n < requests.length; n = next++) {
-      const { method, path, status } = requests[n]!;
       const sent = performance.now();
-      const answer = await pool.request({ method, path, headers, body: bodies[n] ?? null });
-      const text = await answer.body.text();
+      const answer = await ask(texts[n]!);
       waits_ms[n] = performance.now() - sent;
-      if (answer.statusCode !== status) throw new Error(`${method} ${path} answered ${answer.statusCode}: ${text}`);
+      const { method, path, status } = requests[n]!;
+      if (answer.status !== status) throw new Error(`${method} ${path} answered ${answer.status}: ${answer.start}`);
     }
   };
-  await Promise.all(Array.from({ length: connections }, connection));
+  await Promise.all(wires.map(sendAll));
   const seconds = (performance.now() - began) / 1000;
-  await pool.close();
+  for (const wire of wires) wire.close();
   return { seconds, waits_ms };
 }
 
