@@ -45,6 +45,7 @@ const facts = (app: App) =>
     ["for a person to mend", app.health?.parked],
     ["rows that wait", waitingOf(app)],
     ["next import", app.health?.import_due_at],
+    ["last import failed", app.health?.import_failed],
     ["last reconcile", app.health?.reconciled_at],
     [
       "licence",

@@ -6,7 +6,7 @@ import type { Client } from "./client.ts";
 import { CliError, type ExitCode, exit_codes } from "./errors.ts";
 import { openToWrite, requirePlainFile } from "./files.ts";
 import { countsText, plain, print, printFacts, printJson, printRows, progress, table } from "./output.ts";
-import { limitOf, type Part } from "./parts.ts";
+import { listed, type Part } from "./parts.ts";
 import { cutOffEarly, sending } from "./upload.ts";
 
 type Change = Readonly<{ attribute: string; before: unknown; after: unknown }>;
@@ -262,9 +262,8 @@ export const pastPart = (what: FileOf, summary: string): Part => ({
   least: 0,
   most: 1,
   run: async (client, given, [id]) => {
-    const limit = limitOf(given, 50);
     if (id === undefined) {
-      const list = await client.all<Past>(what.path, {}, limit);
+      const list = await listed<Past>(client, given, what.path, { standard: 50 });
       printRows(
         given,
         list,
@@ -281,7 +280,10 @@ export const pastPart = (what: FileOf, summary: string): Part => ({
       return;
     }
     const path = `${what.path}/${encodeURIComponent(id)}`;
-    const [past, rows] = [await client.get<Past>(path), await client.all<Row & UndoneRow>(`${path}/rows`, {}, limit)];
+    const [past, rows] = [
+      await client.get<Past>(path),
+      await listed<Row & UndoneRow>(client, given, `${path}/rows`, { standard: 50 }),
+    ];
     if (given.flag("json")) return printJson({ ...past, rows });
     printFacts(given, past, [
       ["id", past.id],

@@ -32,6 +32,7 @@ export type Health = Readonly<{
   undecided: number;
   reconciled_at: string | null;
   import_due_at: string | null;
+  import_failed: string | null;
 }>;
 export type App = Readonly<{
   id: string;

@@ -2,7 +2,7 @@
 import { type CountedGroup, countGroup, findGroup, findUser, type Group, type User } from "./find.ts";
 import { bring, imports } from "./groupsImport.ts";
 import { printFacts, printRows } from "./output.ts";
-import { commandOf, momentOf, type Part, pairsOf, requireYes, yes_option } from "./parts.ts";
+import { commandOf, listed, momentOf, type Part, pairsOf, requireYes, yes_option } from "./parts.ts";
 
 type Grant = Readonly<{
   kind: string;
@@ -50,12 +50,12 @@ const members: Part = {
     name: "groups members",
     words: "GROUP",
     summary: "Lists who is in a group. GROUP is an id or a name.",
-    options: {},
+    options: { limit: { value: "N", help: "At most this many (1000)" } },
   },
   least: 1,
   run: async (client, given, [group = ""]) => {
     const { id } = await findGroup(client, group);
-    const users = await client.all<User>(`/api/v1/groups/${id}/users`);
+    const users = await listed<User>(client, given, `/api/v1/groups/${id}/users`, { standard: 1_000 });
     printRows(
       given,
       users,

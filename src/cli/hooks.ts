@@ -2,7 +2,7 @@
 import type { Client } from "./client.ts";
 import { CliError, exit_codes } from "./errors.ts";
 import { printFacts, printRows } from "./output.ts";
-import { commandOf, limitOf, type Part, pastOf } from "./parts.ts";
+import { commandOf, listed, type Part, pastOf } from "./parts.ts";
 
 type Hook = Readonly<{
   id: string;
@@ -70,12 +70,9 @@ const deliveries: Part = {
   least: 1,
   run: async (client, given, [text = ""]) => {
     const hook = await findHook(client, text);
-    const limit = limitOf(given, 50);
-    const found = await client.all<Delivery>(
-      `/admin/v1/event-hooks/${hook.id}/deliveries`,
-      { outcome: given.flag("failed") ? "FAILED" : undefined, limit: Math.min(limit, 1_000) },
-      limit,
-    );
+    const query = { outcome: given.flag("failed") ? "FAILED" : undefined };
+    const path = `/admin/v1/event-hooks/${hook.id}/deliveries`;
+    const found = await listed<Delivery>(client, given, path, { query, standard: 50 });
     printRows(
       given,
       found,

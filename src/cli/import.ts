@@ -76,12 +76,10 @@ refused; 4: held by the guard, see --release and --discard.`,
       return exit_codes.done;
     }
     const cancel = given.text("cancel");
-    if (cancel !== undefined)
-      return follow(
-        client,
-        given,
-        await client.send<Import>("POST", `/admin/v1/imports/${encodeURIComponent(cancel)}/cancel`),
-      );
+    if (cancel !== undefined) {
+      const path = `/admin/v1/imports/${encodeURIComponent(cancel)}/cancel`;
+      return follow(client, given, await client.send<Import>("POST", path), "CANCELLED");
+    }
     if (app === undefined) throw new CliError(exit_codes.usage, "tenure import: which app? See tenure import --help");
     // A file that is watched may come later.
     if (file !== undefined && (existsSync(file) || !given.flag("watch"))) requirePlainFile(file);
@@ -123,7 +121,12 @@ async function upload(
 }
 
 /** Waits for the end of an import and tells it. */
-async function follow(client: Client, given: Given, started: Import): Promise<ExitCode> {
+async function follow(
+  client: Client,
+  given: Given,
+  started: Import,
+  wanted: Import["status"] = "DONE",
+): Promise<ExitCode> {
   const bar = progress(given);
   let now = started;
   for (let wait_ms = 50; now.status === "RUNNING"; wait_ms = Math.min(1_000, wait_ms * 1.5)) {
@@ -144,7 +147,7 @@ async function follow(client: Client, given: Given, started: Import): Promise<Ex
   );
   if (given.flag("json")) printJson({ ...now, rows });
   else tell(now, rows);
-  return exitOf(now);
+  return now.status === wanted ? exitOf({ ...now, status: "DONE" }) : exitOf(now);
 }
 
 /** A server that went away in the middle: which import it was, how far, and what to do. */
@@ -194,7 +197,8 @@ function changesOf({ detail }: Row): string {
 
 function exitOf({ status, counts }: Import): ExitCode {
   if (status === "HELD") return exit_codes.refused;
-  if (status !== "DONE") return exit_codes.failed;
+  // Why is told: a file that was refused, a source that did not answer, somebody who stopped it.
+  if (status !== "DONE") return exit_codes.refused;
   return (counts["refused"] ?? 0) > 0 ? exit_codes.partly : exit_codes.done;
 }
 

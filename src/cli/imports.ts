@@ -1,9 +1,8 @@
 /** tenure imports: what was read from sources so far, by somebody or by the clock, and what became of it. */
-import type { Client } from "./client.ts";
 import { findApp } from "./find.ts";
 import type { Import, Row } from "./import.ts";
 import { countsText, printFacts, printRows } from "./output.ts";
-import { command, limitOf } from "./parts.ts";
+import { command, listed } from "./parts.ts";
 
 const rows_shown = 200;
 
@@ -24,15 +23,15 @@ export const { run } = command({
     if (id !== undefined) {
       const path = `/admin/v1/imports/${encodeURIComponent(id)}`;
       const past = await client.get<Import>(path);
-      const outcome = given.text("outcome");
-      const rows = await rowsOf(client, `${path}/rows`, outcome, limitOf(given, rows_shown));
+      const query = { outcome: given.text("outcome") };
+      const rows = await listed<Row>(client, given, `${path}/rows`, { query, standard: rows_shown });
       printFacts(given, { ...past, rows }, factsOf(past));
       if (!given.flag("json")) printRows(given, rows, columns, "no rows");
       return;
     }
     const app = given.text("app");
     const app_id = app === undefined ? undefined : (await findApp(client, app)).id;
-    const list = await client.all<Import>("/admin/v1/imports", { app: app_id }, limitOf(given, 50));
+    const list = await listed<Import>(client, given, "/admin/v1/imports", { query: { app: app_id }, standard: 50 });
     printRows(
       given,
       list,
@@ -68,7 +67,3 @@ const factsOf = (past: Import): readonly (readonly [string, unknown])[] => [
   ["rows", countsText(past.counts)],
   ["reason", past.detail.reason],
 ];
-
-function rowsOf(client: Client, path: string, outcome: string | undefined, limit: number): Promise<readonly Row[]> {
-  return client.all<Row>(path, { outcome, limit: Math.min(limit, 1_000) }, limit);
-}

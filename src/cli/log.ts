@@ -4,7 +4,7 @@ import type { Given } from "./args.ts";
 import type { Client } from "./client.ts";
 import { findApp, findUser } from "./find.ts";
 import { plain, print } from "./output.ts";
-import { command, limitOf, momentOf } from "./parts.ts";
+import { command, listed, momentOf } from "./parts.ts";
 
 type Party = Readonly<{ id: string; type: string; displayName: string }>;
 type Event = Readonly<{
@@ -39,15 +39,11 @@ export const { run } = command({
   least: 0,
   run: async (client, given) => {
     const query = { filter: await filterOf(client, given), q: given.text("q") };
-    const limit = limitOf(given, 100);
     const since = momentOf(given, "since");
     if (given.flag("follow"))
       return follow(client, given, { ...query, since: since ?? new Date().toISOString(), limit: 1_000 });
-    const events = await client.all<Event>(
-      "/api/v1/logs",
-      { ...query, since, sortOrder: "DESCENDING", limit: Math.min(limit, 1_000) },
-      limit,
-    );
+    const newest = { ...query, since, sortOrder: "DESCENDING" };
+    const events = await listed<Event>(client, given, "/api/v1/logs", { query: newest, standard: 100 });
     for (const event of events.toReversed()) show(given, event);
   },
 });

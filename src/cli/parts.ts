@@ -5,7 +5,7 @@
 import { nearest } from "../core/expression/suggest.ts";
 import { common, type Given, helpOf, readArgs, requireWords, type Usage } from "./args.ts";
 import type { CommandFile } from "./cli.ts";
-import { type Client, openClient } from "./client.ts";
+import { type Client, openClient, type Query } from "./client.ts";
 import { CliError, exit_codes } from "./errors.ts";
 import { print } from "./output.ts";
 
@@ -76,11 +76,27 @@ function overview(name: string, parts: Readonly<Record<string, Part>>, standard:
 }
 
 /** How many at most (`--limit`). @throws CliError for what is no whole number above 0. */
-export function limitOf(given: Given, standard: number): number {
+function limitOf(given: Given, standard: number): number {
   const text = given.text("limit");
   if (text === undefined) return standard;
   if (/^[1-9]\d{0,8}$/.test(text)) return Number(text);
   throw new CliError(exit_codes.usage, `--limit takes a whole number above 0, not "${text}"`);
+}
+
+/**
+ * The first things of a list, as many as `--limit` says. Where there are more, stderr says so: who counts the lines must not
+ * take them for all. `page_max`: what the server gives at once.
+ */
+export async function listed<T>(
+  client: Client,
+  given: Given,
+  path: string,
+  { query = {}, standard, page_max = 1_000 }: Readonly<{ query?: Query; standard: number; page_max?: number }>,
+): Promise<readonly T[]> {
+  const limit = limitOf(given, standard);
+  const found = await client.all<T>(path, { ...query, limit: Math.min(limit + 1, page_max) }, limit + 1);
+  if (found.length > limit) process.stderr.write(`${limit} are shown, and there are more: --limit N shows as many\n`);
+  return found.slice(0, limit);
 }
 
 /** An option without which the command makes no sense. @throws CliError naming it, with its help. */

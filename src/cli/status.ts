@@ -54,7 +54,7 @@ export const { run } = command({
         ["FAILED", (q) => q.faulted],
         ["FOR A PERSON", (q) => q.parked],
         ["OLDEST DUE", (q) => q.oldest_due_at],
-        ["WHY", (q) => q.pause_reason],
+        ["WHY", (q) => q.pause_reason ?? q.import_failed],
       ],
       "no apps",
     );

@@ -1,7 +1,7 @@
 /** tenure tasks: what a person must do or decide. */
 import { findApp } from "./find.ts";
 import { printFacts, printRows } from "./output.ts";
-import { commandOf, limitOf, momentOf, type Part } from "./parts.ts";
+import { commandOf, listed, momentOf, type Part } from "./parts.ts";
 
 type Task = Readonly<{
   id: string;
@@ -61,19 +61,9 @@ const list: Part = {
   },
   least: 0,
   run: async (client, given) => {
-    const limit = limitOf(given, 100);
     const status = given.flag("closed") ? "DONE" : "OPEN";
-    const tasks = await client.all<Task>(
-      "/admin/v1/tasks",
-      {
-        status,
-        app: given.text("app"),
-        kind: given.text("kind"),
-        fault: given.text("fault"),
-        limit: Math.min(limit, 1_000),
-      },
-      limit,
-    );
+    const query = { status, app: given.text("app"), kind: given.text("kind"), fault: given.text("fault") };
+    const tasks = await listed<Task>(client, given, "/admin/v1/tasks", { query, standard: 100 });
     printRows(
       given,
       tasks,

@@ -2,7 +2,7 @@
 import type { Client } from "./client.ts";
 import { type App, findUser, type Group, type User } from "./find.ts";
 import { print, printFacts, printJson, printRows } from "./output.ts";
-import { commandOf, limitOf, momentOf, type Part } from "./parts.ts";
+import { commandOf, listed, momentOf, type Part } from "./parts.ts";
 import { add, attributesOf, type Dates, dates, datesOf } from "./usersDays.ts";
 import { bring, imports, template } from "./usersImport.ts";
 
@@ -32,12 +32,8 @@ const list: Part = {
   },
   least: 0,
   run: async (client, given) => {
-    const limit = limitOf(given, 200);
-    const users = await client.all<User>(
-      "/api/v1/users",
-      { search: given.text("search"), q: given.text("q"), limit: Math.min(limit, 200) },
-      limit,
-    );
+    const query = { search: given.text("search"), q: given.text("q") };
+    const users = await listed<User>(client, given, "/api/v1/users", { query, standard: 200, page_max: 200 });
     printRows(
       given,
       users,

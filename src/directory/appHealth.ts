@@ -28,6 +28,8 @@ export type AppHealth = Readonly<{
   reconcile_due_at: Date | null;
   /** Of a source with a schedule: when it is read next. */
   import_due_at: Date | null;
+  /** Why the last import by the clock failed; null once one goes well. */
+  import_failed: string | null;
   /** Accounts waiting to be worked on; accounts whose last operation failed; accounts that nothing will try again. */
   due: number;
   faulted: number;
@@ -37,6 +39,9 @@ export type AppHealth = Readonly<{
   /** Of a source: rows that wait for a person to say who they are. */
   undecided: number;
 }>;
+
+/** The piece of work whose task tells of an import by the clock that failed. */
+export const clockTask = (app_id: string): string => `import by the clock:${app_id}`;
 
 /** The health of apps, all of them if none are named, in order of labels. */
 export async function appHealth(db: Database, now: Date, app_ids?: readonly string[]): Promise<AppHealth[]> {
@@ -48,7 +53,9 @@ export async function appHealth(db: Database, now: Date, app_ids?: readonly stri
            h.paused_until, h.pause_reason, h.pause_fault, coalesce(h.faults_in_row, 0) as faults_in_row,
            h.reconciled_at, h.reconcile_due_at, h.import_due_at, coalesce(w.due, 0) as due, coalesce(w.faulted, 0) as faulted,
            coalesce(w.parked, 0) as parked, w.oldest_due_at,
-           coalesce(r.undecided, 0) as undecided
+           coalesce(r.undecided, 0) as undecided,
+           (select t.detail->>'message' from tasks t
+            where t.dedupe = ${clockTask("")}::text || a.id and t.status = 'OPEN') as import_failed
     from apps a left join app_health h on h.app_id = a.id
     left join (
       select app_id, count(*) filter (where due_at is not null)::int as due,

@@ -130,7 +130,7 @@ function applyChange(
   if (user === undefined) return notFound(change.id);
   if (change.profile !== undefined && user.status === "DEPROVISIONED" && !open) {
     return {
-      refused: `${user.login} is deactivated and their profile is closed; activate them, or turn on the setting edit_deactivated_users`,
+      refused: `${user.login} is deactivated and their profile is closed; activate them, or turn on "Edit deactivated people" (POST /api/v1/features/ftrEditsDeactivateds/enable)`,
       code: "forbidden",
       place: user.id,
     };

@@ -6,6 +6,7 @@
  *
  * Called by loop.ts.
  */
+import { clockTask } from "../directory/appHealth.ts";
 import type { Command } from "../directory/command.ts";
 import { nextTurn } from "../directory/importSchedule.ts";
 import { companyZone } from "../directory/organisation.ts";
@@ -64,7 +65,7 @@ export async function importByClock(
   if (signal.aborted) return readAgainSoon(command, [app_id]);
   const runs_already = isRefusal(ended) && ended.code === "stale";
   if (runs_already) return;
-  const dedupe = `import by the clock:${app_id}`;
+  const dedupe = clockTask(app_id);
   const wrong = isRefusal(ended)
     ? ended.refused
     : ended.status === "FAILED"

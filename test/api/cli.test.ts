@@ -336,6 +336,24 @@ describe("the command line", () => {
     expect(table.out + table.err).not.toMatch(/\u001b/);
   });
 
+  test("an import that is refused for its file ends with 4, and says what is wrong with it", async () => {
+    const file = path.join(node.folder, "lacking.csv");
+    writeFileSync(file, "employee_id,first\n1,Carl\n");
+    const ran = await node.cli("import", "HR", file);
+    expect(ran.code).toBe(4);
+    expect(ran.out).toContain("Line 1: the column");
+  });
+
+  test.each([
+    ["people", ["users", "list"]],
+    ["members of a group", ["groups", "members", "Everyone"]],
+    ["events", ["log"]],
+  ])("a list of %s that is cut off says so, and only then", async (_, words) => {
+    const cut = await node.cli(...words, "--limit", "1");
+    expect(cut.err).toContain("1 are shown, and there are more");
+    expect((await node.cli(...words, "--limit", "100000")).err).toBe("");
+  });
+
   const docs = path.join(import.meta.dirname, "../..");
   test("every command of docs/cli.md works as it is written there", async () => {
     const commands = commandsOf("docs/cli.md", "sh");

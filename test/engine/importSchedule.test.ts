@@ -1,6 +1,7 @@
 /** Imports by the clock: on time where the clock is, by one node, made up for, and told when they fail. */
 import { rmSync } from "node:fs";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { appHealth } from "../../src/directory/appHealth.ts";
 import { updateApp } from "../../src/directory/apps.ts";
 import { nextTurn } from "../../src/directory/importSchedule.ts";
 import { listTasks } from "../../src/directory/tasks.ts";
@@ -99,7 +100,7 @@ describe("an import by the clock", () => {
   };
   const tasks = async () => (await listTasks(db, { status: "OPEN" })).map(({ kind, title }) => [kind, title]);
 
-  test("that fails is a task that says why, once, and the next that goes well closes it", async () => {
+  test("that fails is a task that says why, once, and told of with the app; the next that goes well closes it", async () => {
     rmSync(hr.path);
     await turn("2026-05-04T04:00:00Z");
     await turn("2026-05-05T04:00:00Z");
@@ -109,9 +110,11 @@ describe("an import by the clock", () => {
         expect.stringMatching(/^the import of HR by the clock failed: .*(no file|not there|ENOENT|does not exist)/i),
       ],
     ]);
+    const failed = async () => (await appHealth(db, world.now(), [hr.app_id]))[0]?.import_failed;
+    expect(await failed()).toMatch(/no file|not there/i);
     hr.write([rowOf("1", "Ada", "Byron")]);
     await turn("2026-05-06T04:00:00Z");
-    expect(await tasks()).toEqual([]);
+    expect([await tasks(), await failed()]).toEqual([[], null]);
   });
 
   test("is left out while another import of the source runs", async () => {
