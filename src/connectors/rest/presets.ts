@@ -53,7 +53,11 @@ export function settingsOf(form: RestForm): RestSettings {
     auth: given.auth ?? (given.oauth === undefined ? usual.auth : "oauth") ?? "bearer",
     records: placesOf(given.records ?? usual.records ?? ""),
     paging: paging.kind === "url" ? { ...paging, next: placesOf(paging.next) } : paging,
-    days: new Set(given.days ?? (preset === "odata" ? usualDays(given) : [])),
+    days: new Set([
+      ...(given.days ?? (preset === "odata" ? usualDays(given) : [])),
+      // What a slice begins and ends with are days, or it would be no slice.
+      ...(given.slices === undefined ? [] : [given.slices.start, given.slices.end]),
+    ]),
   };
 }
 
