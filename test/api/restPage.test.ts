@@ -32,6 +32,8 @@ async function answerOf(request: IncomingMessage): Promise<readonly [number, obj
     const known = by === `Basic ${btoa("tenure:feed-secret")}`;
     return known ? [200, { access_token: "feed-token", expires_in: 600 }] : [401, { error: "invalid_client" }];
   }
+  if (url.pathname === "/scim/v2/Users")
+    return by === "Bearer feed-token" ? [200, { Resources: [], totalResults: 0 }] : [401, {}];
   if (url.pathname === "/odata/v2/EmpJob") {
     const asked = url.searchParams.get("fromDate") === "1990-01-01" || url.searchParams.has("$skiptoken");
     if (by !== "Bearer feed-token" || !asked) return [401, {}];
@@ -94,7 +96,7 @@ test("every command of docs/connectors/rest.md works as it is written there, and
   expect((await show("tunde.bello@example.com")).status).toBe("DEPROVISIONED");
 });
 
-test("the feed of docs/connectors/rest.md is signed in to by OAuth, and its slices wait for their day", async () => {
+test("the feed of docs/connectors/rest.md is signed in to by OAuth, its slices wait for their day, and a SCIM app signs in so too", async () => {
   const ada = { userId: "7", userNav: { email: "ada.byron@example.com", firstName: "Ada", lastName: "Byron" } };
   const slice = (department: string, startDate: string, endDate: string) => ({
     ...ada,
@@ -118,6 +120,11 @@ test("the feed of docs/connectors/rest.md is signed in to by OAuth, and its slic
   expect(JSON.parse(shown.out)).toMatchObject({ status: "PROVISIONED", profile: { department: "Mills" } });
   const wanted = { grant_type: "client_credentials", scope: "people.read", audience: "https://hr.example.com" };
   expect(Object.fromEntries(token_forms[0] ?? [])).toEqual(wanted);
+  writeFileSync(path.join(node.folder, "desk.secret"), "feed-secret\n");
+  const desk = commandsOf("docs/connectors/scim.md", "sh").map((line) => line.replaceAll("4790", `${port}`));
+  expect(desk).toHaveLength(1);
+  await runAll(node, desk);
+  expect(Object.fromEntries(token_forms.at(-1) ?? [])).toEqual({ grant_type: "client_credentials", scope: "scim" });
   const moved = await node.cli(
     "apps",
     "set",

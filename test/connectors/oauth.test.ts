@@ -307,6 +307,22 @@ describe("the form", () => {
   });
 });
 
+test("a SCIM app whose form has OAuth never gets the client secret itself", async () => {
+  const make = (more: object) =>
+    createConnector(
+      "scim",
+      { base_url, oauth: oauth(), ...more },
+      { token: secret(client_secret) },
+      { allow_private: true },
+    );
+  expect(() => make({ auth: "bearer" })).toThrow(/auth is bearer/);
+  answer = () => ({ body: { Resources: [], totalResults: 0 } });
+  const app = make({});
+  connectors.push(app);
+  await app.test(ctx());
+  expect(listed.map(({ headers }) => headers.authorization)).toEqual(["Bearer token-number-1"]);
+});
+
 test("a SCIM app is signed in to the same way, and a write that was refused with 401 is sent once more", async () => {
   answer = ({ headers, method }) => {
     if (headers.authorization !== "Bearer token-number-2") return { status: 401, body: {} };

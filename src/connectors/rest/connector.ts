@@ -16,7 +16,7 @@ import {
 import { type Http, type HttpAnswer, type HttpRequest, httpClient, statusFault } from "../http.ts";
 import { type OAuthForm, oauthClient, tokenPlace } from "../oauth.ts";
 import { only_read, readOnly } from "../readOnly.ts";
-import { momentOf, sinceOf } from "./changes.ts";
+import { sinceOf } from "./changes.ts";
 import { type RestConfig, type RestCredentials, rest_config } from "./config.ts";
 import { after, cursorOf, type Position, positionOf, requestFor } from "./paging.ts";
 import { type RestSettings, settingsOf } from "./presets.ts";
@@ -129,7 +129,6 @@ function gather(records: readonly unknown[], seen: number, settings: RestSetting
 function beginning(settings: RestSettings, request: PageRequest): Position {
   const { since } = request;
   if (since === undefined || settings.changes === undefined) return positionOf(request.cursor);
-  momentOf(since);
   const apart = request.repeats === true && settings.slices === undefined;
   return positionOf(request.cursor, apart ? undefined : since);
 }

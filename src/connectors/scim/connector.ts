@@ -54,9 +54,16 @@ function capabilities(profile: ScimProfile): Capabilities {
   };
 }
 
+/** Who filled in OAuth wants it: in no case is the client secret sent to the app as if it were a token. */
+function signIn({ auth, oauth }: ScimConfig, profile: ScimProfile) {
+  if (oauth === undefined || auth === "oauth") return auth ?? profile.auth.kind;
+  if (auth === undefined) return "oauth";
+  throw new ConnectorFault("invalid", `oauth is for sign-in by oauth, and auth is ${auth}`, { attribute: "oauth" });
+}
+
 function headers(config: ScimConfig, credentials: ScimCredentials, profile: ScimProfile): Record<string, string> {
   const token = credentials.token.reveal();
-  const kind = config.auth ?? profile.auth.kind;
+  const kind = signIn(config, profile);
   if (kind === "basic") {
     return { authorization: `Basic ${Buffer.from(`${config.username ?? ""}:${token}`).toString("base64")}` };
   }
@@ -85,7 +92,7 @@ function client(config: ScimConfig, credentials: ScimCredentials, profile: ScimP
     rate: profile.rate,
     allow_private: options.allow_private === true,
   };
-  if (config.auth !== "oauth") return httpClient(http_options);
+  if (signIn(config, profile) !== "oauth") return httpClient(http_options);
   if (config.oauth !== undefined)
     return oauthClient(http_options, tokenPlace(config.oauth, credentials.token, http_options));
   throw new ConnectorFault("invalid", "Sign-in by oauth needs token_url and client_id in oauth", {
