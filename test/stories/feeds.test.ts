@@ -10,6 +10,7 @@ import type { RestConfig } from "../../src/connectors/rest/config.ts";
 import { restConnector } from "../../src/connectors/rest/connector.ts";
 import type { Attribute } from "../../src/core/types.ts";
 import { type AppTools, createApp } from "../../src/directory/apps.ts";
+import { defineAttributes } from "../../src/directory/schemas.ts";
 import { type ImportRequest, startImport } from "../../src/engine/import.ts";
 import type { Sourcing } from "../../src/store/tables.ts";
 import { linesOf } from "../engine/hr.ts";
@@ -193,6 +194,15 @@ describe("a report whose records have their future changes inside", () => {
     await comes(worker([]));
     await at("2026-06-02T00:00:00Z");
     expect([await department(), await status()]).toEqual(["Mills", "PROVISIONED"]);
+  });
+
+  test("takes what held before with it where all jobs in force count", async () => {
+    await must(defineAttributes(s.command(), "user", [{ name: "departments", type: "string", array: true }]));
+    const comes = await feed(report, { every_job: { departments: "department" } });
+    await comes(worker([to_sales]));
+    expect((await find())?.profile["departments"]).toEqual(["Mills"]);
+    await at("2026-04-01T00:00:00Z");
+    expect((await find())?.profile["departments"]).toEqual(["Sales"]);
   });
 
   test("lets someone go on the day of the record, though a change was planned for later", async () => {
