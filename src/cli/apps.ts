@@ -98,7 +98,7 @@ const add_options: Options = {
   },
   "token-file": {
     value: "FILE",
-    help: "scim, rest, sql: file that holds the token or password (- for standard input)",
+    help: "scim, rest, sql: file that holds the token, password or client secret (- for standard input)",
   },
   "no-test": { help: "scim, rest, sql: do not try the connection first" },
   file: { value: "NAME", help: "csv: name of the file in the server's import folder (people.csv)" },

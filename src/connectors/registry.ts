@@ -54,7 +54,7 @@ const kinds: readonly ConnectorKind[] = [
     title: "SCIM 2.0",
     description: "Any app with a SCIM 2.0 interface: accounts and groups, both ways",
     config: scim_config,
-    secrets: [{ name: "token", title: "Token or password", required: true }],
+    secrets: [{ name: "token", title: "Token, password or client secret", required: true }],
     create: (config, credentials, options) =>
       scimConnector(scim_config.parse(config), { token: secretOf(credentials, "token") }, options),
   },
@@ -71,7 +71,7 @@ const kinds: readonly ConnectorKind[] = [
     title: "JSON over HTTP",
     description: "People from a report or a paged list of any system that answers JSON",
     config: rest_config,
-    secrets: [{ name: "token", title: "Token or password", required: false }],
+    secrets: [{ name: "token", title: "Token, password or client secret", required: false }],
     create: (config, credentials, options) =>
       restConnector(
         rest_config.parse(config),

@@ -3,32 +3,32 @@
  *
  * Laws: their order in the source does not matter, so a file in another order is an unchanged file; nothing of the fold
  * hangs on the day. Where one row of a person cannot be read, the others are refused with it: what is left would say that
- * they start later, or that a change is off. In a list that may lack rows, nobody has fewer than before.
+ * they start later, or that a change is off. Of more rows than one person can have, none is taken: the first alone might
+ * say that they left. In a list that may lack rows, nobody has fewer than before.
  */
 import { type Database, sql } from "../store/database.ts";
 import type { ImportRun } from "./import.ts";
 import { rows_key } from "./importDates.ts";
 import { changesOf, haveOf, stageOf } from "./importStage.ts";
 
-/** Rows of one person: more are no jobs, and are refused as doubles are. */
+/** Rows of one person: more are no jobs. */
 const jobs_max = 100;
 
 /** Folds a whole stage. Gives how many rows went into others, and how many were refused. */
 export async function foldRows(db: Database, import_id: string): Promise<Readonly<{ gone: number; refused: number }>> {
   const stage = stageOf(import_id);
-  const torn = await sql<{ n: number }>`
-    with torn as (
-      delete from ${stage} s using (
-        select distinct external_id from import_rows
-        where import_id = ${import_id} and outcome = 'refused' and external_id is not null) r
-      where r.external_id = s.external_id returning s.line, s.external_id, s.place),
-    unchanged as (delete from ${changesOf(import_id)} c using torn where c.line = torn.line),
-    told as (
-      insert into import_rows (import_id, line, external_id, outcome, detail)
-      select ${import_id}, line, external_id, 'refused',
-        jsonb_build_object('place', concat_ws(', ', place, external_id), 'reason', 'another row of this person could not be read')
-      from torn)
-    select count(*)::int as n from torn`.execute(db);
+  const torn = await refuseRows(
+    db,
+    import_id,
+    sql`select distinct external_id, 'another row of this person could not be read' as reason from import_rows
+      where import_id = ${import_id} and outcome = 'refused' and external_id is not null`,
+  );
+  const many = await refuseRows(
+    db,
+    import_id,
+    sql`select external_id, concat('there are ', count(*), ' rows of this person, and at most ', ${jobs_max}::int, ' are taken')
+      as reason from ${stage} group by external_id having count(*) > ${jobs_max}::int`,
+  );
   const folded = await sql<{ n: number }>`
     with people as (
       select external_id, min(line) as line, bool_or(enabled) as enabled,
@@ -42,7 +42,23 @@ export async function foldRows(db: Database, import_id: string): Promise<Readonl
         profile = ((p.jobs->0->'profile') || jsonb_build_object(${rows_key}::text, p.jobs))::text
       from people p where s.line = p.line)
     select count(*)::int as n from gone`.execute(db);
-  return { gone: folded.rows[0]?.n ?? 0, refused: torn.rows[0]?.n ?? 0 };
+  return { gone: folded.rows[0]?.n ?? 0, refused: torn + many };
+}
+
+/** Refuses every staged row of some people. `whom`: their ids, each once, and the reason. Gives how many rows. */
+async function refuseRows(db: Database, import_id: string, whom: ReturnType<typeof sql>): Promise<number> {
+  const { rows } = await sql<{ n: number }>`
+    with refused as (
+      delete from ${stageOf(import_id)} s using (${whom}) r
+      where r.external_id = s.external_id returning s.line, s.external_id, s.place, r.reason),
+    unchanged as (delete from ${changesOf(import_id)} c using refused where c.line = refused.line),
+    told as (
+      insert into import_rows (import_id, line, external_id, outcome, detail)
+      select ${import_id}, line, external_id, 'refused',
+        jsonb_build_object('place', concat_ws(', ', place, external_id), 'reason', reason)
+      from refused)
+    select count(*)::int as n from refused`.execute(db);
+  return rows[0]?.n ?? 0;
 }
 
 /** Compares those who have several rows anew: each row of theirs was compared alone when it was read. */

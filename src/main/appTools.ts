@@ -9,7 +9,7 @@ import { configJsonSchema, connectorKind, connectorKinds, createConnector } from
 import { profiles } from "../connectors/scim/profiles/index.ts";
 import { profileSchema } from "../connectors/scim/schema.ts";
 import type { Attribute, Outcome, Value } from "../core/types.ts";
-import type { CheckConfig, CheckedConfig } from "../directory/apps.ts";
+import type { CheckConfig, CheckedConfig, Config } from "../directory/apps.ts";
 import type { ConnectorForm } from "../server/api.ts";
 
 /** Checks a configuration with its secrets; `allow_private` as the operator decided. */
@@ -39,7 +39,7 @@ export function checkConfig(allow_private: boolean): CheckConfig {
       const stand_ins = found.secrets.map(({ name }) => [name, secret(String(credentials[name] ?? "not-yet-given"))]);
       const connector = createConnector(kind, plain, Object.fromEntries(stand_ins), { allow_private });
       void connector.close?.();
-      const destination = originOf(plain["base_url"]);
+      const destination = destinationOf(plain);
       const attributes = knownAttributes(kind, plain);
       const config = JSON.parse(JSON.stringify(parsed.data)) as Record<string, Value>;
       return {
@@ -57,8 +57,20 @@ export function checkConfig(allow_private: boolean): CheckConfig {
   };
 }
 
-function originOf(url: Value | undefined): string | undefined {
-  return typeof url === "string" ? new URL(url).origin : undefined;
+/**
+ * Where a configuration sends its secrets: to the app, or to the place where its tokens come from, and then the tokens to
+ * the app. Whoever moves either must enter them again.
+ */
+export function destinationOf(config: Config): string | undefined {
+  const { oauth } = config;
+  const token_url =
+    typeof oauth === "object" && oauth !== null && !Array.isArray(oauth)
+      ? (oauth as Readonly<Record<string, Value>>)["token_url"]
+      : undefined;
+  const origins = [config["base_url"], token_url].flatMap((url) =>
+    typeof url === "string" ? (URL.parse(url)?.origin ?? []) : [],
+  );
+  return origins.length === 0 ? undefined : origins.join(" ");
 }
 
 /** The schema of an app before it was ever asked. */

@@ -4,6 +4,7 @@ import { type ConnectorOptions, connectorKind, createConnector } from "../connec
 import { type App, type Config, readCredentials } from "../directory/apps.ts";
 import type { Database } from "../store/database.ts";
 import type { Key } from "../store/secrets.ts";
+import { destinationOf } from "./appTools.ts";
 
 const test_ms = 20_000;
 
@@ -12,7 +13,7 @@ export function configTester(db: Database, key: Key, options: Pick<ConnectorOpti
   return async (app: App, config: Config): Promise<string | undefined> => {
     const now = () => new Date();
     // A secret that is not given again is the one that is kept, for the address it was given for.
-    const same = config["base_url"] === app.config["base_url"];
+    const same = config["base_url"] === app.config["base_url"] && destinationOf(config) === destinationOf(app.config);
     const given = same ? { ...(await readCredentials(db, key, app.id, now())), ...config } : config;
     const names = new Set(connectorKind(app.kind)?.secrets.map(({ name }) => name));
     const secrets = Object.entries(given).filter(([name]) => names.has(name));

@@ -1,7 +1,8 @@
 /**
  * People from any system that answers JSON over HTTP, told by its configuration where they are: a report, a paged list,
- * an interface with cursors. Read only. Made by registry.ts; its laws are those of connector.ts.
+ * an interface with cursors, a feed of what holds from which day on. Read only. Made by registry.ts; its laws are those of connector.ts.
  */
+import { createHash } from "node:crypto";
 import type { Attribute, Schema, Value } from "../../core/types.ts";
 import {
   type Connector,
@@ -13,18 +14,24 @@ import {
   type RemoteAccount,
 } from "../connector.ts";
 import { type Http, type HttpAnswer, type HttpRequest, httpClient, statusFault } from "../http.ts";
-import { readOnly } from "../readOnly.ts";
-import { type RestConfig, type RestCredentials, type RestSettings, rest_config } from "./config.ts";
-import { after, cursorOf, positionOf, requestFor } from "./paging.ts";
-import { accountsUnder, idOf, valueAt } from "./records.ts";
+import { type OAuthForm, oauthClient, tokenPlace } from "../oauth.ts";
+import { only_read, readOnly } from "../readOnly.ts";
+import { sinceOf } from "./changes.ts";
+import { type RestConfig, type RestCredentials, rest_config } from "./config.ts";
+import { after, cursorOf, type Position, positionOf, requestFor } from "./paging.ts";
+import { type RestSettings, settingsOf } from "./presets.ts";
+import { accountsUnder, firstAt, idOf, valueAt } from "./records.ts";
 
-/** `allow_private`: the operator lets connectors reach private and loopback addresses. */
-export type RestOptions = Readonly<{ allow_private?: boolean }>;
+/**
+ * `allow_private`: the operator lets connectors reach private and loopback addresses. `now_ms`: how long a token lives is
+ * measured by it.
+ */
+export type RestOptions = Readonly<{ allow_private?: boolean; now_ms?: () => number }>;
 
 type Parts = Readonly<{ http: Http; settings: RestSettings }>;
 
 function headersOf(settings: RestSettings, token: string): Record<string, string> {
-  if (settings.auth === "none") return {};
+  if (settings.auth === "none" || settings.auth === "oauth") return {};
   if (settings.auth === "bearer") return { authorization: `Bearer ${token}` };
   if (settings.auth === "header") return { [(settings.header ?? "x-api-key").toLowerCase()]: token };
   return { authorization: `Basic ${Buffer.from(`${settings.username ?? ""}:${token}`).toString("base64")}` };
@@ -40,12 +47,24 @@ function client(settings: RestSettings, { token }: RestCredentials, options: Res
       attribute: "token",
     });
   }
-  return httpClient({
+  const allow_private = options.allow_private === true;
+  const plain = {
     base_url: settings.base_url,
     headers: () => ({ accept: "application/json", ...headersOf(settings, text) }),
     secrets: () => (text === "" ? [] : [text, ...Object.values(headersOf(settings, text))]),
     concurrency: settings.concurrency ?? 4,
-    allow_private: options.allow_private === true,
+    allow_private,
+  };
+  if (settings.auth !== "oauth" || token === undefined) return httpClient(plain);
+  const { now_ms } = options;
+  const form = requireOAuth(settings);
+  return oauthClient(plain, tokenPlace(form, token, { allow_private, ...(now_ms === undefined ? {} : { now_ms }) }));
+}
+
+function requireOAuth({ oauth }: RestSettings): OAuthForm {
+  if (oauth !== undefined) return oauth;
+  throw new ConnectorFault("invalid", "Sign-in by oauth needs token_url and client_id in oauth", {
+    attribute: "oauth",
   });
 }
 
@@ -65,9 +84,9 @@ async function call({ http }: Parts, ctx: Context, request: HttpRequest): Promis
 }
 
 function recordsOf(answer: HttpAnswer, { records }: RestSettings): readonly unknown[] {
-  const found = valueAt(answer.json, records);
+  const found = firstAt(answer.json, records, Array.isArray);
   if (Array.isArray(found)) return found;
-  const where = records === "" ? "the answer is" : `what is at ${records} is`;
+  const where = records.join() === "" ? "the answer is" : `what is at ${records.join(" or ")} is`;
   const keys = typeof answer.json === "object" && answer.json !== null ? Object.keys(answer.json).slice(0, 10) : [];
   const hint = keys.length === 0 ? "" : `; it has ${keys.map((key) => `/${key}`).join(", ")}`;
   throw new ConnectorFault("denied", `${answer.request}: ${where} no list${hint}: check where the records are`, {
@@ -75,39 +94,90 @@ function recordsOf(answer: HttpAnswer, { records }: RestSettings): readonly unkn
   });
 }
 
-async function list(parts: Parts, ctx: Context, request: PageRequest): Promise<Page> {
-  const { settings, http } = parts;
-  const position = positionOf(request.cursor);
-  const answer = await call(parts, ctx, requestFor(position, settings));
-  const records = recordsOf(answer, settings);
+/** What a page's records are: accounts, what could not be read, and how many had an id of their own. */
+type Gathered = Readonly<{ items: RemoteAccount[]; refused: Refused[]; fresh: number }>;
+type Refused = Readonly<{ place: string; reason: string; id?: string }>;
+
+const again_hint = "(several rows of one person are taken where the source has several_rows)";
+
+function gather(records: readonly unknown[], seen: number, settings: RestSettings, repeats: boolean): Gathered {
   const items: RemoteAccount[] = [];
-  const refused: { place: string; reason: string; id?: string }[] = [];
-  const accountOf = accountsUnder(settings);
+  const refused: Refused[] = [];
+  const accountsOf = accountsUnder(settings);
   const ids = new Set<string>();
-  let unknown = 0;
+  let fresh = 0;
   for (const [n, record] of records.entries()) {
-    const place = `record ${position.seen + n + 1}`;
-    const account = accountOf(record, place);
-    const id = "id" in account ? account.id : account.known_id;
-    if (id === undefined || ids.has(id)) unknown++;
-    if ("error" in account) refused.push({ place, reason: account.error, ...(id === undefined ? {} : { id }) });
-    else if (ids.has(account.id)) refused.push({ place, reason: `the id ${account.id} was there before` });
-    else items.push(account);
+    const place = `record ${seen + n + 1}`;
+    const read = accountsOf(record, place);
+    const id = "rows" in read ? read.id : read.known_id;
+    const again = id !== undefined && !repeats && ids.has(id);
+    if (id !== undefined && !again) fresh++;
+    if ("error" in read) refused.push({ place, reason: read.error, ...(id === undefined ? {} : { id }) });
+    else if (again) refused.push({ place, reason: `the id ${id} was there before ${again_hint}` });
+    else if (read.rows.length > 1 && !repeats)
+      refused.push({ place, id: read.id, reason: `it has ${read.rows.length} slices ${again_hint}` });
+    else items.push(...read.rows);
     if (id !== undefined) ids.add(id);
   }
-  const paged = { answer, records: records.length, fresh: records.length - unknown, first: idOf(records[0], settings) };
-  const then = after(position, paged, settings, http.base_url);
-  const told = refused.length === 0 ? {} : { refused };
-  const attributes = settings.columns === undefined ? {} : { attributes: Object.keys(settings.columns) };
-  if ("next" in then) return { items, next: cursorOf(then.next), ...told, ...attributes };
-  return { items, complete: then.complete, ...told, ...attributes };
+  return { items, refused, fresh };
 }
+
+/**
+ * Where a list begins. Rows of one person that stand apart from each other are always read as a whole: the one that
+ * changed would say, alone, that the others are gone.
+ */
+function beginning(settings: RestSettings, request: PageRequest): Position {
+  const { since } = request;
+  if (since === undefined || settings.changes === undefined) return positionOf(request.cursor);
+  const apart = request.repeats === true && settings.slices === undefined;
+  return positionOf(request.cursor, apart ? undefined : since);
+}
+
+async function list(parts: Parts, ctx: Context, request: PageRequest): Promise<Page> {
+  const { settings, http } = parts;
+  const repeats = request.repeats === true;
+  const from = beginning(settings, request);
+  const answer = await call(parts, ctx, requestFor(from, settings));
+  const records = recordsOf(answer, settings);
+  const { items, refused, fresh } = gather(records, from.seen, settings, repeats);
+  const { changes } = settings;
+  const began = changes === undefined ? null : sinceOf(answer.header("date"), ctx.now(), changes);
+  const position = {
+    ...from,
+    next_since: from.page === 1 ? began : from.next_since,
+    torn: from.torn || refused.length > 0,
+  };
+  const paged = { answer, records: records.length, fresh, first: markOf(records[0], settings, repeats) };
+  const then = after(position, paged, settings, http.base_url);
+  const told = {
+    ...(refused.length === 0 ? {} : { refused }),
+    ...(settings.columns === undefined ? {} : { attributes: attributesOf(settings) }),
+  };
+  if ("next" in then) return { items, next: cursorOf(then.next), ...told };
+  // What could not be read must be asked for again, so the moment to ask from does not move.
+  const since = then.complete && !position.torn && position.next_since !== null ? { since: position.next_since } : {};
+  // A list of changes has nobody in it who did not change: absence proves nothing.
+  return { items, complete: then.complete && position.since === null, ...since, ...told };
+}
+
+/** What tells a page that comes again: its first id, or its whole first record where one id has many. */
+function markOf(record: unknown, settings: RestSettings, repeats: boolean): string | undefined {
+  if (!repeats || record === undefined) return idOf(record, settings);
+  return createHash("sha256").update(JSON.stringify(record)).digest("base64url");
+}
+
+const attributesOf = ({ columns, slices }: RestSettings): readonly string[] => [
+  ...new Set([
+    ...Object.keys({ ...columns, ...slices?.columns }),
+    ...(slices === undefined ? [] : [slices.start, slices.end]),
+  ]),
+];
 
 /** Every account that `accept` takes, by reading the whole list. @throws `unsupported` where absence would be a guess. */
 async function scan(parts: Parts, ctx: Context, accept: (one: RemoteAccount) => boolean): Promise<RemoteAccount[]> {
   const found: RemoteAccount[] = [];
   for (let cursor: string | undefined; ; ) {
-    const page: Page = await list(parts, ctx, cursor === undefined ? {} : { cursor });
+    const page: Page = await list(parts, ctx, { repeats: true, ...(cursor === undefined ? {} : { cursor }) });
     found.push(...page.items.filter(accept));
     if (page.next === undefined) {
       if (found.length > 0 || page.complete === true) return found;
@@ -125,31 +195,39 @@ async function read(parts: Parts, ctx: Context, id: string): Promise<RemoteAccou
   if (one === undefined) return (await scan(parts, ctx, (account) => account.id === id))[0] ?? null;
   const answer = await parts.http.send(ctx, {
     method: "GET",
-    path: one.path.replaceAll("{id}", encodeURIComponent(id)),
+    path: pathOf(one.path, id),
   });
   const fault = statusFault(answer, ctx.now());
   if (fault?.kind === "not_found") return null;
   if (fault !== null) throw fault;
-  const account = accountsUnder(parts.settings)(valueAt(answer.json, one.record), `record ${id}`);
-  if ("error" in account) throw new ConnectorFault("denied", `${answer.request}: ${account.error}`);
-  if (account.id !== id)
-    throw new ConnectorFault("denied", `${answer.request} answered with ${account.id}, which is another record`);
-  return account;
+  const found = accountsUnder(parts.settings)(valueAt(answer.json, one.record), `record ${id}`);
+  if ("error" in found) throw new ConnectorFault("denied", `${answer.request}: ${found.error}`);
+  if (found.id !== id)
+    throw new ConnectorFault("denied", `${answer.request} answered with ${found.id}, which is another record`);
+  return found.rows[0] ?? null;
+}
+
+/** The place of one person. Between quotes, as in OData's `Person('{id}')`, a quote of the id is doubled. */
+function pathOf(path: string, id: string): string {
+  const encoded = (text: string) => encodeURIComponent(text).replaceAll("'", "%27");
+  return path
+    .replaceAll("'{id}'", () => `'${encoded(id.replaceAll("'", "''"))}'`)
+    .replaceAll("{id}", () => encoded(id));
 }
 
 /** What attributes there are and of which kind, by the first page: a text unless all of its values are of another kind. */
 async function schema(parts: Parts, ctx: Context): Promise<Schema> {
-  const { items } = await list(parts, ctx, {});
+  const { items } = await list(parts, ctx, { repeats: true });
   const names = new Set([
-    ...Object.keys(parts.settings.columns ?? {}),
+    ...(parts.settings.columns === undefined ? [] : attributesOf(parts.settings)),
     ...items.flatMap(({ profile }) => Object.keys(profile)),
   ]);
   return { attributes: [...names].map((name) => attributeOf(name, items, parts.settings)) };
 }
 
-function attributeOf(name: string, items: readonly RemoteAccount[], { columns, id }: RestSettings): Attribute {
+function attributeOf(name: string, items: readonly RemoteAccount[], { columns, slices, id }: RestSettings): Attribute {
   const values = items.flatMap(({ profile }) => profile[name] ?? []);
-  const place = columns?.[name] ?? `/${name}`;
+  const place = columns?.[name] ?? slices?.columns[name] ?? `/${name}`;
   return {
     name,
     title: name,
@@ -173,11 +251,12 @@ function typeOf(values: readonly Value[]): Attribute["type"] {
 
 /** A source over HTTP. Throws `invalid` or `denied` for a configuration that can never work. */
 export function restConnector(config: RestConfig, credentials: RestCredentials, options: RestOptions = {}): Connector {
-  const settings = rest_config.parse(config);
+  const settings = settingsOf(rest_config.parse(config));
   const parts: Parts = { settings, http: client(settings, credentials, options) };
   return Object.freeze({
     kind: "rest",
     ...readOnly("This source"),
+    can: { ...only_read, changes: settings.changes !== undefined },
     test: async (ctx) => void (await list(parts, ctx, {})),
     schema: (ctx) => schema(parts, ctx),
     list: (ctx, page) => list(parts, ctx, page),

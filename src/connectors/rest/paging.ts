@@ -7,27 +7,44 @@
  */
 import { ConnectorFault } from "../connector.ts";
 import type { HttpAnswer, HttpRequest } from "../http.ts";
-import type { RestSettings } from "./config.ts";
-import { valueAt } from "./records.ts";
+import { changedSince } from "./changes.ts";
+import type { RestSettings } from "./presets.ts";
+import { firstAt, valueAt } from "./records.ts";
 
-/** `at`: a page's number, an offset, the server's cursor, or path and query; null: the first page. `odd`: all was not well. */
+/**
+ * `at`: a page's number, an offset, the server's cursor, or path and query; null: the first page. `odd`: all was not well.
+ * `since`: only what changed since then is asked for. `next_since`: from when on the next list asks; null: that is not known.
+ * `torn`: something could not be read. `mark`: an earlier `at`, which must not come again. `empty`: pages without a record
+ * one after another.
+ */
 export type Position = Readonly<{
   page: number;
   at: number | string | null;
   first: string | null;
   seen: number;
   odd: boolean;
+  since: string | null;
+  next_since: string | null;
+  torn: boolean;
+  mark: number | string | null;
+  empty: number;
 }>;
 
-const start: Position = { page: 1, at: null, first: null, seen: 0, odd: false };
+const start: Position = {
+  ...{ page: 1, at: null, first: null, seen: 0, odd: false },
+  ...{ since: null, next_since: null, torn: false, mark: null, empty: 0 },
+};
 const pages_max = 100_000;
+/** Servers that filter behind their paging give empty pages in between; so many in a row are no list any more. */
+const empty_max = 100;
+const next_max_chars = 16_000;
 
 /** The position that a cursor of ours stands for. @throws ConnectorFault `invalid` for any other text. */
-export function positionOf(cursor: string | undefined): Position {
-  if (cursor === undefined || cursor === "") return start;
+export function positionOf(cursor: string | undefined, since?: string): Position {
+  if (cursor === undefined || cursor === "") return { ...start, since: since ?? null };
   try {
     const value = JSON.parse(Buffer.from(cursor, "base64url").toString("utf8")) as Position;
-    if (typeof value.page === "number" && typeof value.seen === "number") return value;
+    if (typeof value.page === "number" && typeof value.seen === "number") return { ...start, ...value };
   } catch {
     // falls through to the same refusal
   }
@@ -37,8 +54,10 @@ export function positionOf(cursor: string | undefined): Position {
 export const cursorOf = (position: Position): string => Buffer.from(JSON.stringify(position)).toString("base64url");
 
 /** The request for a page. */
-export function requestFor(position: Position, { path, query, paging }: RestSettings): HttpRequest {
-  const whole = { ...query };
+export function requestFor(position: Position, { path, query, paging, changes }: RestSettings): HttpRequest {
+  const { since } = position;
+  const whole: Record<string, string> =
+    changes === undefined || since === null ? { ...query } : changedSince(query, changes, since);
   if (paging.kind === "page" || paging.kind === "offset") {
     const from = paging.kind === "page" ? paging.first : 0;
     whole[paging.parameter] = String(position.at ?? from);
@@ -66,15 +85,21 @@ export function after(
   const total = settings.total === undefined ? undefined : Number(valueAt(answer.json, settings.total) ?? Number.NaN);
   const counted = total === undefined || total === seen;
   const ends = { complete: counted && !odd };
-  if (records === 0) return ends;
+  const empty = records === 0 ? position.empty + 1 : 0;
+  const leads = settings.paging.kind === "url" || settings.paging.kind === "link";
+  if (records === 0 && !leads) return ends;
   // A server that does not know our paging gives its first page for ever: that is not a list that was seen whole.
   const again = position.page > 1 && first !== undefined && first === position.first;
-  if (again || position.page >= pages_max) return { complete: false };
+  if (again || position.page >= pages_max || empty > empty_max) return { complete: false };
   if (total !== undefined && seen >= total) return ends;
   const at = leadsTo(position, answer, records, settings, base_url);
   if (at === null) return ends;
-  if (at === position.at) return { complete: false };
-  return { next: { page: position.page + 1, at, first: position.first ?? first ?? null, seen, odd } };
+  if (at === position.at) return records === 0 ? ends : { complete: false };
+  if (position.mark !== null && at === position.mark) return { complete: false };
+  // A mark that moves on at every power of two meets any circle of pages (Brent), however late it is entered.
+  const mark = Number.isInteger(Math.log2(position.page)) ? position.at : position.mark;
+  const page = position.page + 1;
+  return { next: { ...position, page, at, first: position.first ?? first ?? null, seen, odd, mark, empty } };
 }
 
 function leadsTo(
@@ -87,11 +112,23 @@ function leadsTo(
   if (paging.kind === "none") return null;
   if (paging.kind === "page") return Number(at ?? paging.first) + 1;
   if (paging.kind === "offset") return Number(at ?? 0) + records;
-  const next = paging.kind === "link" ? linkOf(answer) : valueAt(answer.json, paging.next);
-  if (next === undefined || next === null || next === "" || next === false) return null;
-  if (paging.kind === "cursor") return String(next);
-  return below(String(next), answer, base_url);
+  const next =
+    paging.kind === "link"
+      ? linkOf(answer)
+      : paging.kind === "url"
+        ? firstAt(answer.json, paging.next, isThere)
+        : valueAt(answer.json, paging.next);
+  if (!isThere(next)) return null;
+  const text = typeof next === "string" || typeof next === "number" ? String(next) : "";
+  if (text === "" || text.length > next_max_chars)
+    throw new ConnectorFault(
+      "denied",
+      `${answer.request}: what leads to its next page is no text of a bearable length`,
+    );
+  return paging.kind === "cursor" ? text : below(text, answer, base_url);
 }
+
+const isThere = (next: unknown) => next !== undefined && next !== null && next !== "" && next !== false;
 
 /** The address of the next page in a Link header (RFC 8288). */
 function linkOf(answer: HttpAnswer): string | undefined {

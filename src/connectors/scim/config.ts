@@ -4,6 +4,7 @@
  */
 import { z } from "zod";
 import type { Secret } from "../connector.ts";
+import { oauth_form } from "../oauth.ts";
 import type { ProfileOverrides } from "./profile.ts";
 import { profile_ids } from "./profiles/index.ts";
 
@@ -20,10 +21,13 @@ export const scim_config = z.strictObject({
     .default("strict")
     .meta({ title: "App", description: "Which vendor's SCIM this is; strict if yours is not in the list" }),
   auth: z
-    .enum(["bearer", "basic", "header"])
+    .enum(["bearer", "basic", "header", "oauth"])
     .optional()
     .meta({ title: "Sign-in", description: "How the token is sent, if not the way that is usual for the app" }),
   username: z.string().min(1).max(500).optional().meta({ title: "User name", description: "For basic sign-in" }),
+  oauth: oauth_form
+    .optional()
+    .meta({ title: "OAuth", description: "For sign-in by client credentials; the client secret is the token" }),
   header: z
     .string()
     .regex(/^[A-Za-z][A-Za-z0-9-]{0,100}$/)
@@ -48,5 +52,5 @@ export const scim_config = z.strictObject({
 
 export type ScimConfig = z.input<typeof scim_config> & Readonly<{ overrides?: ProfileOverrides | undefined }>;
 
-/** `token`: the bearer token, the basic password, or the header's value. */
+/** `token`: the bearer token, the basic password, the header's value, or the client secret. */
 export type ScimCredentials = Readonly<{ token: Secret }>;

@@ -18,7 +18,8 @@ import {
   type ExternalId,
   type MatchKey,
 } from "../connector.ts";
-import { type Http, httpClient } from "../http.ts";
+import { type Http, type HttpOptions, httpClient } from "../http.ts";
+import { oauthClient, tokenPlace } from "../oauth.ts";
 import type { ScimConfig, ScimCredentials } from "./config.ts";
 import { scimGroups } from "./groups.ts";
 import { filterForms, find, type Parts, readAccount } from "./look.ts";
@@ -53,12 +54,20 @@ function capabilities(profile: ScimProfile): Capabilities {
   };
 }
 
+/** Who filled in OAuth wants it: in no case is the client secret sent to the app as if it were a token. */
+function signIn({ auth, oauth }: ScimConfig, profile: ScimProfile) {
+  if (oauth === undefined || auth === "oauth") return auth ?? profile.auth.kind;
+  if (auth === undefined) return "oauth";
+  throw new ConnectorFault("invalid", `oauth is for sign-in by oauth, and auth is ${auth}`, { attribute: "oauth" });
+}
+
 function headers(config: ScimConfig, credentials: ScimCredentials, profile: ScimProfile): Record<string, string> {
   const token = credentials.token.reveal();
-  const kind = config.auth ?? profile.auth.kind;
+  const kind = signIn(config, profile);
   if (kind === "basic") {
     return { authorization: `Basic ${Buffer.from(`${config.username ?? ""}:${token}`).toString("base64")}` };
   }
+  if (kind === "oauth") return {};
   if (kind === "bearer") return { authorization: `Bearer ${token}` };
   return { [(config.header ?? profile.auth.header).toLowerCase()]: `${profile.auth.prefix}${token}` };
 }
@@ -70,7 +79,7 @@ function client(config: ScimConfig, credentials: ScimCredentials, profile: ScimP
       attribute: "token",
     });
   }
-  return httpClient({
+  const http_options: HttpOptions = {
     base_url: config.base_url,
     headers: () => ({ ...profile.http.headers, ...headers(config, credentials, profile) }),
     secrets: () => [credentials.token.reveal()],
@@ -82,6 +91,12 @@ function client(config: ScimConfig, credentials: ScimCredentials, profile: ScimP
     timeout_ms: profile.http.timeout_ms,
     rate: profile.rate,
     allow_private: options.allow_private === true,
+  };
+  if (signIn(config, profile) !== "oauth") return httpClient(http_options);
+  if (config.oauth !== undefined)
+    return oauthClient(http_options, tokenPlace(config.oauth, credentials.token, http_options));
+  throw new ConnectorFault("invalid", "Sign-in by oauth needs token_url and client_id in oauth", {
+    attribute: "oauth",
   });
 }
 
