@@ -4,7 +4,8 @@
  *
  * Laws: a turn that was slept through (nobody ran) is made up for once. Of two that come at once the full import is done. One
  * that comes while the last import still runs is left out, but for a full one that an incremental one is in the way of: it
- * comes right after. An import that is cut off, by the end of its node or a kill, is run again as soon as a node is there.
+ * comes right after. While an import is held the clock asks for no changes. An import that is cut off, by the end of its node
+ * or a kill, is run again as soon as a node is there.
  *
  * Called by loop.ts.
  */
@@ -85,6 +86,7 @@ function judge({ pattern, due_at, known }: Slot, zone: string, now: Date): Judge
 /** Reads a source whose turn it is, to the end. `signal`: the node ends; whoever is there next reads it then. */
 export async function importByClock(world: World, { app_id, label, mode }: Source, signal: AbortSignal): Promise<void> {
   const command: Command = { db: world.db, now: () => world.now(), actor: system };
+  if (mode === "incremental" && (await isHeld(world, app_id))) return;
   const ended = await startImport(world, app_id, { mode, actor: system, scheduled: true, signal });
   if (signal.aborted) return readAgainSoon(command, [{ app_id, mode }]);
   const runs_already = isRefusal(ended) && ended.code === "stale";
@@ -115,6 +117,15 @@ export async function importByClock(world: World, { app_id, label, mode }: Sourc
       ...{ app_id, detail: { message: wrong, ...(isRefusal(ended) ? {} : { import: ended.id }) } },
     },
   ]);
+}
+
+/** Does an import of the source wait for a person? Changes would void it unseen, and they say nothing of who is missing. */
+async function isHeld({ db }: World, app_id: string): Promise<boolean> {
+  const { rows } = await sql`
+    select from imports where app_id = ${app_id} and status = 'HELD' and not detail ?| array['session', 'scim'] limit 1`.execute(
+    db,
+  );
+  return rows.length > 0;
 }
 
 async function runsFull({ db }: World, app_id: string): Promise<boolean> {

@@ -158,6 +158,24 @@ describe("a source with two schedules", () => {
     expect([await modes(), await done()]).toEqual([[], []]);
   });
 
+  test("is not asked for changes while an import of it is held, which one of changes would void unseen", async () => {
+    await reschedule({ guard_people: 0, guard_percent: 1, schedule: "0 4 * * *" });
+    await modes();
+    hr.write([rowOf("1", "Ada", "Byron"), rowOf("2", "Tunde", "Bello")]);
+    await hr.run();
+    hr.write([rowOf("1", "Ada", "Byron")]);
+    const held = await hr.run();
+    expect(held.status).toBe("HELD");
+    go("2026-05-04T04:15:00Z");
+    const [changes] = await claimTurns(world);
+    await importByClock(world, changes!, stays);
+    expect((await imports()).map(({ status }) => status)).toEqual(["DONE", "HELD"]);
+    expect((await hr.run(undefined, { released: held.id })).counts).toMatchObject({ left: 1 });
+    await sql`update imports set status = 'CANCELLED' where status = 'HELD'`.execute(db);
+    await importByClock(world, changes!, stays);
+    expect(await done()).toEqual([{ mode: "full" }, { mode: "full" }, { mode: "incremental" }]);
+  });
+
   test("has a task for each that fails, which its own next one closes, or a full one both", async () => {
     const turn = async (when: string) => {
       go(when);
