@@ -1,15 +1,17 @@
 /** The source over a query, against a real MariaDB: what it promises of PostgreSQL (sql.test.ts), and the same texts. */
 import { generateKeyPairSync } from "node:crypto";
 import { writeFileSync } from "node:fs";
+import { type AddressInfo, connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import tls from "node:tls";
 import forge from "node-forge";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type Connector, type Context, secret } from "../../src/connectors/connector.ts";
+import { type Connector, ConnectorFault, type Context, secret } from "../../src/connectors/connector.ts";
 import type { SqlConfig } from "../../src/connectors/sql/config.ts";
 import { sqlConnector } from "../../src/connectors/sql/connector.ts";
 import { hasMariadb, type Mariadb, startMariadb } from "../support/mariadb.ts";
+import { seeded } from "../support/world.ts";
 
 let server: Mariadb;
 const ctx: Context = { signal: AbortSignal.timeout(120_000), log: () => {}, now: () => new Date() };
@@ -221,6 +223,38 @@ describe.runIf(hasMariadb)("nothing is written, and what is wrong is told", () =
     await expect(source({ query }).list(soon, {})).rejects.toMatchObject({ kind: "retry", status: "deadline" });
     expect(Date.now() - begun).toBeLessThan(10_000);
   });
+
+  test("answers that make no sense, as a fault within the deadline", async () => {
+    const chance = seeded(7);
+    let rate = 0;
+    const proxy = createServer((client) => {
+      const behind = connect(server.port, server.host);
+      client.on("error", () => behind.destroy()).on("close", () => behind.destroy());
+      behind.on("error", () => client.destroy()).on("close", () => client.end());
+      client.pipe(behind);
+      behind.on("data", (bytes) => client.write(bytes.map((byte) => (chance() < rate ? chance() * 256 : byte))));
+    });
+    await new Promise<void>((resolve) => proxy.listen(0, "127.0.0.1", resolve));
+    const { port } = proxy.address() as AddressInfo;
+    let faults = 0;
+    for (let n = 0; n < 40; n++) {
+      rate = [0.001, 0.01, 0.03, 0.2][n % 4] ?? 0;
+      const soon = { ...ctx, signal: AbortSignal.timeout(300) };
+      const failed = await source({ port })
+        .list(soon, {})
+        .then(
+          () => undefined,
+          (error: unknown) => error,
+        );
+      if (failed === undefined) continue;
+      expect(failed).toBeInstanceOf(ConnectorFault);
+      faults += 1;
+    }
+    expect(faults).toBeGreaterThan(10);
+    proxy.close();
+    // The user was refused so often that the server would let nobody in from here.
+    await server.run("flush hosts");
+  }, 30_000);
 
   test("a connection that breaks between two pages", async () => {
     const connector = source({ query: "select seq as id, repeat('x', 1000) as name from seq_1_to_100000" });

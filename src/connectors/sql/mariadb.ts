@@ -26,6 +26,7 @@ import type { Since } from "./watermark.ts";
 
 const meanings: Meanings = [
   [/ER_ACCESS_DENIED|ER_DBACCESS_DENIED|ER_BAD_DB/, "denied", "check the database, the user and the password"],
+  [/AUTH_SWITCH_PLUGIN/, "denied", "let the user sign in by mysql_native_password"],
   [/ER_(TABLEACCESS|COLUMNACCESS)_DENIED/, "denied", "the user may not read that: grant it SELECT"],
   [/ER_DUP_FIELDNAME/, "denied", "the query gives two columns of this name: name one of them otherwise"],
   [/ER_UNKNOWN_SYSTEM_VARIABLE/, "denied", "is this a MariaDB of 10.5 or newer?"],

@@ -87,6 +87,9 @@ export async function guarded<T>(
 /** What drivers throw: `code` of PostgreSQL is the SQLSTATE, MariaDB has it beside. */
 type Failure = Readonly<{ code?: string; sqlState?: string; message: string; position?: string }>;
 
+/** What a server says of a failure is kept in logs and tasks. */
+const message_max = 2_000;
+
 const of_every_database: Meanings = [
   [/^28|^3D/, "denied", "check the database, the user and the password"],
   [/^25006/, "denied", "the query writes, and here it may only read"],
@@ -99,7 +102,8 @@ const of_every_database: Meanings = [
 ];
 
 function faultOf(failure: Failure, where: string, password: string, meanings: Meanings): ConnectorFault {
-  const { code = "", sqlState, message, position } = failure;
+  const { code = "", sqlState, position } = failure;
+  const message = failure.message.slice(0, message_max);
   const status = sqlState ? `${sqlState} ${code}`.trim() : code;
   // MariaDB's driver has one code for whatever goes wrong with TLS.
   const judged = code === "HANDSHAKE_SSL_ERROR" && /certificate|altnames/.test(message) ? "CERT_" : status;
