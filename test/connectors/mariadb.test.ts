@@ -1,6 +1,6 @@
 /** The source over a query, against a real MariaDB: what it promises of PostgreSQL (sql.test.ts), and the same texts. */
 import { generateKeyPairSync } from "node:crypto";
-import { writeFileSync } from "node:fs";
+import { rmSync, writeFileSync } from "node:fs";
 import { type AddressInfo, connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -65,7 +65,10 @@ beforeAll(async () => {
     create function hire() returns int modifies sql data begin insert into staff values (99, 'P99', true); return 1; end;
     grant execute, insert on personnel.* to reader@'%'`);
 }, 60_000);
-afterAll(() => server?.stop());
+afterAll(async () => {
+  for (const option of options) rmSync(option.replace(/^.*=/, ""), { force: true });
+  await server?.stop();
+});
 
 function source(more: Partial<SqlConfig> = {}, allow_private = true, password = server.password): Connector {
   const { host, port, database, username } = server;

@@ -102,14 +102,13 @@ const of_every_database: Meanings = [
 ];
 
 function faultOf(failure: Failure, where: string, password: string, meanings: Meanings): ConnectorFault {
-  const { code = "", sqlState, position } = failure;
-  const message = failure.message.slice(0, message_max);
+  const { code = "", sqlState, message, position } = failure;
   const status = sqlState ? `${sqlState} ${code}`.trim() : code;
   // MariaDB's driver has one code for whatever goes wrong with TLS.
   const judged = code === "HANDSHAKE_SSL_ERROR" && /certificate|altnames/.test(message) ? "CERT_" : status;
   const [, kind = "retry", hint] = meanings.find(([pattern]) => pattern.test(judged)) ?? [];
   const refused = code === address_refused_code || /does not support (SSL|secure connection)/.test(message);
-  const told = password.length >= 6 ? message.replaceAll(password, "[secret]") : message;
+  const told = (password.length >= 6 ? message.replaceAll(password, "[secret]") : message).slice(0, message_max);
   const at = position === undefined ? "" : ` (character ${position} of what was sent)`;
   return new ConnectorFault(
     refused ? "denied" : kind,
