@@ -44,6 +44,7 @@ export const switch_groups: readonly Group[] = [
     prefix: "source.",
     switches: {
       schedule: "By the clock, as cron has it: '30 5 * * 1-5'; empty: when asked",
+      incremental_schedule: "The same, but only for changes: '*/15 * * * *'",
       schedule_zone: "On which clock, such as Europe/Rome; empty: the company's",
     },
   },

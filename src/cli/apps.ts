@@ -117,7 +117,7 @@ const add: Part = {
     name: "apps add",
     words: "KIND",
     summary:
-      "Connects an app. KIND is scim, csv, rest (JSON over HTTP), sql (PostgreSQL), manual, push (a source that sends its people), scim-in (a source that sends them over SCIM: its token is printed once), or bookmark (no connection).",
+      "Connects an app. KIND is scim, csv, rest (JSON over HTTP), sql (PostgreSQL, MariaDB), manual, push (a source that sends its people), scim-in (a source that sends them over SCIM: its token is printed once), or bookmark (no connection).",
     options: add_options,
   },
   least: 1,

@@ -18,7 +18,8 @@ export type Import = Readonly<{
   mode: string;
   dry_run: boolean;
   counts: Readonly<Record<string, number>>;
-  detail: Readonly<{ reason?: string; complete?: boolean; scheduled?: boolean }>;
+  /** Of an incremental one: `since_at`, only what changed since then was asked for; `whole`: why everything was. */
+  detail: Readonly<{ reason?: string; complete?: boolean; scheduled?: boolean; since_at?: string; whole?: string }>;
   started_at: string;
   finished_at: string | null;
   progress: Readonly<{ phase: string; done: number; total: number | null }> | null;
@@ -50,7 +51,7 @@ configured to look. Prints what became of the rows and each row that was refused
 refused; 4: held by the guard, see --release and --discard.`,
     options: {
       "dry-run": { help: "Decide everything, apply nothing" },
-      incremental: { help: "Who is missing has not left" },
+      incremental: { help: "Who is missing has not left; only what changed is asked for, where the source can say" },
       watch: { help: "Import again whenever the file changes, until interrupted" },
       release: { value: "IMPORT", help: "Let a held import pass: what it shows is applied; with --count" },
       count: { value: "N", help: "How many people the held import is about, as its reason says" },
@@ -162,6 +163,9 @@ function tell(done: Import, rows: readonly Row[]): void {
   print(
     `${done.label}: ${done.status.toLowerCase()}${done.dry_run ? " (dry run: nothing was applied)" : ""}: ${countsText(done.counts) || "no rows"}`,
   );
+  const { since_at, whole } = done.detail;
+  if (since_at !== undefined) print(`  asked only for what changed since ${since_at}`);
+  if (whole !== undefined) print(`  asked for everything: ${whole}`);
   if (done.detail.reason !== undefined) print(`  ${done.detail.reason}`);
   if (done.status === "HELD")
     print(

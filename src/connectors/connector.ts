@@ -59,13 +59,15 @@ export type Written = Readonly<{ id: ExternalId; account?: RemoteAccount; pendin
 export type Deleted = void | Readonly<{ pending: boolean }>;
 
 /**
- * `cursor` is opaque and comes from the previous page; `since` asks only for what changed after that token. `repeats`:
- * several items of one id are wanted, not a mistake.
+ * `cursor` is opaque and comes from the previous page; `since`, only where there is no cursor,
+ * asks for what changed after that token; the pages that follow are of the same list. What was not changed may come, too, and
+ * who is not in such a list has not left. `repeats`: several items of one id are wanted, not a mistake.
  */
 export type PageRequest = Readonly<{ cursor?: string; since?: string; limit?: number; repeats?: boolean }>;
 
 /**
- * `gone`: ids that the app says were deleted. `next`: there is more. `since`: token for the next incremental list.
+ * `gone`: ids that the app says were deleted. `next`: there is more. `since`, on the last page: token for the next
+ * incremental list, of a list that was asked without one, too.
  * `complete: false` on the last page: the list may lack accounts, so absence proves nothing.
  * `refused`: what could not be read, such as a broken row of a file. With an `id` only that account is in doubt; without
  * one it makes the list incomplete, not void.

@@ -81,8 +81,8 @@ const kinds: readonly ConnectorKind[] = [
   },
   {
     kind: "sql",
-    title: "PostgreSQL",
-    description: "People by a query of a PostgreSQL database",
+    title: "SQL database",
+    description: "People by a query of a PostgreSQL or MariaDB database",
     config: sql_config,
     secrets: [{ name: "token", title: "Password", required: true }],
     create: (config, credentials, options) =>

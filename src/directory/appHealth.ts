@@ -40,11 +40,15 @@ export type AppHealth = Readonly<{
   undecided: number;
 }>;
 
-/** The piece of work whose task tells of an import by the clock that failed. */
-export const clockTask = (app_id: string): string => `import by the clock:${app_id}`;
+/** The pieces of work whose tasks tell of an import by the clock that failed, by its mode. */
+export const clockTasks = (app_id: string) => ({
+  full: `import by the clock:${app_id}`,
+  incremental: `changes by the clock:${app_id}`,
+});
 
 /** The health of apps, all of them if none are named, in order of labels. */
 export async function appHealth(db: Database, now: Date, app_ids?: readonly string[]): Promise<AppHealth[]> {
+  const { full: of_full, incremental: of_changes } = clockTasks("");
   const named = app_ids === undefined ? sql`true` : sql`a.id = any(${[...app_ids]}::text[])`;
   const { rows } = await sql<AppHealth>`
     select a.id as app_id,
@@ -55,7 +59,8 @@ export async function appHealth(db: Database, now: Date, app_ids?: readonly stri
            coalesce(w.parked, 0) as parked, w.oldest_due_at,
            coalesce(r.undecided, 0) as undecided,
            (select t.detail->>'message' from tasks t
-            where t.dedupe = ${clockTask("")}::text || a.id and t.status = 'OPEN') as import_failed
+            where t.dedupe = any(array[${of_full}::text || a.id, ${of_changes}::text || a.id]) and t.status = 'OPEN'
+            order by t.dedupe = ${of_full}::text || a.id desc limit 1) as import_failed
     from apps a left join app_health h on h.app_id = a.id
     left join (
       select app_id, count(*) filter (where due_at is not null)::int as due,

@@ -27,23 +27,30 @@ export function nextTurn(schedule: string, zone: string, after: Date): Date | nu
 /** What is wrong with a source's schedule, naming the switch; undefined: nothing. */
 export function scheduleProblem({
   schedule = null,
+  incremental_schedule = null,
   schedule_zone = null,
-}: Pick<Sourcing, "schedule" | "schedule_zone">):
-  | Readonly<{ name: "schedule" | "schedule_zone"; problem: string }>
+}: Pick<Sourcing, "schedule" | "incremental_schedule" | "schedule_zone">):
+  | Readonly<{ name: "schedule" | "incremental_schedule" | "schedule_zone"; problem: string }>
   | undefined {
   if (schedule_zone !== null && !isZone(schedule_zone)) {
     return { name: "schedule_zone", problem: `"${schedule_zone}" is no time zone; use a name such as Europe/Rome` };
   }
-  if (schedule === null) return undefined;
+  for (const [name, text] of Object.entries({ schedule, incremental_schedule })) {
+    const problem = text === null ? undefined : patternProblem(text, schedule_zone ?? "UTC");
+    if (problem !== undefined) return { name: name as "schedule" | "incremental_schedule", problem };
+  }
+  return undefined;
+}
+
+function patternProblem(schedule: string, zone: string): string | undefined {
   const problem = `"${schedule.slice(0, schedule_max)}" is no schedule: write minute, hour, day, month and day of week, such as "30 5 * * 1-5", or @daily`;
   const fields = schedule.trim().split(/\s+/).length;
   if (schedule.length > schedule_max || (fields !== 5 && !nicknames.includes(schedule.trim()))) {
-    return { name: "schedule", problem };
+    return problem;
   }
   try {
-    if (nextTurn(schedule, schedule_zone ?? "UTC", any_day) !== null) return undefined;
+    return nextTurn(schedule, zone, any_day) === null ? `"${schedule}" names no day that ever comes` : undefined;
   } catch {
-    return { name: "schedule", problem };
+    return problem;
   }
-  return { name: "schedule", problem: `"${schedule}" names no day that ever comes` };
 }

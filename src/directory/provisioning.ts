@@ -64,6 +64,7 @@ const sourcingShape = z.strictObject({
   import_hook: z.string().min(1).max(100).nullable().default(null),
   alias_attribute: source_attribute.default(null),
   schedule: z.string().min(1).max(200).nullable().default(null),
+  incremental_schedule: z.string().min(1).max(200).nullable().default(null),
   schedule_zone: z.string().min(1).max(100).nullable().default(null),
   start_hour: z.int().min(0).max(23),
   end_hour: z.int().min(1).max(24),
@@ -142,6 +143,7 @@ export const sourcingDefaults: Sourcing = {
   import_hook: null,
   alias_attribute: null,
   schedule: null,
+  incremental_schedule: null,
   schedule_zone: null,
   ...dateDefaults,
 };

@@ -36,6 +36,7 @@ import { loadNeeds, tellDangling } from "./importNeeds.ts";
 import { passChanges } from "./importPass.ts";
 import { prepareSource } from "./importPrepare.ts";
 import { countOutcomes } from "./importRows.ts";
+import { type Asked, heldSince, howToAsk, keepSince, type NextSince, nextSince } from "./importSince.ts";
 import { closeStage, fillStage, node_silence_ms, openStage, reading_ms, type Staged } from "./importStage.ts";
 import { settleMembers } from "./scimMembers.ts";
 import { pushedSource } from "./scimSource.ts";
@@ -122,8 +123,10 @@ export async function startImport(
 /** Above every line. */
 const line_max = 2_147_483_647;
 
-/** What is known of an import so far. `passing`: what failed may well succeed the next time. */
+/** What is known of an import so far. `passing`: what failed may well succeed the next time. `next`: for the next import. */
 type Known = {
+  asked?: Asked;
+  next?: NextSince | undefined;
   hold?: Partial<Hold>;
   staged?: Staged;
   counts?: ChangeCounts;
@@ -228,7 +231,7 @@ async function proceed(run: ImportRun, known: Known): Promise<ImportSummary> {
   const { session, released } = request;
   const deadline = world.deadline(new Date(world.now().getTime() + reading_ms));
   const signal = request.signal ? AbortSignal.any([deadline, request.signal]) : deadline;
-  const staged = run.again === undefined ? await read(run, signal) : await readAgain(run, run.again);
+  const staged = run.again === undefined ? await read(run, known, signal) : await readAgain(run, known, run.again);
   if (isRefusal(staged)) return finish(run, known, "FAILED", staged.refused);
   if (run.sourcing.several_rows === true) await compareFolded(run, staged.complete);
   known.staged = staged;
@@ -242,6 +245,8 @@ async function proceed(run: ImportRun, known: Known): Promise<ImportSummary> {
   const verdict = released === undefined ? await judgeImport(run) : undefined;
   const held = verdict !== undefined && !request.dry_run;
   const note = await passChanges(run, known.counts, held || request.dry_run === true, signal);
+  // Of whom the hook has said nothing is to be asked about again.
+  if (note !== undefined) known.next = undefined;
   if (verdict !== undefined) await markCutOff(run, verdict.cut_off);
   const members = run.pushed && !held && !request.dry_run ? await settleMembers(run) : undefined;
   if (session && !held) known.groups = await applyGroups(run, session.id, signal);
@@ -255,26 +260,30 @@ async function proceed(run: ImportRun, known: Known): Promise<ImportSummary> {
 }
 
 /** Reads the source into the stage, comparing meanwhile. */
-async function read(run: ImportRun, signal: AbortSignal): Promise<Staged | Refusal> {
+async function read(run: ImportRun, known: Known, signal: AbortSignal): Promise<Staged | Refusal> {
   const { world, request, id, app_id } = run;
   const app = await sourceOf(run);
   const ctx: Context = { signal, log: () => {}, now: () => world.now() };
   const unprepared = await prepareSource(run, app, ctx);
   if (unprepared !== undefined) return unprepared;
   await openStage(world.db, id, world.now());
+  known.asked = await howToAsk(run, app);
   const staged = await fillStage(world.db, id, app, ctx, {
     needs: await loadNeeds(run),
+    since: known.asked.token,
     several: run.sourcing.several_rows === true,
     onPage: (rows) => request.onProgress?.({ id, phase: "reading", done: rows, total: null }),
     onBlock: (after, to) => compareLines(world.db, id, app_id, after, to),
   });
+  known.next = nextSince(run, known.asked, staged.since);
   return { ...staged, complete: await provesAbsence(run, staged) };
 }
 
 /** Compares what a held import has read with how everything is now. */
-async function readAgain(run: ImportRun, held: string): Promise<Staged> {
+async function readAgain(run: ImportRun, known: Known, held: string): Promise<Staged> {
   const { world, request, id, app_id } = run;
   const staged = await takeStage(run, held);
+  known.next = await heldSince(world.db, held);
   request.onProgress?.({ id, phase: "reading", done: staged.rows, total: staged.rows });
   await compareLines(world.db, id, app_id, 0, line_max);
   return staged;
@@ -302,12 +311,14 @@ async function finish(run: ImportRun, known: Known, status: ImportStatus, reason
   const counts = await countRows(run, known);
   const complete = (status === "DONE" || status === "HELD") && known.staged?.complete === true;
   const why = reason === undefined ? {} : { reason };
-  const hold = status === "HELD" ? known.hold : {};
-  const detail = { complete, node: world.node, ...why, ...hold, ...sessionDetail(request) };
+  const hold = status === "HELD" ? { ...known.hold, next_since: known.next } : {};
+  const { since_at, whole } = known.asked ?? {};
+  const detail = { complete, node: world.node, since_at, whole, ...why, ...hold, ...sessionDetail(request) };
   await runCommand<true>(run.command, async (running) => {
     await sql`
       update imports set status = ${status}, finished_at = ${world.now()}::timestamptz, counts = ${JSON.stringify(counts)}::jsonb,
         detail = ${JSON.stringify(detail)}::jsonb where id = ${id}`.execute(running.db);
+    if (status === "DONE" && known.next !== undefined) await keepSince(running, run.app_id, known.next);
     if (request.session) await endClaim(running, id, sessionEnd(run, known, status, reason));
     await log(running, {
       type: status === "HELD" ? "system.import.roadblock" : "system.import.complete",

@@ -11,15 +11,25 @@ import { type Database, sql } from "../store/database.ts";
 import type { ImportRun } from "./import.ts";
 import { node_silence_ms, reading_ms } from "./importStage.ts";
 
+/** An import that the clock asked for. */
+export type Turn = Readonly<{ app_id: string; mode: "full" | "incremental" }>;
+
 const stopped = "the node that ran it stopped; what it had applied stays";
 
-type Forgotten = Readonly<{ id: string; app_id: string; label: string; cause: string | null; scheduled?: boolean }>;
+type Forgotten = Readonly<{
+  id: string;
+  app_id: string;
+  label: string;
+  cause: string | null;
+  scheduled?: boolean;
+  mode: Turn["mode"];
+}>;
 
 /**
  * Ends the imports that nobody runs any more, each with its event. A node that says nothing of itself (it has no engine)
- * is given as long as a source may be read. Gives the sources of those that the clock had asked for.
+ * is given as long as a source may be read. Gives the turns of those that the clock had asked for.
  */
-export function endForgotten(command: Command): Promise<readonly string[]> {
+export function endForgotten(command: Command): Promise<readonly Turn[]> {
   const now = command.now();
   const [silent, long_ago] = [new Date(now.getTime() - node_silence_ms), new Date(now.getTime() - reading_ms)];
   return endRunning(
@@ -36,21 +46,23 @@ export async function nodesOfImports(db: Database): Promise<readonly string[]> {
   return rows.map(({ node }) => node);
 }
 
-/** Ends the imports of nodes that are known to have ended. Gives the sources of those that the clock had asked for. */
-export function endImportsOfNodes(command: Command, nodes: readonly string[]): Promise<readonly string[]> {
+/** Ends the imports of nodes that are known to have ended. Gives the turns of those that the clock had asked for. */
+export function endImportsOfNodes(command: Command, nodes: readonly string[]): Promise<readonly Turn[]> {
   return endRunning(command, sql`r.detail->>'node' = any(${[...nodes]}::text[]) and not r.detail ? 'session'`);
 }
 
 /** `which`: of the import `r` and its node `n`. */
-async function endRunning(command: Command, which: RawBuilder<unknown>): Promise<readonly string[]> {
+async function endRunning(command: Command, which: RawBuilder<unknown>): Promise<readonly Turn[]> {
   const { rows } = await sql<Forgotten>`
     update imports i set status = 'FAILED', finished_at = ${command.now()}::timestamptz,
       detail = i.detail || ${JSON.stringify({ reason: stopped })}::jsonb
     from apps a, imports r left join nodes n on n.id = r.detail->>'node'
     where r.id = i.id and i.status = 'RUNNING' and a.id = i.app_id and ${which}
-    returning i.id, i.app_id, a.label, i.cause, (i.detail->>'scheduled')::boolean as scheduled`.execute(command.db);
+    returning i.id, i.app_id, a.label, i.cause, i.mode, (i.detail->>'scheduled')::boolean as scheduled`.execute(
+    command.db,
+  );
   await logEnds(command, rows);
-  return rows.flatMap(({ app_id, scheduled }) => (scheduled === true ? [app_id] : []));
+  return rows.flatMap(({ app_id, mode, scheduled }) => (scheduled === true ? [{ app_id, mode }] : []));
 }
 
 /** Ends what else is noted as running of a run's source: the run was let in because no living node runs it. */
@@ -59,7 +71,7 @@ export async function endEarlier({ command, id, app_id }: ImportRun): Promise<vo
     update imports i set status = 'FAILED', finished_at = ${command.now()}::timestamptz,
       detail = i.detail || ${JSON.stringify({ reason: stopped })}::jsonb
     from apps a where i.app_id = ${app_id} and i.status = 'RUNNING' and i.id <> ${id} and a.id = i.app_id
-    returning i.id, i.app_id, a.label, i.cause`.execute(command.db);
+    returning i.id, i.app_id, a.label, i.cause, i.mode`.execute(command.db);
   await logEnds(command, rows);
 }
 

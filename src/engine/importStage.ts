@@ -14,8 +14,8 @@ import { type Needs, requireAttributes } from "./importNeeds.ts";
 import { type Outcome, writeOutcomes } from "./importRows.ts";
 import type { EngineApp } from "./world.ts";
 
-/** How much was read, and whether absence from it proves anything. */
-export type Staged = Readonly<{ rows: number; refused: number; complete: boolean }>;
+/** How much was read, and whether absence from it proves anything. `since`: what the source gave for the next import. */
+export type Staged = Readonly<{ rows: number; refused: number; complete: boolean; since?: string }>;
 
 /** Small pages are young garbage: 10,000 rows at a time cost a third more time than 2,000. */
 const page_size = 2_000;
@@ -80,6 +80,8 @@ async function dropForgotten(db: Database, now: Date): Promise<void> {
 /** What happens while a source is read. */
 export type Reading = Readonly<{
   needs: Needs;
+  /** Only what changed is asked for: what the source gave before. */
+  since?: string | undefined;
   /** Several rows of one id are one person's (importFold.ts); else the second one is refused. */
   several: boolean;
   /** Told how many rows were read. */
@@ -97,17 +99,19 @@ export async function fillStage(
   import_id: string,
   app: EngineApp,
   ctx: Context,
-  { needs, several, onPage, onBlock }: Reading,
+  { needs, since, several, onPage, onBlock }: Reading,
 ): Promise<Staged> {
   const blocks = openBlocks(db, import_id, onBlock);
   let [rows, refused, complete] = [0, 0, true];
   let cursor: string | undefined;
+  let next: string | undefined;
+  const first = since === undefined ? {} : { since };
   try {
     do {
       const page = await app.connector.list(ctx, {
         limit: page_size,
         repeats: several,
-        ...(cursor === undefined ? {} : { cursor }),
+        ...(cursor === undefined ? first : { cursor }),
       });
       requireAttributes(page, needs);
       const judged = judgePage(page, rows + refused);
@@ -116,7 +120,7 @@ export async function fillStage(
       rows += judged.good.length;
       refused += judged.bad.length;
       complete = page.complete ?? page.next === undefined;
-      cursor = page.next;
+      [cursor, next] = [page.next, page.since];
       onPage(rows);
     } while (cursor !== undefined);
     await blocks.end();
@@ -130,6 +134,7 @@ export async function fillStage(
     rows: rows - doubles - folded.gone - folded.refused,
     refused: refused + doubles + folded.refused,
     complete: complete && doubles === 0,
+    ...(next === undefined ? {} : { since: next }),
   };
 }
 

@@ -39,7 +39,7 @@ export function checkConfig(allow_private: boolean): CheckConfig {
       const stand_ins = found.secrets.map(({ name }) => [name, secret(String(credentials[name] ?? "not-yet-given"))]);
       const connector = createConnector(kind, plain, Object.fromEntries(stand_ins), { allow_private });
       void connector.close?.();
-      const destination = destinationOf(plain);
+      const destination = destinationOf(plain) ?? serverOf(plain);
       const attributes = knownAttributes(kind, plain);
       const config = JSON.parse(JSON.stringify(parsed.data)) as Record<string, Value>;
       return {
@@ -72,6 +72,10 @@ export function destinationOf(config: Config): string | undefined {
   );
   return origins.length === 0 ? undefined : origins.join(" ");
 }
+
+/** The server that a form names otherwise than by an address of the web. */
+const serverOf = ({ host, port = "" }: Readonly<Record<string, Value>>): string | undefined =>
+  typeof host === "string" ? `${host}:${port}` : undefined;
 
 /** The schema of an app before it was ever asked. */
 function knownAttributes(kind: string, config: Readonly<Record<string, Value>>): readonly Attribute[] | undefined {

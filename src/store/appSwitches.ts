@@ -81,6 +81,8 @@ export type Sourcing = Readonly<{
   time_zone_attribute: string | null;
   /** When the source is read by itself, as cron has it; null or absent: when somebody asks. */
   schedule?: string | null;
+  /** When it is asked only for what changed, besides; null or absent: never by itself. */
+  incremental_schedule?: string | null;
   /** On which clock; null or absent: the company's. */
   schedule_zone?: string | null;
   /** The inline hook that is asked about strangers; null or absent: none is. */

@@ -153,7 +153,10 @@ export type AppHealthRow = {
   /** Of a source with a schedule: when it is read next, and what that was worked out from. */
   import_due_at: MaybeTime;
   import_schedule: Generated<string | null>;
-};
+  /** The same of its schedule of incremental imports; and what it gave to be asked only for changes (engine/importSince.ts). */
+  changes_due_at: MaybeTime;
+  import_since_at: MaybeTime;
+} & Record<"changes_schedule" | "import_since" | "import_since_of", Generated<string | null>>;
 
 export type MappingRow = {
   id: Generated<string>;

@@ -306,6 +306,10 @@ describe("apps and who has them", () => {
     expect(await by_clock()).toEqual(off);
     const daily = { status: "ENABLED", fullImport: { expression: "0 5 * * *", timezone: "Europe/Rome" } };
     expect(await by_clock(daily)).toEqual({ ...daily, incrementalImport: null });
+    const changes = { incrementalImport: { expression: "*/15 * * * *", timezone: "Europe/Rome" } };
+    expect(await by_clock({ ...daily, ...changes })).toEqual({ ...daily, ...changes });
+    expect(await by_clock(daily)).toEqual({ ...daily, ...changes });
+    expect(await by_clock({ ...daily, incrementalImport: null })).toEqual({ ...daily, incrementalImport: null });
     expect(await by_clock({ ...daily, fullImport: { expression: "often" } })).toBe(400);
     await api.call("PUT", `${path}/INBOUND_PROVISIONING`, { importRules: {} });
     expect(await by_clock()).toMatchObject(daily);

@@ -125,6 +125,12 @@ describe("the rows of a query", () => {
     });
   });
 
+  test("of one id are all given to whoever wants several, as the jobs of one person", async () => {
+    const query = "select * from (values ('1', 'Risk'), ('1', 'Trade')) as v(id, unit)";
+    const page = await source({ query }).list(ctx, { repeats: true });
+    expect([page.items.map(({ profile }) => profile["unit"]), page.complete]).toEqual([["Risk", "Trade"], true]);
+  });
+
   test("are found by a value, and one by its id", async () => {
     expect(await source().find(ctx, { attribute: "name", value: "P3" })).toMatchObject([{ id: "3" }]);
     expect(await source().read(ctx, "4")).toMatchObject({ id: "4", profile: { name: "P4" } });

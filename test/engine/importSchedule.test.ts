@@ -93,6 +93,112 @@ describe("a turn", () => {
   });
 });
 
+describe("a source with two schedules", () => {
+  const modes = async () => (await claimTurns(world)).map(({ mode }) => mode);
+  const running = (mode: "full" | "incremental") =>
+    sql`
+      insert into imports (app_id, status, mode, dry_run, started_by, started_at, detail)
+      values (${hr.app_id}, 'RUNNING', ${mode}, false, '{}', '2026-05-04T04:00:00Z',
+        jsonb_build_object('node', ${world.node}::text, 'scheduled', true))`.execute(db);
+  const done = async () =>
+    (await sql<{ mode: string }>`select mode from imports where status = 'DONE' order by id`.execute(db)).rows;
+  beforeEach(async () => {
+    await reschedule({ incremental_schedule: "*/15 * * * *" });
+    expect(await modes()).toEqual([]);
+  });
+
+  test("is asked for changes on its clock, and read in full where both come at once", async () => {
+    go("2026-05-04T04:00:00Z");
+    const turns = (await Promise.all([claimTurns(world), claimTurns(world)])).flat();
+    expect(turns.map(({ mode }) => mode)).toEqual(["full"]);
+    await importByClock(world, turns[0]!, stays);
+    go("2026-05-04T04:14:59Z");
+    expect(await modes()).toEqual([]);
+    go("2026-05-04T04:15:00Z");
+    const [changes] = await claimTurns(world);
+    expect(changes?.mode).toBe("incremental");
+    await importByClock(world, changes!, stays);
+    expect(await done()).toEqual([{ mode: "full" }, { mode: "incremental" }]);
+    // Both were slept through: made up for once, in full.
+    go("2026-05-06T09:00:00Z");
+    expect([await modes(), await modes()]).toEqual([["full"], []]);
+    await reschedule({ schedule: null });
+    expect(await modes()).toEqual([]);
+    go("2026-05-07T04:00:00Z");
+    expect(await modes()).toEqual(["incremental"]);
+    await reschedule({ incremental_schedule: null });
+    go("2026-05-08T04:00:00Z");
+    expect(await modes()).toEqual([]);
+  });
+
+  test("is asked the same again when that was cut off, by the end of its node or a kill", async () => {
+    go("2026-05-04T04:15:00Z");
+    await claimTurns(world);
+    go("2026-05-04T04:30:00Z");
+    const [changes] = await claimTurns(world);
+    await importByClock(world, changes!, AbortSignal.abort());
+    expect(await modes()).toEqual(["incremental"]);
+    await running("incremental");
+    await sql`update imports set detail = detail || '{"node":"gone"}'`.execute(db);
+    go("2026-05-04T06:31:00Z");
+    expect(await modes()).toEqual(["incremental"]);
+    await schedule(world);
+    expect(await modes()).toEqual(["incremental"]);
+  });
+
+  test("is read in full right after an import of changes that was in the way, and not after a full one", async () => {
+    await schedule(world);
+    await sql`update nodes set seen_at = '2026-05-04T04:00:00Z'`.execute(db);
+    await running("incremental");
+    go("2026-05-04T04:00:00Z");
+    const [full] = await claimTurns(world);
+    await importByClock(world, full!, stays);
+    expect(await modes()).toEqual(["full"]);
+    await sql`update imports set mode = 'full'`.execute(db);
+    await importByClock(world, full!, stays);
+    expect([await modes(), await done()]).toEqual([[], []]);
+  });
+
+  test("is not asked for changes while an import of it is held, which one of changes would void unseen", async () => {
+    await reschedule({ guard_people: 0, guard_percent: 1, schedule: "0 4 * * *" });
+    await modes();
+    hr.write([rowOf("1", "Ada", "Byron"), rowOf("2", "Tunde", "Bello")]);
+    await hr.run();
+    hr.write([rowOf("1", "Ada", "Byron")]);
+    const held = await hr.run();
+    expect(held.status).toBe("HELD");
+    go("2026-05-04T04:15:00Z");
+    const [changes] = await claimTurns(world);
+    await importByClock(world, changes!, stays);
+    expect((await imports()).map(({ status }) => status)).toEqual(["DONE", "HELD"]);
+    expect((await hr.run(undefined, { released: held.id })).counts).toMatchObject({ left: 1 });
+    await sql`update imports set status = 'CANCELLED' where status = 'HELD'`.execute(db);
+    await importByClock(world, changes!, stays);
+    expect(await done()).toEqual([{ mode: "full" }, { mode: "full" }, { mode: "incremental" }]);
+  });
+
+  test("has a task for each that fails, which its own next one closes, or a full one both", async () => {
+    const turn = async (when: string) => {
+      go(when);
+      for (const source of await claimTurns(world)) await importByClock(world, source, stays);
+      return (await listTasks(db, { status: "OPEN" })).map(({ title }) => title.replace(/:.*/, ""));
+    };
+    rmSync(hr.path);
+    const [full, changes] = [
+      "the import of HR by the clock failed",
+      "the incremental import of HR by the clock failed",
+    ];
+    expect(await turn("2026-05-04T04:00:00Z")).toEqual([full]);
+    expect((await turn("2026-05-04T04:15:00Z")).toSorted()).toEqual([full, changes].toSorted());
+    hr.write([rowOf("1", "Ada", "Byron")]);
+    expect(await turn("2026-05-04T04:30:00Z")).toEqual([full]);
+    rmSync(hr.path);
+    await turn("2026-05-04T04:45:00Z");
+    hr.write([rowOf("1", "Ada", "Byron")]);
+    expect(await turn("2026-05-05T04:00:00Z")).toEqual([]);
+  });
+});
+
 describe("an import by the clock", () => {
   const turn = async (when: string) => {
     go(when);
@@ -154,6 +260,7 @@ test.each([
   [{ schedule: "61 * * * *" }, /is no schedule/],
   [{ schedule: `0 0 * * ${"1,".repeat(90)}1` }, /is no schedule|Too big/],
   [{ schedule: "0 0 31 2 *" }, /names no day that ever comes/],
+  [{ incremental_schedule: "often" }, /sourcing.incremental_schedule: "often" is no schedule/],
   [{ schedule: "0 6 * * *", schedule_zone: "Mars" }, /sourcing.schedule_zone: "Mars" is no time zone/],
 ])("a schedule that is none is refused: %j", async (sourcing, why) => {
   expect(await updateApp(world.command, hr.app_id, { sourcing }, tools)).toMatchObject({

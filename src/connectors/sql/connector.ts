@@ -1,5 +1,5 @@
 /**
- * People by a query of a PostgreSQL database. Read only, in one view of the data, page by page by a cursor. Made by
+ * People by a query of a PostgreSQL or MariaDB database. Read only, in one view of the data, page by page. Made by
  * registry.ts; its laws are those of connector.ts.
  *
  * A list keeps its session between pages. After a restart there is none, and the list is to be started again: another
@@ -18,23 +18,32 @@ import {
 } from "../connector.ts";
 import { readOnly } from "../readOnly.ts";
 import { type SqlConfig, type SqlCredentials, sql_config } from "./config.ts";
+import { openMariadb } from "./mariadb.ts";
+import { openPostgresql } from "./postgresql.ts";
 import { accountsUnder, attributeOf, placesOf } from "./rows.ts";
-import { openSession, type Place, type Session } from "./session.ts";
+import type { Field, OpenSession, Place, Rows, Session } from "./session.ts";
+import { type Mark, marked, markOf, sinceOf, tokenOf } from "./watermark.ts";
 
 /** `allow_private`: the operator lets connectors reach private and loopback addresses. */
 export type SqlOptions = Readonly<{ allow_private?: boolean }>;
 
-/** A list under way: its session, the ids that were there, how many rows were given, and when it was last asked. */
-type Reading = { session: Session; ids: Set<string>; row: number; whole: boolean };
+/** A list under way: its session, the ids that were there, how many rows were given, and the last change that was seen. */
+type Reading = { session: Session; ids: Set<string>; row: number; whole: boolean; mark: Mark | undefined };
 type Parts = Readonly<{ place: Place; readings: Map<string, Reading> }>;
 
 const page_default = 500;
 const readings_max = 2;
 
+const openSession: OpenSession = (place, ctx, since) =>
+  (place.settings.dialect === "mariadb" ? openMariadb : openPostgresql)(place, ctx, since);
+
 /** The list that a cursor goes on with, taken out of those kept; a new one without a cursor. */
-async function readingAt(parts: Parts, ctx: Context, cursor: string | undefined): Promise<Reading> {
+async function readingAt(parts: Parts, ctx: Context, { cursor, since }: PageRequest): Promise<Reading> {
   if (cursor === undefined || cursor === "") {
-    return { session: await openSession(parts.place, ctx), ids: new Set(), row: 0, whole: true };
+    const { settings } = parts.place;
+    const mark = since === undefined || settings.changed_column === undefined ? undefined : markOf(since);
+    const session = await openSession(parts.place, ctx, mark && sinceOf(mark, settings));
+    return { session, ids: new Set(), row: 0, whole: true, mark };
   }
   const kept = parts.readings.get(cursor);
   if (kept === undefined) throw new ConnectorFault("retry", "The list that was under way is gone; start it again");
@@ -54,7 +63,7 @@ async function keep(parts: Parts, reading: Reading): Promise<string> {
 }
 
 async function list(parts: Parts, ctx: Context, request: PageRequest): Promise<Page> {
-  const reading = await readingAt(parts, ctx, request.cursor);
+  const reading = await readingAt(parts, ctx, request);
   const limit = Math.max(1, request.limit ?? page_default);
   try {
     const { fields, rows } = await reading.session.next(ctx, limit);
@@ -66,21 +75,41 @@ async function list(parts: Parts, ctx: Context, request: PageRequest): Promise<P
       const account = accountOf(row, ++reading.row);
       const place = `row ${reading.row}`;
       if ("error" in account) refused.push({ place, reason: account.error });
-      else if (reading.ids.has(account.id)) refused.push({ place, reason: `the id ${account.id} was there before` });
+      else if (request.repeats !== true && reading.ids.has(account.id))
+        refused.push({ place, reason: `the id ${account.id} was there before` });
       else {
         reading.ids.add(account.id);
         items.push(account);
       }
     }
     reading.whole &&= refused.length === 0;
+    reading.mark = markAfter(reading, fields, rows, parts.place.settings.changed_column);
     const told = { items, attributes: [...places.keys()], ...(refused.length === 0 ? {} : { refused }) };
     if (rows.length === limit) return { ...told, next: await keep(parts, reading) };
     await reading.session.close();
-    return { ...told, complete: reading.whole };
+    const since = reading.mark === undefined ? {} : { since: tokenOf(reading.mark, ctx.now()) };
+    return { ...told, complete: reading.whole, ...since };
   } catch (error) {
     await reading.session.close();
     throw error;
   }
+}
+
+/** The last change that was seen, after these rows. @throws ConnectorFault if the column is of another type by now. */
+function markAfter(
+  { mark }: Reading,
+  fields: readonly Field[],
+  rows: Rows["rows"],
+  column: string | undefined,
+): Mark | undefined {
+  const at = fields.findIndex(({ name }) => name === column);
+  const order = fields[at]?.order;
+  if (order === undefined) return undefined;
+  if (mark !== undefined && mark.order !== order) {
+    const message = `The column ${column} is no ${mark.order} any more: run a full import`;
+    throw new ConnectorFault("invalid", message, { attribute: "changed_column" });
+  }
+  return rows.reduce((highest, row) => marked(highest, order, row[at]), mark);
 }
 
 /** Every account that `accept` takes, by reading all rows. */
@@ -95,7 +124,7 @@ async function scan(parts: Parts, ctx: Context, accept: (one: RemoteAccount) => 
 }
 
 async function schema({ place }: Parts, ctx: Context): Promise<Schema> {
-  const session = await openSession(place, ctx);
+  const session = await openSession(place, ctx, undefined);
   try {
     const { fields } = await session.next(ctx, 0);
     return {
@@ -112,9 +141,11 @@ async function schema({ place }: Parts, ctx: Context): Promise<Schema> {
 export function sqlConnector(config: SqlConfig, credentials: SqlCredentials, options: SqlOptions = {}): Connector {
   const rule = { allow_private: options.allow_private === true };
   const parts: Parts = { place: { settings: sql_config.parse(config), credentials, rule }, readings: new Map() };
+  const reader = readOnly("This database");
   return Object.freeze({
     kind: "sql",
-    ...readOnly("This database"),
+    ...reader,
+    can: { ...reader.can, changes: parts.place.settings.changed_column !== undefined },
     test: async (ctx) => void (await schema(parts, ctx)),
     schema: (ctx) => schema(parts, ctx),
     list: (ctx, page) => list(parts, ctx, page),

@@ -265,7 +265,7 @@ async function userAttributes(api: Api, app_id: string): Promise<number> {
 }
 
 const columns = sql`
-  i.id, i.app_id, a.label, i.status, i.mode, i.dry_run, i.counts, i.detail, i.started_at, i.finished_at
+  i.id, i.app_id, a.label, i.status, i.mode, i.dry_run, i.counts, i.detail - 'next_since' as detail, i.started_at, i.finished_at
   from imports i join apps a on a.id = i.app_id`;
 
 async function readImport(api: Api, running: ReadonlyMap<string, Running>, id: string) {

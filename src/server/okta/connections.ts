@@ -142,7 +142,11 @@ const capability_input = z.object({
   importSettings: z
     .looseObject({
       schedule: z
-        .looseObject({ status: z.enum(["ENABLED", "DISABLED"]).optional(), fullImport: import_schedule.nullish() })
+        .looseObject({
+          status: z.enum(["ENABLED", "DISABLED"]).optional(),
+          fullImport: import_schedule.nullish(),
+          incrementalImport: import_schedule.nullish(),
+        })
         .optional(),
     })
     .optional(),
@@ -260,11 +264,15 @@ function sourcingOf(input: CapabilityInput, before: Sourcing | null): Partial<So
 
 /** When the source is read by the clock, as Okta says it; nothing where nothing is said of it. */
 function scheduleOf({ importSettings }: CapabilityInput): Partial<Sourcing> {
-  const { status, fullImport } = importSettings?.schedule ?? {};
-  if (status === "DISABLED" || fullImport === null) return { schedule: null, schedule_zone: null };
-  return fullImport === undefined
-    ? {}
-    : { schedule: fullImport.expression, schedule_zone: fullImport.timezone ?? null };
+  const { status, fullImport, incrementalImport } = importSettings?.schedule ?? {};
+  if (status === "DISABLED") return { schedule: null, incremental_schedule: null, schedule_zone: null };
+  // Here both are on one clock.
+  const zone = fullImport ?? incrementalImport;
+  return {
+    ...(fullImport === undefined ? {} : { schedule: fullImport?.expression ?? null }),
+    ...(incrementalImport === undefined ? {} : { incremental_schedule: incrementalImport?.expression ?? null }),
+    ...(zone === undefined ? {} : { schedule_zone: zone?.timezone ?? null }),
+  };
 }
 
 function featureBody(app: App, name: FeatureName, base: string) {
@@ -301,13 +309,14 @@ function featureBody(app: App, name: FeatureName, base: string) {
 }
 
 function importSettings(sourcing: Sourcing | null) {
-  const { schedule: expression = null, schedule_zone: timezone = null } = sourcing ?? {};
+  const { schedule = null, incremental_schedule = null, schedule_zone } = sourcing ?? {};
+  const timed = (expression: string | null) => expression && { expression, timezone: schedule_zone ?? "UTC" };
   return {
     username: { userNameFormat: "EMAIL", userNameExpression: null },
     schedule: {
-      status: expression === null ? "DISABLED" : "ENABLED",
-      fullImport: expression && { expression, timezone: timezone ?? "UTC" },
-      incrementalImport: null,
+      status: schedule === null && incremental_schedule === null ? "DISABLED" : "ENABLED",
+      fullImport: timed(schedule),
+      incrementalImport: timed(incremental_schedule),
     },
   };
 }
