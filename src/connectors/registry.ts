@@ -72,12 +72,14 @@ const kinds: readonly ConnectorKind[] = [
     description: "People from a report or a paged list of any system that answers JSON",
     config: rest_config,
     secrets: [{ name: "token", title: "Token or password", required: false }],
-    create: (config, credentials, options) =>
-      restConnector(
-        rest_config.parse(config),
-        Object.hasOwn(credentials, "token") ? { token: secretOf(credentials, "token") } : {},
-        options,
-      ),
+    create: (config, credentials, options) => {
+      const settings = rest_config.parse(config);
+      const token = Object.hasOwn(credentials, "token") ? { token: secretOf(credentials, "token") } : {};
+      return {
+        ...restConnector(settings, token, options),
+        ...(settings.one === undefined ? { lists_only: true } : {}),
+      };
+    },
   },
   {
     kind: "sql",
@@ -85,8 +87,10 @@ const kinds: readonly ConnectorKind[] = [
     description: "People by a query of a PostgreSQL database",
     config: sql_config,
     secrets: [{ name: "token", title: "Password", required: true }],
-    create: (config, credentials, options) =>
-      sqlConnector(sql_config.parse(config), { token: secretOf(credentials, "token") }, options),
+    create: (config, credentials, options) => ({
+      ...sqlConnector(sql_config.parse(config), { token: secretOf(credentials, "token") }, options),
+      lists_only: true,
+    }),
   },
   {
     kind: "manual",
