@@ -45,6 +45,7 @@ export const switch_groups: readonly Group[] = [
     switches: {
       schedule: "By the clock, as cron has it: '30 5 * * 1-5'; empty: when asked",
       schedule_zone: "On which clock, such as Europe/Rome; empty: the company's",
+      notify_id: "Where a notification has the id: /worker/id, /events/*/id; empty: /ids",
     },
   },
   {

@@ -270,7 +270,7 @@ async function proceed(run: ImportRun, known: Known): Promise<ImportSummary> {
   if (!request.dry_run) await voidHolds(run, held);
   if (held) return hold(run, known, verdict);
   if (!request.dry_run) await settleDecisions(run);
-  await tellKept(run, kept);
+  await tellKept(run, kept, staged.complete);
   const dangling = await tellDangling(run, known.counts.arriving);
   const told = [verdict?.why, kept?.why, note, members, dangling].filter((one) => one !== undefined);
   return finish(run, known, "DONE", told.length === 0 ? undefined : told.join(". "));

@@ -23,12 +23,14 @@ import type { EngineApp } from "./world.ts";
 
 /**
  * Whom an import is about, by their ids in the source. `told`: the source itself said that they have changed. `onUnread`:
- * told of each that the source could not give now, and when it may be asked again, if it says so.
+ * told of each that the source could not give now, and when it may be asked again, if it says so. `onGone`: of each that the
+ * source has no record of.
  */
 export type ImportPeople = Readonly<{
   ids: readonly string[];
   told?: true;
   onUnread?: (id: string, reason: string, retry_at?: Date) => void;
+  onGone?: (id: string) => void;
 }>;
 
 /** People of one import at most. */
@@ -69,10 +71,11 @@ export function onlyThese(app: EngineApp, people: ImportPeople, several: boolean
 
 type Unreadable = { place: string; reason: string; id: string };
 
-const missing = ({ label }: EngineApp, id: string): Unreadable => ({
-  ...{ place: id, id },
-  reason: `${label} has no record of this id. Nobody leaves by the import of single people: a full import decides that`,
-});
+function missing({ label }: EngineApp, { onGone }: ImportPeople, id: string): Unreadable {
+  onGone?.(id);
+  const reason = `${label} has no record of this id. Nobody leaves by an import of single people: a full import decides that`;
+  return { place: id, id, reason };
+}
 
 /** Asks for each alone; undefined: the connector can only list. */
 async function readEach(app: EngineApp, people: ImportPeople, ctx: Context): Promise<Page | undefined> {
@@ -84,23 +87,24 @@ async function readEach(app: EngineApp, people: ImportPeople, ctx: Context): Pro
     try {
       const one = await app.connector.read(ctx, id);
       answered++;
-      if (one === null) refused.push(missing(app, id));
+      if (one === null) refused.push(missing(app, people, id));
       else items.push(one);
     } catch (error) {
       if (!(error instanceof ConnectorFault)) throw error;
       const { kind, message, retry_at } = error;
       if (kind === "unsupported" && answered === 0) return undefined;
-      if (ctx.signal.aborted || (kind === "rate_limited" && answered === 0)) throw error;
+      if (ctx.signal.aborted) throw error;
       if (kind === "rate_limited") {
+        for (const left of ids.slice(at)) onUnread?.(left, message, retry_at ?? ctx.now());
+        if (answered === 0) throw error;
         // What was answered is worth keeping: with a tight rate there would be no end to it otherwise.
-        for (const left of ids.slice(at)) onUnread?.(left, message, retry_at);
         break;
       }
       failures++;
       // A source may refuse one record, as it may fail at one.
       const passing = kind === "retry" || kind === "denied";
-      if (passing && answered === 0 && failures >= Math.min(failures_max, ids.length)) throw error;
       if (passing) onUnread?.(id, message);
+      if (passing && answered === 0 && failures >= Math.min(failures_max, ids.length)) throw error;
       refused.push({ place: id, id, reason: message });
     }
   }
@@ -108,7 +112,8 @@ async function readEach(app: EngineApp, people: ImportPeople, ctx: Context): Pro
 }
 
 /** Reads the list once, to its end, and takes all rows of these people. */
-async function readThrough(app: EngineApp, { ids }: ImportPeople, ctx: Context): Promise<Page> {
+async function readThrough(app: EngineApp, people: ImportPeople, ctx: Context): Promise<Page> {
+  const { ids } = people;
   const wanted = new Set(ids);
   const seen = new Set<string>();
   const items: RemoteAccount[] = [];
@@ -135,7 +140,7 @@ async function readThrough(app: EngineApp, { ids }: ImportPeople, ctx: Context):
     complete = page.complete ?? page.next === undefined;
     cursor = page.next;
   } while (cursor !== undefined);
-  const absent = ids.filter((id) => !seen.has(id)).map((id) => missing(app, id));
+  const absent = ids.filter((id) => !seen.has(id)).map((id) => missing(app, people, id));
   return { items, complete: complete && !nameless, refused: [...refused, ...absent] };
 }
 

@@ -83,6 +83,8 @@ export type Sourcing = Readonly<{
   schedule?: string | null;
   /** On which clock; null or absent: the company's. */
   schedule_zone?: string | null;
+  /** Where the id of a person is in what the source sends as a notification (core/notice.ts); null or absent: `/ids`, `/id`. */
+  notify_id?: string | null;
   /** The inline hook that is asked about strangers; null or absent: none is. */
   import_hook?: string | null;
   /** The list attribute of users in which a login that the source replaces is kept; null or absent: it is given up. */

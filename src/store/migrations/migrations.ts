@@ -20,6 +20,7 @@ import { peopleImports } from "./0024_people_imports.ts";
 import { peopleImportNodes } from "./0025_people_import_nodes.ts";
 import { schedules } from "./0026_schedules.ts";
 import { memberImports } from "./0027_member_imports.ts";
+import { sourceNotices } from "./0029_source_notices.ts";
 
 /** Statements of a script, one by one: PGlite's extended protocol takes no more; bodies between `$$` stay whole. */
 function statements(script: string): string[] {
@@ -55,6 +56,7 @@ const migrations: Record<string, Migration> = {
   "0025_people_import_nodes": run(peopleImportNodes),
   "0026_schedules": run(schedules),
   "0027_member_imports": run(memberImports),
+  "0029_source_notices": run(sourceNotices),
 };
 
 /**
