@@ -113,7 +113,7 @@ describe("a notification", () => {
     const stop = new AbortController();
     // While the first read is under way somebody changes it again.
     const { source: open } = stage.world;
-    const world = { ...stage.world, source: async (id: string) => (await told(), open(id)) };
+    const world = { ...stage.world, source: (id: string) => told().then(() => open(id)) };
     await readTold(world, source!, stop.signal);
     expect(await stage.waiting()).toEqual(["1"]);
     expect(await soon()).toBe(1);
