@@ -15,7 +15,7 @@ import { backoff_ms } from "../core/faults.ts";
 import type { Command } from "../directory/command.ts";
 import { notice_settle_ms } from "../directory/sourceNotices.ts";
 import { closeTasksFor, raiseTasks } from "../directory/tasks.ts";
-import { type Database, isRefusal, sql } from "../store/database.ts";
+import { type Database, isRefusal, sql, transact } from "../store/database.ts";
 import { system } from "../store/log.ts";
 import { startImport } from "./import.ts";
 import { goneTask } from "./importAbsence.ts";
@@ -127,22 +127,23 @@ async function settle(
   rows: readonly Notice[],
   unread: ReadonlyMap<string, Unread>,
 ): Promise<void> {
-  const now = world.now();
+  const again_at = new Date(world.now().getTime() + notice_settle_ms);
   const done = rows.filter(({ external_id }) => !unread.has(external_id));
   const pairs = sql`rows from (unnest(${done.map(({ external_id }) => external_id)}::text[]),
     unnest(${done.map(({ told }) => String(told))}::bigint[])) as d(external_id, told)`;
-  await sql`
-    delete from source_notices n using ${pairs}
-    where n.app_id = ${app_id} and n.external_id = d.external_id and n.told = d.told`.execute(world.db);
-  await sql`
-    update source_notices n set attempts = 0, problem = null,
-      due_at = ${new Date(now.getTime() + notice_settle_ms)}::timestamptz
-    from ${pairs} where n.app_id = ${app_id} and n.external_id = d.external_id`.execute(world.db);
+  await transact<true>(world.db, async (trx) => {
+    // In the line of those who tell (sourceNotices.ts): nobody is told of again between the two statements.
+    await sql`
+      update source_notice_turns set attempts = 0, problem = null, due_at = null where app_id = ${app_id}`.execute(trx);
+    await sql`
+      delete from source_notices n using ${pairs}
+      where n.app_id = ${app_id} and n.external_id = d.external_id and n.told = d.told`.execute(trx);
+    await sql`
+      update source_notices n set attempts = 0, problem = null, due_at = ${again_at}::timestamptz
+      from ${pairs} where n.app_id = ${app_id} and n.external_id = d.external_id`.execute(trx);
+    return true;
+  });
   await noteFailures(world, app_id, rows, unread);
-  await sql`
-    update source_notice_turns set attempts = 0, problem = null, due_at = null where app_id = ${app_id}`.execute(
-    world.db,
-  );
 }
 
 /** Each who failed is tried again by itself, later each time. */
