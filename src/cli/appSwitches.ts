@@ -37,6 +37,7 @@ export const switch_groups: readonly Group[] = [
       auto_activate: "true: who is made is activated",
       import_hook: "The id of an inline hook; empty: none",
       alias_attribute: "List attribute of users for logins that it replaces",
+      type_attribute: "Its attribute with the type of a new person; empty: the default",
     },
   },
   {

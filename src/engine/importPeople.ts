@@ -12,7 +12,7 @@ import type { Change } from "../core/diff.ts";
 import type { Profile, Refusal } from "../core/types.ts";
 import type { Command, Running } from "../directory/command.ts";
 import { shownChanges } from "../directory/peopleImports.ts";
-import { schemaOfType } from "../directory/schemaQueries.ts";
+import { forType, schemaOfType } from "../directory/schemaQueries.ts";
 import { usersByLogin } from "../directory/userQueries.ts";
 import { createUsersEach, updateUsersEach } from "../directory/users.ts";
 import { storedTypeId } from "../directory/userTypes.ts";
@@ -87,7 +87,10 @@ async function applyChunk(
       outcomes.set(row.line, { outcome: "refused", reason, ...(reason === other ? { column: "type" } : {}) });
     return reason === undefined;
   });
-  const changes = open.map(({ row, id, type_id }) => ({ id, profile: ofType(file, row.profile, type_id) }));
+  const changes = open.map(({ row, id, type_id }) => ({
+    id,
+    profile: forType(file.schema, schemaOfType(file.schema, type_id), row.profile),
+  }));
   const changed = await oneByOne(changes, (some) => updateUsersEach(running, some, { urgency }));
   for (const [n, { row }] of open.entries()) outcomes.set(row.line, outcomeOf(changed[n], "update"));
   const inputs = strangers.map((row) => ({
@@ -116,12 +119,6 @@ function otherType({ types }: PeopleFile, { type }: GoodRow, type_id: string | n
   if (type === undefined || storedTypeId(type.id) === type_id) return undefined;
   const theirs = types.find(({ id }) => storedTypeId(id) === type_id)?.name ?? "another";
   return `type: is ${theirs}, and a file changes nobody's type: leave the cell empty, or change the type of the person`;
-}
-
-/** What a row says to somebody of a type: there is nothing to clear where the type has no such attribute. */
-function ofType({ schema }: PeopleFile, profile: Profile, type_id: string | null): Profile {
-  const has = new Set(schemaOfType(schema, type_id).attributes.map(({ name }) => name));
-  return Object.fromEntries(Object.entries(profile).filter(([name, value]) => value !== null || has.has(name)));
 }
 
 /** A set that is refused as a whole (somebody else was quicker with one value) is asked about row by row. */

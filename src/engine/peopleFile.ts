@@ -14,7 +14,7 @@ import { canonicalValue } from "../core/diff.ts";
 import { nearest } from "../core/expression/suggest.ts";
 import type { Attribute, Profile, Refusal, Schema, Value } from "../core/types.ts";
 import { userSchema } from "../directory/schemaQueries.ts";
-import { listUserTypes, type UserType } from "../directory/userTypes.ts";
+import { listUserTypes, typeNamed, type UserType } from "../directory/userTypes.ts";
 import { type Database, isRefusal } from "../store/database.ts";
 import {
   cellsOf,
@@ -125,7 +125,7 @@ function personOf(file: PeopleFile, columns: readonly (Attribute | undefined)[],
     if (attribute.name === "login") continue;
     if (attribute === type_column) {
       const named = typeNamed(file.types, cells[n] ?? "");
-      if (isRefusal(named)) return { ...told, problem: named.refused, column: attribute.name };
+      if (isRefusal(named)) return { ...told, problem: `type: ${named.refused}`, column: attribute.name };
       type = named;
       continue;
     }
@@ -135,16 +135,3 @@ function personOf(file: PeopleFile, columns: readonly (Attribute | undefined)[],
   }
   return { ...told, profile: Object.fromEntries(profile), ...(type === undefined ? {} : { type }) };
 }
-
-/** The type that a cell names, by name or id; undefined: it names none. Refused with those that there are. */
-function typeNamed(types: readonly UserType[], cell: string): UserType | Refusal | undefined {
-  const text = cell.trim();
-  if (text === "") return undefined;
-  const one = types.find(({ id, name }) => id === text || name.toLowerCase() === text.toLowerCase());
-  if (one !== undefined) return one;
-  const names = types.slice(0, types_shown).map(({ name }) => name);
-  const known = `${names.join(", ")}${types.length > types_shown ? ", ..." : ""}`;
-  return { refused: `type: there is no type of people "${text.slice(0, 100)}": use ${known}`, code: "invalid" };
-}
-
-const types_shown = 20;

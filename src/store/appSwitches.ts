@@ -79,6 +79,8 @@ export type Sourcing = Readonly<{
   start_attribute: string | null;
   end_attribute: string | null;
   time_zone_attribute: string | null;
+  /** Names the type of a new person, by name or id; null or absent: everybody is made of the default one. */
+  type_attribute?: string | null;
   /** When the source is read by itself, as cron has it; null or absent: when somebody asks. */
   schedule?: string | null;
   /** On which clock; null or absent: the company's. */

@@ -3,10 +3,13 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { mappingOf, putMapping } from "../../src/directory/mappings.ts";
 import type { Database } from "../../src/store/database.ts";
+import { hrSource, linesOf, rowOf } from "../engine/hr.ts";
 import { type TestApi, testApi } from "../support/api.ts";
 import { postFile } from "../support/fileAnswer.ts";
 import { memoryDatabase, wipe } from "../support/memory.ts";
+import { must, testWorld } from "../support/world.ts";
 
 let db: Database;
 let api: TestApi;
@@ -66,4 +69,33 @@ test("nobody's type is changed by a file, and the other rows are done", async ()
     ["refused", expect.stringMatching(/^type: is user/)],
   ]);
   expect(await told([row("ann", "contractor", "Other"), row("ben", "")])).toEqual(["update", "unchanged"]);
+});
+
+test("a source names the type of a new person, an unknown one refuses the row, and who is there keeps theirs", async () => {
+  const world = await testWorld(db, { prepared: true });
+  const hr = await hrSource(world, { type_attribute: "type" }, "HR", true);
+  const lines = (await mappingOf(db, hr.app_id, "to_user"))?.lines ?? {};
+  const agency = { expression: "appuser.unit", push: "always", when_empty: "clear" } as const;
+  await must(putMapping(world.command, hr.app_id, "to_user", { ...lines, agency }));
+  const rows = [
+    rowOf("1", "Ann", "Lee", { type: "contractor", unit: "Temps" }),
+    rowOf("2", "Ben", "Ray"),
+    rowOf("3", "Cy", "Fox", { type: "intern" }),
+    rowOf("4", "Di", "Ost", { type: "contractor" }),
+  ];
+  expect((await hr.run(rows, { dry_run: true })).counts).toEqual({ create: 2, refused: 2 });
+  const done = await hr.run(rows);
+  expect(done.counts).toEqual({ created: 2, refused: 2 });
+  const reasons = (await linesOf(world, done.id)).flatMap(({ detail }) => detail?.reason ?? []);
+  expect(reasons).toEqual([
+    expect.stringMatching(/there is no type of people "intern": use user, contractor/),
+    expect.stringMatching(/agency|required/),
+  ]);
+  expect([await typeOf("ann.lee@example.com"), (await typeOf("ben.ray@example.com")) === type]).toEqual([type, false]);
+  const [ann, ben] = [
+    { ...rows[0], type: "user", department: "Mills" },
+    { ...rows[1], department: "Mills" },
+  ];
+  expect((await hr.run([ann, ben])).counts).toEqual({ updated: 2 });
+  expect(await typeOf("ann.lee@example.com")).toBe(type);
 });
