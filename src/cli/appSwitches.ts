@@ -37,6 +37,7 @@ export const switch_groups: readonly Group[] = [
       auto_activate: "true: who is made is activated",
       import_hook: "The id of an inline hook; empty: none",
       alias_attribute: "List attribute of users for logins that it replaces",
+      type_attribute: "Its attribute with the type of a new person; empty: the default",
     },
   },
   {
@@ -46,6 +47,7 @@ export const switch_groups: readonly Group[] = [
       schedule: "By the clock, as cron has it: '30 5 * * 1-5'; empty: when asked",
       incremental_schedule: "The same, but only for changes: '*/15 * * * *'",
       schedule_zone: "On which clock, such as Europe/Rome; empty: the company's",
+      notify_id: "Where a notification has the id: /worker/id, /events/*/id; empty: /ids",
     },
   },
   {

@@ -1,6 +1,7 @@
 /** tenure apps: connecting apps and looking after them. */
 import { Readable } from "node:stream";
 import { configOf, kindOf, tokenOf } from "./appForm.ts";
+import { notify } from "./appNotify.ts";
 import { set } from "./appSet.ts";
 import { inOptionWords } from "./appSwitches.ts";
 import { makeSourceToken, sourceFacts, token as tokens } from "./appToken.ts";
@@ -438,6 +439,7 @@ export const { run } = commandOf(
     reconcile,
     orphans,
     token: tokens,
+    notify,
     delete: remove,
   },
   "list",

@@ -48,9 +48,13 @@ export const { run } = command({
     words: "APP [FILE.csv]",
     summary: `Imports people from a source app; with FILE the rows are read from that file instead of where the app is
 configured to look. Prints what became of the rows and each row that was refused. Exit code 7: done, but rows were
-refused; 4: held by the guard, see --release and --discard.`,
+refused; 4: held by the guard, see --release and --discard. With --person only that person is asked for.`,
     options: {
       "dry-run": { help: "Decide everything, apply nothing" },
+      person: {
+        value: "ID_OR_LOGIN",
+        help: "Only this person: the id in the source, or login or number of somebody who is there",
+      },
       incremental: { help: "Who is missing has not left; only what changed is asked for, where the source can say" },
       watch: { help: "Import again whenever the file changes, until interrupted" },
       release: { value: "IMPORT", help: "Let a held import pass: what it shows is applied; with --count" },
@@ -101,7 +105,11 @@ function countOf(given: Given): number {
 }
 
 async function importOnce(client: Client, given: Given, app_id: string, file: string | undefined): Promise<ExitCode> {
-  const query = { mode: given.flag("incremental") ? "incremental" : "full", dry_run: given.flag("dry-run") };
+  const person = given.text("person");
+  const query = {
+    ...{ mode: given.flag("incremental") ? "incremental" : "full", dry_run: given.flag("dry-run") },
+    ...(person === undefined ? {} : { person }),
+  };
   const path = `/admin/v1/apps/${app_id}/imports`;
   const starting =
     file === undefined ? client.send<Import>("POST", path, undefined, query) : upload(client, given, path, file, query);
@@ -141,10 +149,12 @@ async function follow(
   bar.end();
   // Whoever is to decide about a held import must see whom it is about.
   const chosen = now.status === "HELD" ? { loses: true } : { outcome: "refused" };
+  // Of one person there is one row, whatever became of it.
+  const every = given.flag("rows") || given.text("person") !== undefined;
   const rows = await client.all<Row>(
     `/admin/v1/imports/${now.id}/rows`,
-    { ...(given.flag("rows") ? {} : chosen), limit: 1_000 },
-    given.flag("rows") ? 1_000_000 : rows_shown,
+    { ...(every ? {} : chosen), limit: 1_000 },
+    every ? 1_000_000 : rows_shown,
   );
   if (given.flag("json")) printJson({ ...now, rows });
   else tell(now, rows);

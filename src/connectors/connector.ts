@@ -116,6 +116,8 @@ export type GroupOperations = Readonly<{
 export type Connector = Readonly<{
   kind: string;
   can: Capabilities;
+  /** `read` goes through the whole list; without it, it asks for one record. Whoever reads several had better list once. */
+  lists_only?: boolean;
   /** Credentials and reach, no writes. Throws a fault that says what to mend. */
   test(ctx: Context): Promise<void>;
   schema(ctx: Context): Promise<Schema>;

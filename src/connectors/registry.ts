@@ -15,6 +15,7 @@ import { push_config, pushConnector } from "./push/connector.ts";
 import { scim_in_config, scimInConnector } from "./push/scimIn.ts";
 import { rest_config } from "./rest/config.ts";
 import { restConnector } from "./rest/connector.ts";
+import { settingsOf } from "./rest/presets.ts";
 import { scim_config } from "./scim/config.ts";
 import { scimConnector } from "./scim/connector.ts";
 import { sql_config } from "./sql/config.ts";
@@ -72,12 +73,14 @@ const kinds: readonly ConnectorKind[] = [
     description: "People from a report or a paged list of any system that answers JSON",
     config: rest_config,
     secrets: [{ name: "token", title: "Token, password or client secret", required: false }],
-    create: (config, credentials, options) =>
-      restConnector(
-        rest_config.parse(config),
-        Object.hasOwn(credentials, "token") ? { token: secretOf(credentials, "token") } : {},
-        options,
-      ),
+    create: (config, credentials, options) => {
+      const form = rest_config.parse(config);
+      const token = Object.hasOwn(credentials, "token") ? { token: secretOf(credentials, "token") } : {};
+      return {
+        ...restConnector(form, token, options),
+        ...(settingsOf(form).one === undefined ? { lists_only: true } : {}),
+      };
+    },
   },
   {
     kind: "sql",
@@ -85,8 +88,10 @@ const kinds: readonly ConnectorKind[] = [
     description: "People by a query of a PostgreSQL or MariaDB database",
     config: sql_config,
     secrets: [{ name: "token", title: "Password", required: true }],
-    create: (config, credentials, options) =>
-      sqlConnector(sql_config.parse(config), { token: secretOf(credentials, "token") }, options),
+    create: (config, credentials, options) => ({
+      ...sqlConnector(sql_config.parse(config), { token: secretOf(credentials, "token") }, options),
+      lists_only: true,
+    }),
   },
   {
     kind: "manual",

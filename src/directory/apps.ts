@@ -11,7 +11,7 @@
 import { type Selectable, sql } from "kysely";
 import type { Attribute, Capabilities, Outcome, Refusal, Value } from "../core/types.ts";
 import { type Database, isRefusal, json, violatedUnique } from "../store/database.ts";
-import { dropSecret, getSecret, type Key, putSecret, type SecretPlace } from "../store/secrets.ts";
+import { dropSecret, dropSecretsOf, getSecret, type Key, putSecret, type SecretPlace } from "../store/secrets.ts";
 import type { AppRow, Provisioning, Sourcing, Target } from "../store/tables.ts";
 import { retryAfterChange } from "./appHealth.ts";
 import { freeName, nameProblem } from "./appNames.ts";
@@ -329,7 +329,7 @@ export function deleteApp(command: Command, app_id: string): Promise<App | Refus
     await sql`delete from assignment_grants where kind = 'import' and source_id = ${app_id}`.execute(running.db);
     await sql`delete from groups where source_app_id = ${app_id} and type = 'APP_GROUP'`.execute(running.db);
     await sql`delete from schemas where kind = 'app' and app_id = ${app_id}`.execute(running.db);
-    await dropSecret(running.db, place(app_id));
+    await dropSecretsOf(running.db, place(app_id));
     await running.db.deleteFrom("apps").where("id", "=", app_id).execute();
     return app;
   });

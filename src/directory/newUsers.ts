@@ -21,7 +21,7 @@ import { grantMemberships } from "./memberships.ts";
 import { hashPassword, judgePassword, type NewPassword } from "./password.ts";
 import { keepPasswords, type PasswordKeeping } from "./passwordKeeping.ts";
 import { passwordPolicy, refusePassword } from "./passwordRules.ts";
-import { judgeProfile, schemaOfType, userSchema } from "./schemaQueries.ts";
+import { forType, judgeProfile, schemaOfType, userSchema } from "./schemaQueries.ts";
 import { findDoubles, findTaken } from "./uniqueness.ts";
 import type { StoredUser } from "./userQueries.ts";
 import { refuseUnknownTypes } from "./userTypes.ts";
@@ -134,7 +134,9 @@ function draft(
   now: Date,
 ): Draft | Refusal {
   if (isRefusal(credentials)) return credentials;
-  const judged = judgeProfile(schemaOfType(schema, input.type_id ?? null), input.profile, { partial: false });
+  const its = schemaOfType(schema, input.type_id ?? null);
+  const given = input.provenance === undefined ? input.profile : forType(schema, its, input.profile);
+  const judged = judgeProfile(its, given, { partial: false });
   if (!("ok" in judged)) {
     const who = input.profile?.["login"];
     return typeof who === "string" ? { ...judged, refused: `${who.slice(0, 100)}: ${judged.refused}` } : judged;

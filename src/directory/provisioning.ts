@@ -2,8 +2,10 @@
  * The switches of an app: how its accounts are kept, how it is a source, and what they are when nobody says otherwise.
  * Each switch is one of Okta's, or better (okta-lifecycle 3.2, 4.2). Pure: apps.ts writes what is judged here.
  */
+
 import { z } from "zod";
 import { usual_partial } from "../core/match.ts";
+import { notice_place, notice_place_max, notice_place_words } from "../core/notice.ts";
 import type { Capabilities, Outcome, Refusal } from "../core/types.ts";
 import type { DateSwitches } from "../store/appSwitches.ts";
 import type { Provisioning, Sourcing } from "../store/tables.ts";
@@ -63,9 +65,11 @@ const sourcingShape = z.strictObject({
   time_zone_attribute: source_attribute,
   import_hook: z.string().min(1).max(100).nullable().default(null),
   alias_attribute: source_attribute.default(null),
+  type_attribute: source_attribute.default(null),
   schedule: z.string().min(1).max(200).nullable().default(null),
   incremental_schedule: z.string().min(1).max(200).nullable().default(null),
   schedule_zone: z.string().min(1).max(100).nullable().default(null),
+  notify_id: z.string().max(notice_place_max).regex(notice_place, notice_place_words).nullable().default(null),
   start_hour: z.int().min(0).max(23),
   end_hour: z.int().min(1).max(24),
   hire_lead_days: z.int().min(0).max(366),
@@ -142,9 +146,11 @@ export const sourcingDefaults: Sourcing = {
   time_zone_attribute: null,
   import_hook: null,
   alias_attribute: null,
+  type_attribute: null,
   schedule: null,
   incremental_schedule: null,
   schedule_zone: null,
+  notify_id: null,
   ...dateDefaults,
 };
 

@@ -69,6 +69,16 @@ export function schemaOfType(schema: Schema, type_id: string | null): Schema {
 
 const of_types = new WeakMap<readonly Attribute[], "all" | Map<string, Schema>>();
 
+/**
+ * What a source or a file says to somebody of a type, `its` being that type's part of `schema`: it has columns for all
+ * types, and there is nothing to clear where the type has no such attribute.
+ */
+export function forType(schema: Schema, its: Schema, profile: Profile): Profile {
+  if (its === schema) return profile;
+  const has = new Set(its.attributes.map(({ name }) => name));
+  return Object.fromEntries(Object.entries(profile).filter(([name, value]) => value !== null || has.has(name)));
+}
+
 /** The type of whoever has no other. */
 export const default_type_id = "oty0000000000default";
 

@@ -35,6 +35,23 @@ export async function getUserType(db: Database, id: string): Promise<UserType | 
 /** The column's value for a type's id: null is the default type. */
 export const storedTypeId = (id: string): string | null => (id === default_type_id ? null : id);
 
+/** The type that a text names, by name or id; undefined: it names none. Refused with those that there are. */
+export function typeNamed(types: readonly UserType[], given: string): UserType | Refusal | undefined {
+  const text = given.trim();
+  if (text === "") return undefined;
+  const one = types.find(({ id, name }) => id === text || name.toLowerCase() === text.toLowerCase());
+  if (one !== undefined) return one;
+  const names = types.slice(0, types_shown).map(({ name }) => name);
+  const known = `${names.join(", ")}${types.length > types_shown ? ", ..." : ""}`;
+  return {
+    refused: `there is no type of people "${text.slice(0, 100)}": use ${known}`,
+    code: "invalid",
+    place: "type",
+  };
+}
+
+const types_shown = 20;
+
 /** Why these people cannot have the types they are to have: one is not there. Those it finds stay until the end. */
 export async function refuseUnknownTypes(
   db: Database,

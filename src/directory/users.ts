@@ -20,7 +20,7 @@ import { dependents } from "./dependents.ts";
 import { lockUsers } from "./locks.ts";
 import { type Mark, markDirtyEach } from "./marks.ts";
 import { allOrNone, noZone } from "./newUsers.ts";
-import { judgeProfile, schemaOfType, userSchema } from "./schemaQueries.ts";
+import { forType, judgeProfile, schemaOfType, userSchema } from "./schemaQueries.ts";
 import { readSetting } from "./settings.ts";
 import { profileSources, type SourcedDay, sourcedRefusal } from "./sourced.ts";
 import { findTaken, refusalOfConstraint, uniqueAttributes } from "./uniqueness.ts";
@@ -137,7 +137,9 @@ function applyChange(
   }
   const type_id = change.type_id === undefined ? user.type_id : change.type_id;
   const its = schemaOfType(schema, type_id);
-  const after = profileAfter(its, user, change, type_id !== user.type_id);
+  const sourced = change.provenance !== undefined && change.profile !== undefined;
+  const given = sourced ? { ...change, profile: forType(schema, its, change.profile) } : change;
+  const after = profileAfter(its, user, given, type_id !== user.type_id);
   if (!("ok" in after)) return after;
   const keeps = its.attributes.some(({ name, array }) => name === change.alias_attribute && array);
   const kept = keeps ? keepAliases(change.alias_attribute ?? "", user.profile, after.ok) : after;

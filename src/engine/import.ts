@@ -27,13 +27,16 @@ import {
   isOfPushes,
   judgeRelease,
   keepHeld,
+  keepReadSince,
   keepStage,
   keepToShown,
   markCutOff,
+  peopleOfHeld,
   takeStage,
 } from "./importHeld.ts";
 import { loadNeeds, tellDangling } from "./importNeeds.ts";
 import { passChanges } from "./importPass.ts";
+import { type ImportPeople, onlyThese, people_max } from "./importPerson.ts";
 import { prepareSource } from "./importPrepare.ts";
 import { countOutcomes } from "./importRows.ts";
 import { type Asked, heldSince, howToAsk, keepSince, type NextSince, nextSince } from "./importSince.ts";
@@ -54,6 +57,8 @@ export type ImportRequest = Readonly<{
   session?: Readonly<{ id: string; single: boolean; cause: number | null }>;
   /** The held import that a person has seen and lets pass: what that one read is applied, and nothing is read anew. */
   released?: string;
+  /** Only these people are read, as an incremental import reads whom it is told of. */
+  people?: ImportPeople;
   /** The clock asked for it. */
   scheduled?: true;
   signal?: AbortSignal;
@@ -95,6 +100,8 @@ export type ImportRun = Readonly<{
   pushed: boolean;
   /** The held import whose rows are applied, in place of reading any. */
   again?: string;
+  /** It is about these people of the source only; undefined: about all. */
+  people?: readonly string[];
   /** Rows that came by themselves and have no stage of their own: a table of them, as SQL (scimPush.ts). */
   rows?: RawBuilder<unknown>;
 }>;
@@ -105,7 +112,7 @@ export async function startImport(
   app_id: string,
   request: ImportRequest,
 ): Promise<ImportSummary | Refusal> {
-  const run = await begin(world, app_id, request);
+  const run = await begin(world, app_id, request.people ? { ...request, mode: "incremental" } : request);
   if (isRefusal(run)) return run;
   const known: Known = {};
   try {
@@ -153,7 +160,11 @@ async function begin(world: World, app_id: string, request: ImportRequest): Prom
   const stays = released === undefined || request.session !== undefined || (await isOfPushes(world.db, released));
   const stale = stays ? undefined : await judgeRelease(world.db, app_id, released);
   if (stale !== undefined) return stale;
-  const id = await openImport(world, app_id, request);
+  const people = request.people?.ids ?? (await peopleOfHeld(world.db, released));
+  if (people !== undefined && people.length > people_max) {
+    return { refused: `${people.length} people are more than ${people_max} for one import of people`, code: "invalid" };
+  }
+  const id = await openImport(world, app_id, request, people);
   if (id === undefined) {
     return { refused: `an import of ${app.label} is running: wait for it, or cancel it`, code: "stale" };
   }
@@ -173,19 +184,24 @@ async function begin(world: World, app_id: string, request: ImportRequest): Prom
   await sql`update imports set cause = ${cause} where id = ${id}`.execute(world.db);
   const run = {
     ...{ world, command: { ...base, cause }, id, app_id, label: app.label, sourcing: app.sourcing, request },
-    ...{ pushed: app.kind === "scim_in", ...(stays ? {} : { again: released }) },
+    ...{ pushed: app.kind === "scim_in", ...(stays ? {} : { again: released }), ...(people ? { people } : {}) },
   };
   await endEarlier(run);
   return run;
 }
 
 /** Notes a new import as running, and claims its session. Gives its id; undefined: something of the source runs already. */
-async function openImport(world: World, app_id: string, request: ImportRequest): Promise<string | undefined> {
+async function openImport(
+  world: World,
+  app_id: string,
+  request: ImportRequest,
+  people: ImportRun["people"],
+): Promise<string | undefined> {
   const { session } = request;
   const released = request.released !== undefined;
   const now = world.now();
   const silent_since = new Date(now.getTime() - node_silence_ms);
-  const detail = JSON.stringify({ node: world.node, ...sessionDetail(request) });
+  const detail = JSON.stringify({ node: world.node, ...originOf(request, people) });
   try {
     const opened = await transact<string>(world.db, async (trx) => {
       // An import that had the session before has lost it by then, or the session is not given.
@@ -212,18 +228,23 @@ async function openImport(world: World, app_id: string, request: ImportRequest):
   }
 }
 
-/** What an import remembers of how it began; of its session: whoever lets a held one pass, or counts what came one by one, needs it. */
-const sessionDetail = ({ session, released, scheduled }: ImportRequest) =>
-  session === undefined
-    ? scheduled === undefined
-      ? {}
-      : { scheduled }
-    : { session: session.id, single: session.single, ...(released === undefined ? {} : { released: true }) };
+/**
+ * What an import remembers of how it began: its session, for whoever lets a held one pass; whom it is about; and whether
+ * people came one by one, so that leavers among them are counted together.
+ */
+function originOf({ session, scheduled, people, released }: ImportRequest, ids: ImportRun["people"]): object {
+  const again = released === undefined ? {} : { released: true };
+  if (session !== undefined) return { session: session.id, single: session.single, ...again };
+  if (ids !== undefined) return { single: true, people: ids, ...(people?.told ? { told: true } : {}), ...again };
+  return scheduled === undefined ? {} : { scheduled };
+}
 
-async function sourceOf({ world, app_id, pushed, request: { session, file } }: ImportRun): Promise<EngineApp> {
+async function sourceOf({ world, app_id, pushed, request, sourcing }: ImportRun): Promise<EngineApp> {
+  const { session, file, people } = request;
   if (session) return sessionSource(world, app_id, session.id);
   const app = await world.source(app_id, file);
-  return pushed ? pushedSource(world, app) : app;
+  const source = pushed ? await pushedSource(world, app) : app;
+  return people === undefined ? source : onlyThese(source, people, sourcing.several_rows === true);
 }
 
 async function proceed(run: ImportRun, known: Known): Promise<ImportSummary> {
@@ -238,6 +259,7 @@ async function proceed(run: ImportRun, known: Known): Promise<ImportSummary> {
   const vanished = request.mode === "full" && staged.complete;
   known.counts = await finishComparing(world.db, id, app_id, vanished, async () => {
     if (released !== undefined && session === undefined) await keepToShown(run, released);
+    if (run.again !== undefined) await keepReadSince(run, run.again);
     if (released === undefined && run.pushed) await keepHeld(run);
   });
   const kept = await findKept(run, staged);
@@ -253,7 +275,7 @@ async function proceed(run: ImportRun, known: Known): Promise<ImportSummary> {
   if (!request.dry_run) await voidHolds(run, held);
   if (held) return hold(run, known, verdict);
   if (!request.dry_run) await settleDecisions(run);
-  await tellKept(run, kept);
+  await tellKept(run, kept, staged.complete);
   const dangling = await tellDangling(run, known.counts.arriving);
   const told = [verdict?.why, kept?.why, note, members, dangling].filter((one) => one !== undefined);
   return finish(run, known, "DONE", told.length === 0 ? undefined : told.join(". "));
@@ -313,7 +335,7 @@ async function finish(run: ImportRun, known: Known, status: ImportStatus, reason
   const why = reason === undefined ? {} : { reason };
   const hold = status === "HELD" ? { ...known.hold, next_since: known.next } : {};
   const { since_at, whole } = known.asked ?? {};
-  const detail = { complete, node: world.node, since_at, whole, ...why, ...hold, ...sessionDetail(request) };
+  const detail = { complete, node: world.node, since_at, whole, ...why, ...hold, ...originOf(request, run.people) };
   await runCommand<true>(run.command, async (running) => {
     await sql`
       update imports set status = ${status}, finished_at = ${world.now()}::timestamptz, counts = ${JSON.stringify(counts)}::jsonb,

@@ -29,6 +29,9 @@ export async function provesAbsence({ world, id, app_id }: ImportRun, staged: St
   return rows.length === 0;
 }
 
+/** The task about people whom a source told of and has no record of any more (notices.ts). */
+export const goneTask = (app_id: string) => `gone:${app_id}`;
+
 /** Those who are missing and were kept all the same, and why. */
 export type Kept = Readonly<{ count: number; why: string }>;
 
@@ -54,12 +57,13 @@ export async function findKept(
 }
 
 /** Makes a task of those who were kept, or closes it when an import has seen everyone. */
-export async function tellKept(run: ImportRun, kept: Kept | undefined): Promise<void> {
+export async function tellKept(run: ImportRun, kept: Kept | undefined, complete: boolean): Promise<void> {
   const { command, app_id, id, request } = run;
   if (request.dry_run || request.mode !== "full") return;
   const dedupe = `import_rows:${app_id}`;
   if (kept === undefined) {
-    await closeTasksFor(command, { dedupe: [dedupe], note: "a later import could say who has left" });
+    const note = "a later import could say who has left";
+    await closeTasksFor(command, { dedupe: [dedupe, ...(complete ? [goneTask(app_id)] : [])], note });
     return;
   }
   const detail = { import: id, kept: kept.count, message: kept.why };

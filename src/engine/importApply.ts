@@ -3,13 +3,14 @@
  * people, to the source's account rows and to the outcomes is one fact. A row that is refused says why and does not stop
  * the rest. What is written of a row then is importRecord.ts.
  */
-import type { Refusal } from "../core/types.ts";
+import type { Profile, Refusal } from "../core/types.ts";
 import { type Running, run as runCommand } from "../directory/command.ts";
 import { lockPeople } from "../directory/locks.ts";
 import { raiseTasks } from "../directory/tasks.ts";
 import { transitionUsers, type UserEvent } from "../directory/userLifecycle.ts";
 import type { StoredUser } from "../directory/userQueries.ts";
 import { createUsersEach, type NewUser, type UserChange, updateUsersEach } from "../directory/users.ts";
+import { listUserTypes, storedTypeId, typeNamed, type UserType } from "../directory/userTypes.ts";
 import { isRefusal, sql } from "../store/database.ts";
 import type { ImportRun } from "./import.ts";
 import type { LeavingRow } from "./importChanges.ts";
@@ -134,17 +135,40 @@ async function outranked(run: ImportRun, running: Running, ids: readonly string[
   return theirs.length === 0 ? new Set() : lockPeople(running.db, theirs);
 }
 
-async function create(plan: ImportPlan, running: Running, rows: readonly DecidedRow[]): Promise<Applied[]> {
-  if (rows.length === 0) return [];
+/** Of which type a new person is to be, as their row says. Null: the default one. */
+function typeOfRow(
+  types: readonly UserType[],
+  attribute: string,
+  { row: { profile } }: DecidedRow,
+): string | null | Refusal {
+  const said = (JSON.parse(profile) as Profile)[attribute];
+  const named = typeNamed(types, said === undefined || said === null ? "" : String(said));
+  return named === undefined ? null : isRefusal(named) ? named : storedTypeId(named.id);
+}
+
+async function create(plan: ImportPlan, running: Running, all: readonly DecidedRow[]): Promise<Applied[]> {
+  if (all.length === 0) return [];
   const { run, urgency } = plan;
+  const { type_attribute = null, auto_activate } = run.sourcing;
+  const types = type_attribute === null ? [] : await listUserTypes(running.db);
   const provenance = { "*": { source: run.app_id } };
   const now = run.world.now();
-  const inputs = rows.map(({ profile, dates }): NewUser => {
+  const unknown: Applied[] = [];
+  const [rows, inputs]: [DecidedRow[], NewUser[]] = [[], []];
+  for (const one of all) {
+    const { profile, dates } = one;
+    const type = type_attribute === null ? null : typeOfRow(types, type_attribute, one);
+    if (isRefusal(type)) {
+      unknown.push(refused(one, type));
+      continue;
+    }
     const known = "ok" in dates ? dates.ok.dates : {};
     const later = known.starts_at != null && known.starts_at > now;
-    return { profile, activate: run.sourcing.auto_activate && !later, ...known, provenance };
-  });
-  const created = await createUsersEach(running, inputs, { urgency });
+    const of_type = type === null ? {} : { type_id: type };
+    rows.push(one);
+    inputs.push({ profile, activate: auto_activate && !later, ...known, ...of_type, provenance });
+  }
+  const created = inputs.length === 0 ? [] : await createUsersEach(running, inputs, { urgency });
   if (isRefusal(created)) throw new Error(created.refused);
   const applied = rows.map((one, n): Applied => {
     const user = created[n];
@@ -152,7 +176,7 @@ async function create(plan: ImportPlan, running: Running, rows: readonly Decided
     return { one, outcome: "created", user_id: user.id };
   });
   await writeTimes(run, running, timed(applied));
-  return applied;
+  return [...applied, ...unknown];
 }
 
 const refused = (one: DecidedRow, refusal: Refusal = { refused: "not done", code: "unavailable" }): Applied => ({

@@ -92,14 +92,19 @@ async function logEnds(command: Command, ends: readonly Forgotten[]): Promise<vo
 
 /**
  * Voids the holds of a source that a newer import has overtaken; not those of what it sent by itself, which no later
- * import tells again. `again`: the newer one is held itself, and the task is its own.
+ * import tells again. One of single people overtakes what is held of the same people and nothing else. `again`: the newer
+ * one is held itself, and the task is its own.
  */
-export async function voidHolds({ command, id, app_id }: ImportRun, again: boolean): Promise<void> {
+export async function voidHolds({ command, id, app_id, people }: ImportRun, again: boolean): Promise<void> {
   const ended = { ended: "overtaken", ended_by: id, ended_at: command.now().toISOString() };
+  const theirs = people === undefined ? sql`true` : sql`detail->'people' <@ ${JSON.stringify(people)}::jsonb`;
   const { rows } = await sql`
     update imports set status = 'CANCELLED', detail = detail || ${JSON.stringify(ended)}::jsonb
-    where app_id = ${app_id} and status = 'HELD' and id < ${id}
+    where app_id = ${app_id} and status = 'HELD' and id < ${id} and ${theirs}
       and not detail ?| array['session', 'scim'] returning id`.execute(command.db);
   if (rows.length === 0 || again) return;
+  const held = await sql`select from imports where app_id = ${app_id} and status = 'HELD' limit 1`.execute(command.db);
+  // One task tells of all that is held of a source.
+  if (held.rows.length > 0) return;
   await closeTasksFor(command, { dedupe: [`import:${app_id}`], note: `a newer import (${id}) was carried out` });
 }

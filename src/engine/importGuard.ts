@@ -29,7 +29,7 @@ export async function judgeImport(run: ImportRun): Promise<Verdict | undefined> 
   const limit = { percent: sourcing.guard_percent, at_least: sourcing.guard_people, absolute: null };
   const rules = [{ kind: null, scope_type: null, scope_id: null, limit }];
   const leaving = sourcing.on_inactive === "none" ? 0 : counts.leaving;
-  const before = session?.single && leaving > 0 ? await countSingles(run) : 0;
+  const before = (session?.single || run.people) && leaving > 0 ? await countSingles(run) : 0;
   const gone: Loss = { kind: "users_deactivated", scope, count: leaving + before, total: counts.total + before };
   // Dates cut off as many as change at most: most imports are spared reading them.
   const may = "held" in judgeLosses([{ ...gone, count: gone.count + counts.changing }], rules);

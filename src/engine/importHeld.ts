@@ -87,6 +87,27 @@ export async function keepHeld({ world, id, app_id }: ImportRun): Promise<void> 
         and r.user_id = c.user_id)`.execute(world.db);
 }
 
+/**
+ * Takes out of the changes whoever was read alone since the import was held: what the source said of them then is newer
+ * than what waits here, and may be that they have left.
+ */
+export async function keepReadSince({ world, id, app_id }: ImportRun, held: string): Promise<void> {
+  await sql`
+    delete from ${changesOf(id)} c using ${stageOf(id)} s
+    where s.line = c.line and s.external_id in (
+      select p.external_id from imports h, imports i, jsonb_array_elements_text(i.detail->'people') p(external_id)
+      where h.id = ${held} and i.app_id = ${app_id} and i.status = 'DONE' and not i.dry_run and i.detail ? 'people'
+        and i.started_at > h.started_at)`.execute(world.db);
+}
+
+/** The people that a held import is about; undefined: it is about all of its source, or there is none. */
+export async function peopleOfHeld(db: Database, held: string | undefined): Promise<readonly string[] | undefined> {
+  if (held === undefined) return undefined;
+  const { rows } = await sql<{ people: readonly string[] | null }>`
+    select detail->'people' as people from imports where id = ${held}`.execute(db);
+  return rows[0]?.people ?? undefined;
+}
+
 /** Someone whom a date cuts off, by the line of their row, and when. */
 export type CutOff = Readonly<{ line: number; at: Date }>;
 

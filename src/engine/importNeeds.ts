@@ -28,6 +28,7 @@ export async function loadNeeds({ world, app_id, sourcing }: ImportRun): Promise
     [sourcing.absence_end_attribute ?? null, "the last day of an absence"],
     [sourcing.end_required_attribute ?? null, "who must have a last day"],
     [sourcing.merged_attribute ?? null, "what a record was merged into"],
+    [sourcing.type_attribute ?? null, "the type of a new person"],
   ] as const;
   const every = Object.entries(sourcing.every_job ?? {}).map(([name, column]) => [column, name] as const);
   return new Map([

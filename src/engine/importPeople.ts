@@ -12,8 +12,10 @@ import type { Change } from "../core/diff.ts";
 import type { Profile, Refusal } from "../core/types.ts";
 import type { Command, Running } from "../directory/command.ts";
 import { shownChanges } from "../directory/peopleImports.ts";
+import { forType, schemaOfType } from "../directory/schemaQueries.ts";
 import { usersByLogin } from "../directory/userQueries.ts";
 import { createUsersEach, updateUsersEach } from "../directory/users.ts";
+import { storedTypeId } from "../directory/userTypes.ts";
 import { isRefusal } from "../store/database.ts";
 import { type FilePages, importFile, type OutOfReach, urgencyOf } from "./importFile.ts";
 import { type PeopleFile, type PersonRow, readPeople } from "./peopleFile.ts";
@@ -73,20 +75,28 @@ async function applyChunk(
   );
   const known = good.flatMap((row, n) => {
     const user = there.get(n);
-    return user === undefined ? [] : [{ row, id: user.id }];
+    return user === undefined ? [] : [{ row, id: user.id, type_id: user.type_id }];
   });
   const strangers = good.filter((_, n) => !there.has(n));
   const urgency = urgencyOf(file.rows);
   const outcomes = new Map<number, Partial<PersonOutcome>>();
-  const open = known.filter(({ row, id }) => {
-    const reason = shut.get(id);
-    if (reason !== undefined) outcomes.set(row.line, { outcome: "refused", reason });
+  const open = known.filter(({ row, id, type_id }) => {
+    const other = otherType(file, row, type_id);
+    const reason = shut.get(id) ?? other;
+    if (reason !== undefined)
+      outcomes.set(row.line, { outcome: "refused", reason, ...(reason === other ? { column: "type" } : {}) });
     return reason === undefined;
   });
-  const changes = open.map(({ row, id }) => ({ id, profile: row.profile }));
+  const changes = open.map(({ row, id, type_id }) => ({
+    id,
+    profile: forType(file.schema, schemaOfType(file.schema, type_id), row.profile),
+  }));
   const changed = await oneByOne(changes, (some) => updateUsersEach(running, some, { urgency }));
   for (const [n, { row }] of open.entries()) outcomes.set(row.line, outcomeOf(changed[n], "update"));
-  const inputs = strangers.map((row) => ({ profile: newProfile(row), activate: wish.activate }));
+  const inputs = strangers.map((row) => ({
+    ...{ profile: newProfile(row), activate: wish.activate },
+    ...(row.type === undefined ? {} : { type_id: storedTypeId(row.type.id) }),
+  }));
   const created = await oneByOne(inputs, (some) => createUsersEach(running, some, { urgency }));
   for (const [n, row] of strangers.entries()) {
     const one = created[n];
@@ -100,6 +110,15 @@ async function applyChunk(
     const { outcome = "refused" } = said;
     return { line, login, ...said, outcome, ...(outcome === "refused" ? { cells } : {}) };
   });
+}
+
+type GoodRow = Extract<PersonRow, { profile: Profile }>;
+
+/** Why a row cannot be of somebody who is there: it names another type than theirs, which a file does not change. */
+function otherType({ types }: PeopleFile, { type }: GoodRow, type_id: string | null): string | undefined {
+  if (type === undefined || storedTypeId(type.id) === type_id) return undefined;
+  const theirs = types.find(({ id }) => storedTypeId(id) === type_id)?.name ?? "another";
+  return `type: is ${theirs}, and a file changes nobody's type: leave the cell empty, or change the type of the person`;
 }
 
 /** A set that is refused as a whole (somebody else was quicker with one value) is asked about row by row. */
@@ -135,7 +154,7 @@ function problemOf({ problem, column, mend }: Extract<PersonRow, { problem: stri
 }
 
 /** A new person has nothing to clear. */
-function newProfile({ login, profile }: Extract<PersonRow, { profile: Profile }>): Profile {
+function newProfile({ login, profile }: GoodRow): Profile {
   return { login, ...Object.fromEntries(Object.entries(profile).filter(([, value]) => value !== null)) };
 }
 

@@ -7,7 +7,7 @@ import type { Attribute, Refusal } from "../core/types.ts";
 import { adoptAppSchema } from "../directory/apps.ts";
 import { defaultSourceLines } from "../directory/defaultMapping.ts";
 import { mappingOf, putMapping } from "../directory/mappings.ts";
-import { userSchema } from "../directory/schemaQueries.ts";
+import { schemaOfType, userSchema } from "../directory/schemaQueries.ts";
 import { isRefusal } from "../store/database.ts";
 import type { ImportRun } from "./import.ts";
 import type { EngineApp } from "./world.ts";
@@ -25,7 +25,8 @@ type Preparing = Pick<ImportRun, "world" | "command" | "app_id" | "label">;
 export async function prepareSource(run: Preparing, app: EngineApp, ctx: Context): Promise<Refusal | undefined> {
   const attributes = app.attributes.length > 0 ? app.attributes : await discover(run, app, ctx);
   if (isRefusal(attributes)) return attributes;
-  const user = (await userSchema(run.world.db)).attributes;
+  const schema = await userSchema(run.world.db);
+  const user = schema.attributes;
   const mapping = await mappingOf(run.world.db, run.app_id, "to_user");
   let lines = mapping?.lines ?? {};
   if (Object.keys(lines).length === 0) {
@@ -33,7 +34,9 @@ export async function prepareSource(run: Preparing, app: EngineApp, ctx: Context
     const put = await putMapping(run.command, run.app_id, "to_user", lines);
     if (isRefusal(put)) return put;
   }
-  const missing = user.filter(({ name, required }) => required && !(name in lines)).map(({ name }) => name);
+  // What another type requires, its people are refused without.
+  const everybody = schemaOfType(schema, null).attributes;
+  const missing = everybody.filter(({ name, required }) => required && !(name in lines)).map(({ name }) => name);
   if (missing.length === 0) return undefined;
   const columns = attributes.map(({ name }) => name);
   return {

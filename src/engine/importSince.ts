@@ -26,9 +26,9 @@ export type Asked = Readonly<{ of: string; at: string; token?: string; since_at?
 /** A token longer than this is not kept: it comes from outside. */
 const token_max = 10_000;
 
-/** Is what is read here what the app is configured to read? Then what it gives is for the next import. */
-const isConfigured = ({ request, pushed }: ImportRun): boolean =>
-  request.session === undefined && request.file === undefined && !pushed;
+/** Is what is read here what the app is configured to read, and all of it? Then what it gives is for the next import. */
+const isConfigured = ({ request, pushed, people }: ImportRun): boolean =>
+  request.session === undefined && request.file === undefined && people === undefined && !pushed;
 
 /** How a run asks its source. */
 export async function howToAsk(run: ImportRun, app: EngineApp): Promise<Asked> {

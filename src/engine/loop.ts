@@ -17,6 +17,7 @@ import { claimEventHooks } from "./eventHookPlaces.ts";
 import { type HookForm, tellHook } from "./eventHooks.ts";
 import { claimPushes, operatePush } from "./groupPush.ts";
 import { claimTurns, importByClock } from "./importSchedule.ts";
+import { claimNotices, readTold } from "./notices.ts";
 import { type Precedence, precedence } from "./precedence.ts";
 import type { Result } from "./provision.ts";
 import { type Claimer, claimer, type Pump, pump } from "./pump.ts";
@@ -70,7 +71,7 @@ type State = {
   pushes: Map<string, Promise<void>>;
   /** Event hooks that are being told. */
   telling: Set<Promise<void>>;
-  /** Imports that the clock asked for, and what ends them with the node. */
+  /** Imports that the clock or a source asked for, and what ends them with the node. */
   imports: Set<Promise<void>>;
   readonly ending: AbortController;
 };
@@ -116,6 +117,7 @@ export async function startEngine(world: World, options: EngineOptions = {}): Pr
     forever(state, "schedule", schedule_ms, false, () => schedule(world)),
     forever(state, "sessions of sources", schedule_ms, false, () => runNextSession(world)),
     forever(state, "imports by the clock", schedule_ms, false, () => startImports(state)),
+    forever(state, "people whom sources told of", schedule_ms, false, () => readNotices(state)),
     forever(state, "reconcile", schedule_ms, false, () => reconcileDue(world)),
     // A wake means work for accounts, which is seldom something to tell.
     forever(state, "event hooks", schedule_ms, false, () => tellHooks(state)),
@@ -167,6 +169,18 @@ async function startImports(state: State): Promise<boolean> {
   for (const source of await claimTurns(world)) {
     const running = importByClock(world, source, ending.signal)
       .catch((error: unknown) => options.onError?.(error, `import of ${source.label}`))
+      .finally(() => imports.delete(running));
+    imports.add(running);
+  }
+  return false;
+}
+
+/** Reads the people whom sources told of, each source beside everything else. */
+async function readNotices(state: State): Promise<boolean> {
+  const { world, options, imports, ending } = state;
+  for (const source of await claimNotices(world)) {
+    const running = readTold(world, source, ending.signal)
+      .catch((error: unknown) => options.onError?.(error, `people whom ${source.label} told of`))
       .finally(() => imports.delete(running));
     imports.add(running);
   }

@@ -1,5 +1,6 @@
 /**
- * A file of people that an administrator brings: columns named like attributes, `login` among them, one person a row.
+ * A file of people that an administrator brings: columns named like attributes, `login` among them, one person a row. A
+ * column `type` says of which type somebody is to be.
  *
  * Laws: those of handFile.ts; memory holds of the whole file only its logins and unique values. Of two rows with one login
  * or unique value the first counts.
@@ -13,6 +14,7 @@ import { canonicalValue } from "../core/diff.ts";
 import { nearest } from "../core/expression/suggest.ts";
 import type { Attribute, Profile, Refusal, Schema, Value } from "../core/types.ts";
 import { userSchema } from "../directory/schemaQueries.ts";
+import { listUserTypes, typeNamed, type UserType } from "../directory/userTypes.ts";
 import { type Database, isRefusal } from "../store/database.ts";
 import {
   cellsOf,
@@ -29,17 +31,23 @@ import {
 export type PeopleFile = HandFile &
   Readonly<{
     schema: Schema;
+    /** Every type of people that there is. */
+    types: readonly UserType[];
     /** Line → why it is refused: an earlier line has its login or unique value. */
     doubles: ReadonlyMap<number, string>;
   }>;
 
-/** A row: what it says (`profile`, without the login; null clears), or what is wrong with it. `cells`: as in the file. */
+/**
+ * A row: what it says (`profile`, without the login; null clears), or what is wrong with it. `cells`: as in the file.
+ * `type`: the one it names, if it does.
+ */
 export type PersonRow = Readonly<{ line: number; login: string; cells: readonly string[] }> &
-  (Readonly<{ profile: Profile }> | RowProblem);
+  (Readonly<{ profile: Profile; type?: UserType }> | RowProblem);
 
 /** Reads a file to its end. Gives what it is, or why it cannot be imported at all. */
 export async function checkPeopleFile(db: Database, path: string, delimiter: Delimiter): Promise<PeopleFile | Refusal> {
   const schema = await userSchema(db);
+  const types = await listUserTypes(db);
   const taken = new Map<string, number>();
   const doubles = new Map<number, string>();
   const checked = await checkFile(
@@ -53,15 +61,21 @@ export async function checkPeopleFile(db: Database, path: string, delimiter: Del
   );
   if (isRefusal(checked)) return checked;
   const columns = checked.header.filter((name) => !isReasons(schema, name));
-  return { path, delimiter, schema, columns, rows: checked.rows, doubles };
+  return { path, delimiter, schema, types, columns, rows: checked.rows, doubles };
 }
 
 const isReasons = ({ attributes }: Schema, name: string) =>
   name === reasons_column && !attributes.some((attribute) => attribute.name === name);
 
+/** The column that names a type of people: no attribute is called so. */
+const type_column: Attribute = {
+  ...{ name: "type", type: "string", array: false, required: false, writable: "never", readable: true },
+  ...{ unique: false, case_exact: false },
+};
+
 /** The attributes of the columns in order; undefined for the one of reasons. */
 function columnsOf(schema: Schema, header: readonly string[]): readonly (Attribute | undefined)[] | Refusal {
-  const known = new Map(schema.attributes.map((attribute) => [attribute.name, attribute]));
+  const known = new Map([type_column, ...schema.attributes].map((attribute) => [attribute.name, attribute]));
   const unknown = header.find((name) => !known.has(name) && !isReasons(schema, name));
   if (unknown === undefined) return header.map((name) => known.get(name));
   const near = nearest(unknown, known.keys());
@@ -105,12 +119,19 @@ function personOf(file: PeopleFile, columns: readonly (Attribute | undefined)[],
   const double = file.doubles.get(row.line);
   if (double !== undefined) return { ...told, problem: double, column: double.split(":")[0] ?? null, mend: true };
   const profile: [string, Value][] = [];
+  let type: UserType | undefined;
   const known = columns.filter((attribute) => attribute !== undefined);
   for (const [n, attribute] of known.entries()) {
     if (attribute.name === "login") continue;
+    if (attribute === type_column) {
+      const named = typeNamed(file.types, cells[n] ?? "");
+      if (isRefusal(named)) return { ...told, problem: `type: ${named.refused}`, column: attribute.name };
+      type = named;
+      continue;
+    }
     const value = readCell(attribute, cells[n] ?? "");
     if (!("ok" in value)) return { ...told, problem: value.refused, column: attribute.name };
     profile.push([attribute.name, value.ok]);
   }
-  return { ...told, profile: Object.fromEntries(profile) };
+  return { ...told, profile: Object.fromEntries(profile), ...(type === undefined ? {} : { type }) };
 }

@@ -102,7 +102,7 @@ export async function pushedSource(world: World, app: EngineApp): Promise<Engine
     const last = rows[limit - 1];
     return rows.length > limit && last !== undefined ? { items, next: last.id } : { items, complete: false };
   };
-  return { ...app, connector: { ...app.connector, list } };
+  return { ...app, connector: { ...app.connector, list, lists_only: true } };
 }
 
 const quiet = (world: World): Context => ({

@@ -14,6 +14,7 @@ import { ensureGround } from "../directory/schemas.ts";
 import { endImportsOfNodes, nodesOfImports } from "../engine/importEnds.ts";
 import { readAgainSoon } from "../engine/importSchedule.ts";
 import { type Engine, startEngine } from "../engine/loop.ts";
+import { freeTurns, nodesOfNotices } from "../engine/notices.ts";
 import type { Server } from "../server/api.ts";
 import { eventHookForm } from "../server/okta/eventHookForm.ts";
 import { buildServer } from "../server/server.ts";
@@ -201,10 +202,12 @@ async function prepare(parts: Parts): Promise<Readonly<{ token?: string }>> {
 
 /** Ends the imports that a killed node was at, so that they are shown as cut off, and can be run again, from the start. */
 async function endOfEnded(command: Command, own: string): Promise<void> {
-  const noted = [...(await nodesOfPeopleImports(command.db)), ...(await nodesOfImports(command.db))];
+  const { db } = command;
+  const noted = [await nodesOfPeopleImports(db), await nodesOfImports(db), await nodesOfNotices(db)].flat();
   const ended = [...new Set(noted)].filter((node) => hasEnded(node, own));
   if (ended.length === 0) return;
   await endPeopleOfNodes(command, ended);
+  await freeTurns(db, ended);
   await readAgainSoon(command, await endImportsOfNodes(command, ended));
 }
 

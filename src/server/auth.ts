@@ -27,6 +27,7 @@ export type { Area };
  * What a route says of itself. `area`: undefined makes it public. `access`: by default read for GET, else write.
  * `within`: it asks by itself (`reach`) about what its body names. `own`: it is about the token itself, which needs no
  * permission. `scim`: a source over SCIM asks it, with its own token (server/scim/routes.ts).
+ * `notice`: a source tells something by a secret of its own, which the route judges by itself (server/notify/routes.ts).
  */
 export type Need = Readonly<{
   area?: Area;
@@ -34,6 +35,7 @@ export type Need = Readonly<{
   within?: boolean;
   own?: boolean;
   scim?: boolean;
+  notice?: boolean;
 }>;
 
 /** Who asks a route, as far as permission goes. */

@@ -1,6 +1,6 @@
 /**
  * Builds the HTTP server: parsing, tokens, rate, errors, and the routes of its parts: `/api/v1` speaks Okta's API,
- * `/admin/v1` what Okta has no words for, `/scim/v2` takes what sources push. It does not listen: main.ts does, and tests inject requests.
+ * `/admin/v1` what Okta has no words for, `/scim/v2` takes what sources push, `/sources` what they tell of. It does not listen: main.ts does, and tests inject requests.
  *
  * Laws: a request that is not understood is refused in Okta's form, whatever it was; a body is bounded, its keys never
  * reach a prototype; nothing is logged per request (the log is the directory's own).
@@ -20,6 +20,7 @@ import { ApiError, errorBody, invalid } from "./errors.ts";
 import { newMemory } from "./memory.ts";
 import { metricsRoutes } from "./metrics.ts";
 import { readMultipart } from "./multipart.ts";
+import { notifyRoutes } from "./notify/routes.ts";
 import { oktaRoutes } from "./okta/routes.ts";
 import { documentation } from "./openapi.ts";
 import { peoplePages } from "./pages/people.ts";
@@ -67,6 +68,7 @@ export async function buildServer(options: ApiOptions): Promise<Server> {
   metricsRoutes(server, api);
   peoplePages(server, api);
   await scimRoutes(server, api);
+  await notifyRoutes(server, api);
   return server;
 }
 
@@ -125,9 +127,11 @@ function guard(server: Server, api: Api): void {
     await authorise(api, request);
   });
   server.addHook("onSend", (request, _reply, _payload, done) => {
-    if (request.method !== "GET") api.memory.forget();
+    const { scim, notice } = request.routeOptions.config;
+    // A notification changes nothing but who is to be read.
+    if (request.method !== "GET" && !notice) api.memory.forget();
     // What a source pushes changes no token and no app.
-    if (request.method !== "GET" && !request.routeOptions.config.scim) api.sources.forget();
+    if (request.method !== "GET" && !notice && !scim) api.sources.forget();
     done();
   });
 }

@@ -333,5 +333,21 @@ export type ApiTables = {
     undone: "undone" | "partly" | "left" | null;
     undone_reason: string | null;
   };
+  source_notice_turns: {
+    app_id: string;
+    due_at: MaybeTime;
+    attempts: Generated<number>;
+    problem: string | null;
+    node: string | null;
+  };
+  source_notices: {
+    app_id: string;
+    external_id: string;
+    told: Generated<number>;
+    attempts: Generated<number>;
+    problem: string | null;
+    noted_at: Time;
+    due_at: Time;
+  };
   group_owners: { group_id: string; owner_user: string | null; owner_group: string | null; created_at: Time };
 };

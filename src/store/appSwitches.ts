@@ -79,12 +79,16 @@ export type Sourcing = Readonly<{
   start_attribute: string | null;
   end_attribute: string | null;
   time_zone_attribute: string | null;
+  /** Names the type of a new person, by name or id; null or absent: everybody is made of the default one. */
+  type_attribute?: string | null;
   /** When the source is read by itself, as cron has it; null or absent: when somebody asks. */
   schedule?: string | null;
   /** When it is asked only for what changed, besides; null or absent: never by itself. */
   incremental_schedule?: string | null;
   /** On which clock; null or absent: the company's. */
   schedule_zone?: string | null;
+  /** Where the id of a person is in what the source sends as a notification (core/notice.ts); null or absent: `/ids`, `/id`. */
+  notify_id?: string | null;
   /** The inline hook that is asked about strangers; null or absent: none is. */
   import_hook?: string | null;
   /** The list attribute of users in which a login that the source replaces is kept; null or absent: it is given up. */

@@ -123,3 +123,8 @@ export async function dropSecret(db: Database, place: SecretPlace): Promise<void
     db,
   );
 }
+
+/** Forgets every secret of a place's row. */
+export async function dropSecretsOf(db: Database, { table, row }: Omit<SecretPlace, "column">): Promise<void> {
+  await sql`delete from secrets where table_name = ${table} and row_id = ${row}`.execute(db);
+}

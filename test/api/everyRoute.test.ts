@@ -25,6 +25,8 @@ const public_routes = [
   ...["/api/v1/authn/credentials/reset_password", "/api/v1/authn/recovery/answer"],
   ...["/api/v1/authn/recovery/password", "/api/v1/authn/recovery/token", "/api/v1/authn/recovery/unlock"],
   ...["/signin/reset-password/:token", "/welcome/:token"],
+  // It asks for the source's own secret.
+  "/sources/:app_id/notify",
 ];
 
 /** Who may change what, by the area of the route. */

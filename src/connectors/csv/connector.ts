@@ -320,6 +320,7 @@ export function csvConnector(config: CsvConfig, options: CsvOptions = {}): Conne
   return Object.freeze({
     kind: "csv",
     ...readOnly("A CSV file"),
+    lists_only: true,
     test: async () => void (await schema(parts)),
     schema: () => schema(parts),
     list: (ctx, page) => list(parts, ctx, page),

@@ -15,6 +15,7 @@ import { loadSchema } from "../../directory/schemaQueries.ts";
 import { discardSession } from "../../directory/sessionTurns.ts";
 import { closeTasksFor } from "../../directory/tasks.ts";
 import { type ImportProgress, type ImportRequest, type ImportSummary, startImport } from "../../engine/import.ts";
+import { idInSource } from "../../engine/importPerson.ts";
 import { closeStage } from "../../engine/importStage.ts";
 import { isRefusal, sql } from "../../store/database.ts";
 import { type Api, about, commandOf, type Server } from "../api.ts";
@@ -46,6 +47,13 @@ export function importRoutes(server: Server, api: Api): void {
   const query = z.object({
     mode: z.enum(["full", "incremental"]).default("full"),
     dry_run: z.enum(["true", "false"]).default("false"),
+    person: z
+      .string()
+      .min(1)
+      .max(512)
+      .refine((text) => !text.includes("\0") && text.isWellFormed(), "it holds a character that no id has")
+      .optional()
+      .describe("Only this person: the id in the source, or login or number of somebody with an account there"),
   });
   server.post(
     "/admin/v1/apps/:app_id/imports",
@@ -63,7 +71,9 @@ export function importRoutes(server: Server, api: Api): void {
       // The first file also tells which columns there are.
       if (uploaded !== undefined && (await userAttributes(api, app.id)) === 0)
         await learnColumns(api, command, app.id, uploaded);
-      const wish = { mode: request.query.mode, dry_run: request.query.dry_run === "true", actor: command.actor };
+      const { mode, dry_run, person } = request.query;
+      const people = person === undefined ? undefined : { ids: [must(await idInSource(api.db, app.id, person))] };
+      const wish = { mode, dry_run: dry_run === "true", actor: command.actor, ...given("people", people) };
       const id = await begin(api, running, app.id, { ...wish, ...given("file", uploaded) });
       return reply.code(202).send(await readImport(api, running, id));
     },

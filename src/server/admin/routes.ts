@@ -9,6 +9,7 @@ import { hireRoutes } from "./hires.ts";
 import { importRoutes } from "./imports.ts";
 import { adminInlineHookRoutes } from "./inlineHooks.ts";
 import { memberImportRoutes } from "./members.ts";
+import { notifyAdminRoutes } from "./notify.ts";
 import { passwordPolicyRoutes } from "./passwordPolicy.ts";
 import { peopleImportRoutes } from "./people.ts";
 import { planRoutes } from "./plan.ts";
@@ -25,6 +26,7 @@ export function adminRoutes(server: Server, api: Api): void {
   taskRoutes(server, api);
   importRoutes(server, api);
   waitingRoutes(server, api);
+  notifyAdminRoutes(server, api);
   adminAppRoutes(server, api);
   pushRuleRoutes(server, api);
   grantRoutes(server, api);

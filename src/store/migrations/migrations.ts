@@ -21,6 +21,7 @@ import { peopleImportNodes } from "./0025_people_import_nodes.ts";
 import { schedules } from "./0026_schedules.ts";
 import { memberImports } from "./0027_member_imports.ts";
 import { importChanges } from "./0028_import_changes.ts";
+import { sourceNotices } from "./0029_source_notices.ts";
 
 /** Statements of a script, one by one: PGlite's extended protocol takes no more; bodies between `$$` stay whole. */
 function statements(script: string): string[] {
@@ -57,6 +58,7 @@ const migrations: Record<string, Migration> = {
   "0026_schedules": run(schedules),
   "0027_member_imports": run(memberImports),
   "0028_import_changes": run(importChanges),
+  "0029_source_notices": run(sourceNotices),
 };
 
 /**
