@@ -260,6 +260,8 @@ describe("what cannot be read", () => {
       expect.stringMatching(/^the people that Workers told of cannot be read: .*500/),
     ]);
     workers.answers.clear();
+    // Each person waits as long as their own turn takes, some longer than the source.
+    await stage.later(3_600_000);
     expect(await stage.readTold()).toBe(1);
     expect([await stage.waiting(), await stage.tasks()]).toEqual([[], []]);
     expect((await stage.user("w1@example.com")).id).toBeDefined();
