@@ -19,9 +19,9 @@ export async function lockUsers(db: Database, ids: readonly string[]): Promise<R
   return new Map(rows.map((row) => [row.id, row]));
 }
 
-/** Locks people whose rows are not needed; gives the ids of those who are there. */
-export async function lockPeople(db: Database, ids: readonly string[]): Promise<ReadonlySet<string>> {
-  await lockMarks(db, ids);
+/** Locks people whose rows are not needed; gives the ids of those who are there. `marked`: their marks are held already. */
+export async function lockPeople(db: Database, ids: readonly string[], marked = false): Promise<ReadonlySet<string>> {
+  if (!marked) await lockMarks(db, ids);
   const { rows } = await sql<{ id: string }>`
     select id from users where id = any(${[...new Set(ids)]}::text[]) order by id for no key update`.execute(db);
   return new Set(rows.map((row) => row.id));

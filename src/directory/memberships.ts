@@ -122,7 +122,7 @@ export type RuleGrantOptions = Readonly<{ causes?: ReadonlyMap<string, number | 
 
 /**
  * Writes what the rules give and no longer give. Desire holds the users' marks and goes on to compute their accounts: so
- * nobody is marked, unless asked.
+ * nobody is marked, unless asked. A wave has locked marks and users before.
  */
 export function applyRuleGrants(
   command: Command,
@@ -137,7 +137,7 @@ export function applyRuleGrants(
       expires_at: null,
       cause: causes?.get(grant.rule_id) ?? null,
     }));
-    await lockPeople(running.db, people([...add, ...remove]));
+    await lockPeople(running.db, people([...add, ...remove]), true);
     // Added first: a user handed from one rule to another never leaves the group.
     const added = await insertGrants(running, add);
     const removed = await deleteGrants(running, remove);

@@ -65,8 +65,9 @@ type State = {
   stopping: boolean;
   /** Counts the wakes, so that one that comes in the middle of a turn is not slept through. */
   wakes: number;
-  /** Those that a wake ends, and those that only the end does. */
-  sleepers: Map<() => void, boolean>;
+  sleepers: Map<() => void, Sleeper>;
+  /** The turn under way of the lane of the urgent. */
+  urgent: Promise<unknown> | undefined;
   pumps: Map<string, Pump>;
   pushes: Map<string, Promise<void>>;
   /** Event hooks that are being told. */
@@ -75,6 +76,15 @@ type State = {
   imports: Set<Promise<void>>;
   readonly ending: AbortController;
 };
+
+/** `wake`: a wake ends the sleep, else only the end does. `first`: whoever sleeps so is waked before the others. */
+type Sleeper = Readonly<{ wake: boolean; first: boolean }>;
+
+/**
+ * A wake is mostly about one person, for whom the lane of the urgent has all to do and the others nothing. While it is at
+ * that, they would take half of the processors for their looks: they wait for its turn, so long at most.
+ */
+const urgent_alone_ms = 25;
 
 const lanes = (): Lane[] => [
   {
@@ -88,13 +98,16 @@ const lanes = (): Lane[] => [
   { name: "desire", which: { from: priority.change, to: 32_767 }, turn_ms: 80, least: 200, most: 1_000, people: 300 },
 ];
 
+const by_wake: Sleeper = { wake: true, first: false };
+const by_clock: Sleeper = { wake: false, first: false };
+
 const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Starts the loop. */
 export async function startEngine(world: World, options: EngineOptions = {}): Promise<Engine> {
   const state: State = {
     ...{ world, options, stopping: false, wakes: 0, sleepers: new Map(), pumps: new Map(), pushes: new Map() },
-    telling: new Set(),
+    ...{ urgent: undefined, telling: new Set<Promise<void>>() },
     imports: new Set(),
     ending: new AbortController(),
     claims: claimer(world),
@@ -110,17 +123,19 @@ export async function startEngine(world: World, options: EngineOptions = {}): Pr
   const poll_ms = options.poll_ms ?? 1_000;
   const schedule_ms = options.schedule_ms ?? 1_000;
   const tasks = [
-    ...lanes().map((lane) => forever(state, lane.name, poll_ms, true, () => desireLane(state, lane))),
-    forever(state, "rules", poll_ms, true, () => evaluateDue(state)),
-    forever(state, "dispatch", poll_ms, true, () => dispatch(state)),
+    ...lanes().map((lane) =>
+      forever(state, lane.name, poll_ms, { wake: true, first: isUrgent(lane) }, () => desireLane(state, lane)),
+    ),
+    forever(state, "rules", poll_ms, by_wake, () => evaluateDue(state)),
+    forever(state, "dispatch", poll_ms, by_wake, () => dispatch(state)),
     // Time passes by itself: a wake changes nothing for these.
-    forever(state, "schedule", schedule_ms, false, () => schedule(world)),
-    forever(state, "sessions of sources", schedule_ms, false, () => runNextSession(world)),
-    forever(state, "imports by the clock", schedule_ms, false, () => startImports(state)),
-    forever(state, "people whom sources told of", schedule_ms, false, () => readNotices(state)),
-    forever(state, "reconcile", schedule_ms, false, () => reconcileDue(world)),
+    forever(state, "schedule", schedule_ms, by_clock, () => schedule(world)),
+    forever(state, "sessions of sources", schedule_ms, by_clock, () => runNextSession(world)),
+    forever(state, "imports by the clock", schedule_ms, by_clock, () => startImports(state)),
+    forever(state, "people whom sources told of", schedule_ms, by_clock, () => readNotices(state)),
+    forever(state, "reconcile", schedule_ms, by_clock, () => reconcileDue(world)),
     // A wake means work for accounts, which is seldom something to tell.
-    forever(state, "event hooks", schedule_ms, false, () => tellHooks(state)),
+    forever(state, "event hooks", schedule_ms, by_clock, () => tellHooks(state)),
   ];
   return {
     wake,
@@ -141,7 +156,9 @@ export async function startEngine(world: World, options: EngineOptions = {}): Pr
 
 function wakeUp(state: State): void {
   state.wakes++;
-  for (const [sleeper, by_wake] of [...state.sleepers]) if (by_wake || state.stopping) sleeper();
+  const ended = [...state.sleepers].filter(([, { wake }]) => wake || state.stopping);
+  for (const [sleeper, { first }] of ended) if (first) sleeper();
+  for (const [sleeper, { first }] of ended) if (!first) sleeper();
 }
 
 /** Rules that are due are evaluated over everyone; in the middle of it, only a stop is heard. */
@@ -192,7 +209,7 @@ async function forever(
   state: State,
   what: string,
   idle_ms: number,
-  by_wake: boolean,
+  sleeper: Sleeper,
   turn: () => Promise<boolean>,
 ): Promise<void> {
   let failures = 0;
@@ -201,17 +218,19 @@ async function forever(
     try {
       const found = await turn();
       failures = 0;
-      if (!found && (wakes === state.wakes || !by_wake)) await sleep(state, idle_ms, by_wake);
+      if (found || (wakes !== state.wakes && sleeper.wake)) continue;
+      await sleep(state, idle_ms, sleeper);
+      if (sleeper.wake && !sleeper.first && state.urgent) await Promise.race([state.urgent, wait(urgent_alone_ms)]);
     } catch (error) {
       state.options.onError?.(error, what);
       failures++;
       const wait_ms = isAway(error) ? Math.min(5_000, 250 * 2 ** failures) : 1_000 * Math.min(failures, 10);
-      await sleep(state, wait_ms * (0.5 + state.world.random() / 2), by_wake);
+      await sleep(state, wait_ms * (0.5 + state.world.random() / 2), sleeper);
     }
   }
 }
 
-function sleep(state: State, ms: number, by_wake: boolean): Promise<void> {
+function sleep(state: State, ms: number, sleeper: Sleeper): Promise<void> {
   if (state.stopping) return Promise.resolve();
   return new Promise((resolve) => {
     const done = () => {
@@ -220,18 +239,28 @@ function sleep(state: State, ms: number, by_wake: boolean): Promise<void> {
       resolve();
     };
     const timer = setTimeout(done, ms);
-    state.sleepers.set(done, by_wake);
+    state.sleepers.set(done, sleeper);
   });
 }
 
+const isUrgent = ({ which }: Lane): boolean => which.to < priority.wave;
+
 async function desireLane(state: State, lane: Lane): Promise<boolean> {
   const { world, precedence: before } = state;
-  const urgent = lane.which.from < priority.wave && lane.which.to < priority.wave;
+  const urgent = isUrgent(lane);
   if (!urgent && before.standsBack(priority.wave)) return false;
   const began = world.now().getTime();
   const turn = desire(world, lane.people, lane.which);
-  if (urgent) before.during(turn.then(({ users }) => users === lane.people));
-  const counts = await turn;
+  if (urgent) {
+    before.during(turn.then(({ users }) => users === lane.people));
+    state.urgent = turn.then(
+      () => {},
+      () => {},
+    );
+  }
+  const counts = await turn.finally(() => {
+    if (urgent) state.urgent = undefined;
+  });
   if (counts.due > 0) wakeUp(state);
   const took_ms = world.now().getTime() - began;
   // Only a full turn tells how long one takes.
