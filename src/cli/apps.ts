@@ -286,7 +286,10 @@ const connect: Part = {
     summary: `Says where an app is and gives its token, tries them, and lets the app be called: from then on accounts are kept
 there.`,
     options: {
-      "base-url": { value: "URL", help: "scim: the address that /Users follows; without it, the one it has" },
+      "base-url": {
+        value: "URL",
+        help: "scim, rest: the address, of scim what /Users follows; without it, the one it has",
+      },
       "token-file": { value: "FILE", help: "File that holds the token (- for standard input)" },
       "no-test": { help: "Do not try it, and do not let the app be called yet" },
     },

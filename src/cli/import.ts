@@ -11,6 +11,9 @@ import { command } from "./parts.ts";
 import { cutOffEarly, sending } from "./upload.ts";
 
 /** An import as the API gives it. */
+/** Who began it: the clock, the source itself, else a person or program. `people`: whom it is about, if not about all. */
+type Beginning = { scheduled?: boolean; told?: boolean; people?: readonly string[] };
+
 export type Import = Readonly<{
   id: string;
   label: string;
@@ -19,7 +22,7 @@ export type Import = Readonly<{
   dry_run: boolean;
   counts: Readonly<Record<string, number>>;
   /** Of an incremental one: `since_at`, only what changed since then was asked for; `whole`: why everything was. */
-  detail: Readonly<{ reason?: string; complete?: boolean; scheduled?: boolean; since_at?: string; whole?: string }>;
+  detail: Readonly<{ reason?: string; complete?: boolean; since_at?: string; whole?: string } & Beginning>;
   started_at: string;
   finished_at: string | null;
   progress: Readonly<{ phase: string; done: number; total: number | null }> | null;
@@ -174,7 +177,10 @@ function tell(done: Import, rows: readonly Row[]): void {
     `${done.label}: ${done.status.toLowerCase()}${done.dry_run ? " (dry run: nothing was applied)" : ""}: ${countsText(done.counts) || "no rows"}`,
   );
   const { since_at, whole } = done.detail;
-  if (since_at !== undefined) print(`  asked only for what changed since ${since_at}`);
+  if (since_at !== undefined)
+    print(
+      `  asked only for what changed since ${since_at}, and for some time before that, as some changes are written late`,
+    );
   if (whole !== undefined) print(`  asked for everything: ${whole}`);
   if (done.detail.reason !== undefined) print(`  ${done.detail.reason}`);
   if (done.status === "HELD")

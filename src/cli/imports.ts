@@ -39,7 +39,8 @@ export const { run } = command({
         ["ID", (i) => i.id],
         ["SOURCE", (i) => i.label],
         ["STATUS", (i) => (i.dry_run ? `${i.status} (dry run)` : i.status)],
-        ["BY", (i) => (i.detail.scheduled ? "the clock" : "a person or program")],
+        ["BY", byOf],
+        ["OF", ofWhom],
         ["AT", (i) => i.started_at],
         ["ROWS", (i) => countsText(i.counts)],
         ["WHY", (i) => i.detail.reason],
@@ -48,6 +49,14 @@ export const { run } = command({
     );
   },
 });
+
+const byOf = ({ detail }: Import): string =>
+  detail.told ? "the source, which told of them" : detail.scheduled ? "the clock" : "a person or program";
+
+const ofWhom = ({ mode, detail: { people, since_at } }: Import): string => {
+  if (people !== undefined) return people.length === 1 ? `person ${people[0]}` : `${people.length} people`;
+  return mode === "full" ? "all" : since_at === undefined ? "all, but for who is missing" : "what changed";
+};
 
 const columns: Parameters<typeof printRows<Row>>[2] = [
   ["OUTCOME", (r) => r.outcome],
@@ -61,7 +70,8 @@ const factsOf = (past: Import): readonly (readonly [string, unknown])[] => [
   ["import", past.id],
   ["source", past.label],
   ["status", past.dry_run ? `${past.status} (dry run)` : past.status],
-  ["mode", past.mode],
+  ["by", byOf(past)],
+  ["of", ofWhom(past)],
   ["began", past.started_at],
   ["ended", past.finished_at],
   ["rows", countsText(past.counts)],

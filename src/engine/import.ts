@@ -19,7 +19,7 @@ import type { Actor, Sourcing } from "../store/tables.ts";
 import { findKept, type Kept, provesAbsence, tellKept } from "./importAbsence.ts";
 import { type ChangeCounts, compareLines, finishComparing } from "./importChanges.ts";
 import { settleDecisions } from "./importDecisions.ts";
-import { endEarlier, voidHolds } from "./importEnds.ts";
+import { closeClockTasks, endEarlier, voidHolds } from "./importEnds.ts";
 import { compareFolded } from "./importFold.ts";
 import { judgeImport, type Verdict } from "./importGuard.ts";
 import {
@@ -39,7 +39,7 @@ import { passChanges } from "./importPass.ts";
 import { type ImportPeople, onlyThese, people_max } from "./importPerson.ts";
 import { prepareSource } from "./importPrepare.ts";
 import { countOutcomes } from "./importRows.ts";
-import { type Asked, heldSince, howToAsk, keepSince, type NextSince, nextSince } from "./importSince.ts";
+import { type Asked, heldSince, howToAsk, isConfigured, keepSince, type NextSince, nextSince } from "./importSince.ts";
 import { closeStage, fillStage, node_silence_ms, openStage, reading_ms, type Staged } from "./importStage.ts";
 import { settleMembers } from "./scimMembers.ts";
 import { pushedSource } from "./scimSource.ts";
@@ -341,6 +341,7 @@ async function finish(run: ImportRun, known: Known, status: ImportStatus, reason
       update imports set status = ${status}, finished_at = ${world.now()}::timestamptz, counts = ${JSON.stringify(counts)}::jsonb,
         detail = ${JSON.stringify(detail)}::jsonb where id = ${id}`.execute(running.db);
     if (status === "DONE" && known.next !== undefined) await keepSince(running, run.app_id, known.next);
+    if (status === "DONE" && !request.dry_run && isConfigured(run)) await closeClockTasks(running, run);
     if (request.session) await endClaim(running, id, sessionEnd(run, known, status, reason));
     await log(running, {
       type: status === "HELD" ? "system.import.roadblock" : "system.import.complete",

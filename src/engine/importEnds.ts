@@ -5,7 +5,8 @@
  * Called by import.ts and, for imports whose source is not read again, by schedule.ts and, at the start of a node, serve.ts.
  */
 import type { RawBuilder } from "kysely";
-import { type Command, logAll } from "../directory/command.ts";
+import { clockTasks } from "../directory/appHealth.ts";
+import { type Command, logAll, type Running } from "../directory/command.ts";
 import { closeTasksFor } from "../directory/tasks.ts";
 import { type Database, sql } from "../store/database.ts";
 import type { ImportRun } from "./import.ts";
@@ -107,4 +108,11 @@ export async function voidHolds({ command, id, app_id, people }: ImportRun, agai
   // One task tells of all that is held of a source.
   if (held.rows.length > 0) return;
   await closeTasksFor(command, { dedupe: [`import:${app_id}`], note: `a newer import (${id}) was carried out` });
+}
+
+/** What the clock failed at has been done now, whoever asked for it. */
+export async function closeClockTasks(running: Running, { app_id, request }: ImportRun): Promise<void> {
+  const { full, incremental } = clockTasks(app_id);
+  const dedupe = request.mode === "full" ? [full, incremental] : [incremental];
+  await closeTasksFor(running, { dedupe, note: "the source has been read since" });
 }

@@ -45,10 +45,23 @@ export async function claimTurns(world: World): Promise<readonly Source[]> {
         and import_due_at is not distinct from ${full.due_at}::timestamptz
         and changes_schedule is not distinct from ${incremental.known}
         and changes_due_at is not distinct from ${incremental.due_at}::timestamptz returning app_id`.execute(world.db);
-    if (taken.length === 0 || !(night.due || day.due)) continue;
+    if (taken.length === 0) continue;
+    await closeEnded(world, app_id, { full: ended(full, night), incremental: ended(incremental, day) });
+    if (!(night.due || day.due)) continue;
     mine.push({ app_id, label, mode: night.due ? "full" : "incremental" });
   }
   return mine;
+}
+
+const ended = ({ known }: Slot, { key }: Judged): boolean => known !== null && key === null;
+
+/** What failed by a schedule that was taken away cannot be done better the next time. */
+async function closeEnded(world: World, app_id: string, slots: Readonly<Record<Turn["mode"], boolean>>): Promise<void> {
+  const tasks = clockTasks(app_id);
+  const dedupe = (["full", "incremental"] as const).filter((mode) => slots[mode]).map((mode) => tasks[mode]);
+  if (dedupe.length === 0) return;
+  const command: Command = { db: world.db, now: () => world.now(), actor: system };
+  await closeTasksFor(command, { dedupe, note: "the schedule was taken away" });
 }
 
 async function readSchedules({ db }: World): Promise<readonly Scheduled[]> {

@@ -27,24 +27,25 @@ export type Asked = Readonly<{ of: string; at: string; token?: string; since_at?
 const token_max = 10_000;
 
 /** Is what is read here what the app is configured to read, and all of it? Then what it gives is for the next import. */
-const isConfigured = ({ request, pushed, people }: ImportRun): boolean =>
+export const isConfigured = ({ request, pushed, people }: ImportRun): boolean =>
   request.session === undefined && request.file === undefined && people === undefined && !pushed;
 
 /** How a run asks its source. */
 export async function howToAsk(run: ImportRun, app: EngineApp): Promise<Asked> {
   const { world, app_id, request, sourcing } = run;
-  const { rows } = await sql<{ of: string; token: string | null; since_at: Date | null }>`
-    select md5(a.config::text) as of, h.import_since as token, h.import_since_at as since_at
-    from apps a left join app_health h on h.app_id = a.id and h.import_since_of = md5(a.config::text)
-    where a.id = ${app_id}`.execute(world.db);
-  const { of = "", token = null, since_at = null } = rows[0] ?? {};
+  const { rows } = await sql<{ of: string; token: string | null; since_at: Date | null; moved: boolean | null }>`
+    select md5(a.config::text) as of, h.import_since as token, h.import_since_at as since_at,
+      h.import_since_of <> md5(a.config::text) as moved
+    from apps a left join app_health h on h.app_id = a.id where a.id = ${app_id}`.execute(world.db);
+  const { of = "", token = null, since_at = null, moved } = rows[0] ?? {};
   const asked = { of, at: world.now().toISOString() };
   if (request.mode === "full" || !isConfigured(run)) return asked;
   // A row of somebody with several jobs would stand for all of them.
   if (sourcing.several_rows === true) return { ...asked, whole: "several of its rows are one person's" };
+  if (moved === true) return { ...asked, whole: "its configuration has changed since" };
   if (token === null || since_at === null) {
     const can = app.connector.can.changes;
-    return { ...asked, whole: can ? "no import of it was carried out before" : "it cannot say what has changed" };
+    return { ...asked, whole: can ? "it was not read as a whole before" : "it cannot say what has changed" };
   }
   // The rows that were decided about have not changed since.
   if (await hasDecisions(run)) return { ...asked, whole: "people have decided about rows that waited" };

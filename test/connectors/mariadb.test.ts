@@ -300,7 +300,7 @@ test.runIf(hasMariadb)(
     try {
       await expect(source({ port: plain.port, tls: "verify" }).test(ctx)).rejects.toMatchObject({
         kind: "denied",
-        message: /does not support secure connection/,
+        message: /does not support secure connection.*set tls to off where/,
       });
     } finally {
       await plain.stop();

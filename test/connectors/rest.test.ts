@@ -255,6 +255,19 @@ describe("what goes wrong is told", () => {
     await expect(source(config).list(ctx, {})).rejects.toMatchObject({ kind, message: expect.stringMatching(message) });
   });
 
+  test("an app is not connected where no record has an id at its place; one that lacks it is an import's business", async () => {
+    answer = () => ({ body: { data: people } });
+    await expect(source({ id: "/ID" }).test(ctx)).rejects.toMatchObject({
+      kind: "denied",
+      attribute: "id",
+      message: expect.stringContaining("there is no id at /ID"),
+    });
+    answer = () => ({ body: { data: [{ name: "nobody" }, ...people] } });
+    await source().test(ctx);
+    answer = () => ({ body: { data: [] } });
+    await source({ id: "/ID" }).test(ctx);
+  });
+
   test("without the secret, and a missing one before anything is sent", async () => {
     answer = () => ({ status: 400, body: { error: "bad token t0p-secret" } });
     await expect(source().test(ctx)).rejects.toMatchObject({ message: expect.not.stringContaining("t0p-secret") });

@@ -6,13 +6,14 @@ import { updateApp } from "../../src/directory/apps.ts";
 import { nextTurn } from "../../src/directory/importSchedule.ts";
 import { listTasks } from "../../src/directory/tasks.ts";
 import { getUser } from "../../src/directory/userQueries.ts";
+import { startImport } from "../../src/engine/import.ts";
 import { endForgotten } from "../../src/engine/importEnds.ts";
 import { claimTurns, importByClock } from "../../src/engine/importSchedule.ts";
 import { schedule } from "../../src/engine/schedule.ts";
 import { type Database, sql } from "../../src/store/database.ts";
 import type { Sourcing } from "../../src/store/tables.ts";
 import { memoryDatabase, wipe } from "../support/memory.ts";
-import { must, type TestWorld, testWorld } from "../support/world.ts";
+import { admin, must, type TestWorld, testWorld } from "../support/world.ts";
 import { type Hr, hrSource, rowOf } from "./hr.ts";
 
 let db: Database;
@@ -221,6 +222,23 @@ describe("an import by the clock", () => {
     hr.write([rowOf("1", "Ada", "Byron")]);
     await turn("2026-05-06T04:00:00Z");
     expect([await tasks(), await failed()]).toEqual([[], null]);
+  });
+
+  test("that failed is done by whoever reads the source, and forgotten with its schedule", async () => {
+    rmSync(hr.path);
+    await turn("2026-05-04T04:00:00Z");
+    expect((await tasks()).length).toBe(1);
+    hr.write([rowOf("1", "Ada", "Byron")]);
+    await startImport(world, hr.app_id, { mode: "full", dry_run: true, actor: admin });
+    expect((await tasks()).length).toBe(1);
+    await startImport(world, hr.app_id, { mode: "full", actor: admin });
+    expect(await tasks()).toEqual([]);
+    rmSync(hr.path);
+    await turn("2026-05-05T04:00:00Z");
+    expect((await tasks()).length).toBe(1);
+    await reschedule({ schedule: null });
+    await due();
+    expect(await tasks()).toEqual([]);
   });
 
   test("is left out while another import of the source runs", async () => {

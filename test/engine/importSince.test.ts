@@ -51,7 +51,7 @@ describe("an incremental import", () => {
   test("asks for everything first, then for what changed; a row that is as it was is not applied again", async () => {
     const first = await hr.run();
     expect(first).toMatchObject({ status: "DONE", counts: { created: 10 } });
-    expect(await told(first)).toEqual({ since_at: null, whole: "no import of it was carried out before" });
+    expect(await told(first)).toEqual({ since_at: null, whole: "it was not read as a whole before" });
     expect(await kept()).toBe("number:10");
     world.clock.advance(60_000);
     await change(3, 11);
@@ -113,7 +113,7 @@ describe("an incremental import", () => {
     const other = await hr.run();
     expect([other.counts, (await told(other))?.whole]).toEqual([
       { updated: 10 },
-      "no import of it was carried out before",
+      "its configuration has changed since",
     ]);
     await hr.configure({});
     expect((await hr.run()).counts).toEqual({ updated: 10 });

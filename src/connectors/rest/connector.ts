@@ -160,6 +160,15 @@ async function list(parts: Parts, ctx: Context, request: PageRequest): Promise<P
   return { items, complete: then.complete && position.since === null, ...since, ...told };
 }
 
+/** Reads a page. @throws ConnectorFault also where no record of it has an id: then the form is wrong, not the records. */
+async function tryOut(parts: Parts, ctx: Context): Promise<void> {
+  const { items, refused = [] } = await list(parts, ctx, { repeats: true });
+  const [first] = refused;
+  if (first === undefined || items.length > 0 || refused.some(({ id }) => id !== undefined)) return;
+  const reason = `None of ${refused.length} records can be read: ${first.place}: ${first.reason}. Check where the id is`;
+  throw new ConnectorFault("denied", reason, { attribute: "id" });
+}
+
 /** What tells a page that comes again: its first id, or its whole first record where one id has many. */
 function markOf(record: unknown, settings: RestSettings, repeats: boolean): string | undefined {
   if (!repeats || record === undefined) return idOf(record, settings);
@@ -257,7 +266,7 @@ export function restConnector(config: RestConfig, credentials: RestCredentials, 
     kind: "rest",
     ...readOnly("This source"),
     can: { ...only_read, changes: settings.changes !== undefined },
-    test: async (ctx) => void (await list(parts, ctx, {})),
+    test: (ctx) => tryOut(parts, ctx),
     schema: (ctx) => schema(parts, ctx),
     list: (ctx, page) => list(parts, ctx, page),
     read: (ctx, id) => read(parts, ctx, id),

@@ -101,18 +101,23 @@ const of_every_database: Meanings = [
   ],
 ];
 
+const hint_of_tls = "the server has no TLS: set it up there, or set tls to off where the network is trusted";
+const hint_of_dialect = 'is it a MariaDB? Then dialect must be "mariadb"';
+
 function faultOf(failure: Failure, where: string, password: string, meanings: Meanings): ConnectorFault {
   const { code = "", sqlState, message, position } = failure;
   const status = sqlState ? `${sqlState} ${code}`.trim() : code;
   // MariaDB's driver has one code for whatever goes wrong with TLS.
   const judged = code === "HANDSHAKE_SSL_ERROR" && /certificate|altnames/.test(message) ? "CERT_" : status;
   const [, kind = "retry", hint] = meanings.find(([pattern]) => pattern.test(judged)) ?? [];
-  const refused = code === address_refused_code || /does not support (SSL|secure connection)/.test(message);
+  const no_tls = /does not support (SSL|secure connection)/.test(message);
+  const refused = code === address_refused_code || no_tls;
+  const plain = no_tls ? hint_of_tls : /Received unexpected (\w+) message/.test(message) ? hint_of_dialect : undefined;
   const told = (password.length >= 6 ? message.replaceAll(password, "[secret]") : message).slice(0, message_max);
   const at = position === undefined ? "" : ` (character ${position} of what was sent)`;
   return new ConnectorFault(
     refused ? "denied" : kind,
-    `${where}: ${told}${at}${hint === undefined ? "" : `: ${hint}`}`,
+    `${where}: ${told}${at}${(plain ?? hint) === undefined ? "" : `: ${plain ?? hint}`}`,
     status === "" ? {} : { status },
   );
 }
