@@ -14,6 +14,8 @@ export type Dates = Readonly<{
   ends_at: string | null;
   time_zone: string | null;
   hold?: Readonly<{ reason: string; until: string | null; by: string }> | null;
+  /** What a source has told ahead. */
+  ahead?: readonly Readonly<{ at: string; source: string | null; changes: Readonly<Record<string, unknown>> }>[];
 }>;
 
 const days: Options = {
@@ -123,7 +125,13 @@ function whenOf(given: Given, name: string): string | null | undefined {
 }
 
 /** The days as a person reads them, each with its instant. */
-export function datesOf({ starts_at, ends_at, time_zone, hold }: Dates): readonly (readonly [string, unknown])[] {
+export function datesOf({
+  starts_at,
+  ends_at,
+  time_zone,
+  hold,
+  ahead = [],
+}: Dates): readonly (readonly [string, unknown])[] {
   const zone = time_zone ?? "UTC";
   // The day that an instant is in is the one that is under way a millisecond later.
   const first = starts_at === null ? undefined : dayBefore(new Date(Date.parse(starts_at) + 1), zone);
@@ -135,7 +143,16 @@ export function datesOf({ starts_at, ends_at, time_zone, hold }: Dates): readonl
     ...(hold
       ? [["held", `by ${hold.by}${hold.until === null ? "" : ` until ${hold.until}`}: ${hold.reason}`] as const]
       : []),
+    ...ahead.map(({ at, source, changes }) => [`from ${at}`, aheadOf(changes, source)] as const),
   ];
+}
+
+/** "department: Finance; title: nothing, as Feed told". */
+function aheadOf(changes: Readonly<Record<string, unknown>>, source: string | null): string {
+  const values = Object.entries(changes).map(
+    ([name, value]) => `${name}: ${value === null ? "nothing" : plain(value)}`,
+  );
+  return `${values.join("; ") || "other days"}${source === null ? "" : `, as ${source} told`}`;
 }
 
 function warn(given: Given, { ends_at, status }: Dates): void {

@@ -36,7 +36,11 @@ describe("a hire", () => {
       ...{ login: "ann@x.co", status: "STAGED", time_zone: "America/New_York" },
       ...{ starts_at: "2099-01-04T05:00:00.000Z", ends_at: "2100-01-01T05:00:00.000Z" },
     });
-    expect((await api.call("GET", "/admin/v1/users/ann@x.co/dates")).body).toEqual({ ...made.body, hold: null });
+    expect((await api.call("GET", "/admin/v1/users/ann@x.co/dates")).body).toEqual({
+      ...made.body,
+      hold: null,
+      ahead: [],
+    });
   });
 
   test("without a zone has days of the company's", async () => {

@@ -10,6 +10,7 @@ import type { RestConfig } from "../../src/connectors/rest/config.ts";
 import { restConnector } from "../../src/connectors/rest/connector.ts";
 import type { Attribute } from "../../src/core/types.ts";
 import { type AppTools, createApp } from "../../src/directory/apps.ts";
+import { changesAhead } from "../../src/directory/changesAhead.ts";
 import { defineAttributes } from "../../src/directory/schemas.ts";
 import { type ImportRequest, startImport } from "../../src/engine/import.ts";
 import type { Sourcing } from "../../src/store/tables.ts";
@@ -102,7 +103,12 @@ describe("an OData feed asked with fromDate and toDate, a row for each slice", (
     expect((await comes(d(mills, sales))).counts).toMatchObject({ created: 1 });
     expect(asked).toEqual(["/people?fromDate=1990-01-01&toDate=9999-12-31"]);
     expect([await department(), await status()]).toEqual(["Mills", "PROVISIONED"]);
+    const ahead = async () =>
+      changesAhead(s.world().db, (await find()) as NonNullable<Awaited<ReturnType<typeof find>>>);
+    const change = { at: new Date("2026-04-01T00:00:00Z"), source: "Feed", changes: { department: "Sales" } };
+    expect(await ahead()).toEqual([change]);
     await at("2026-04-01T00:00:00Z");
+    expect(await ahead()).toEqual([]);
     expect([await department(), await status()]).toEqual(["Sales", "PROVISIONED"]);
     expect(asked).toHaveLength(1);
   });

@@ -4,6 +4,7 @@
  */
 import { z } from "zod";
 import { dayBegins, dayEnds } from "../../core/days.ts";
+import { changesAhead } from "../../directory/changesAhead.ts";
 import { companyZone } from "../../directory/organisation.ts";
 import { readSetting } from "../../directory/settings.ts";
 import type { StoredUser } from "../../directory/userQueries.ts";
@@ -61,7 +62,7 @@ export function hireRoutes(server: Server, api: Api): void {
 function dateRoutes(server: Server, api: Api): void {
   const url = "/admin/v1/users/:user_id/dates";
   server.get(url, about("users", "When a person comes and goes", { params: user_params }), async (request) =>
-    body(await oneUser(api, request.params.user_id)),
+    withAhead(api, await oneUser(api, request.params.user_id)),
   );
   server.patch(
     url,
@@ -70,10 +71,13 @@ function dateRoutes(server: Server, api: Api): void {
       const user = await oneUser(api, request.params.user_id);
       const change = { id: user.id, ...(await datesOf(api, request.body, user.time_zone)) };
       const [changed] = must(await updateUsers(commandOf(api, request), [change]));
-      return body(changed?.user ?? user);
+      return withAhead(api, changed?.user ?? user);
     },
   );
 }
+
+/** The days, and what a source has told ahead. */
+const withAhead = async (api: Api, user: StoredUser) => ({ ...body(user), ahead: await changesAhead(api.db, user) });
 
 const body = ({ id, login, status, starts_at, ends_at, time_zone, hold }: StoredUser) => ({
   ...{ id, login, status, starts_at, ends_at, time_zone },
