@@ -12,8 +12,10 @@ import { getUser, type StoredUser } from "../directory/userQueries.ts";
 import { type Database, sql } from "../store/database.ts";
 import type { Actor, Target } from "../store/tables.ts";
 import { type ExplainedSource, explainSource } from "./explainSource.ts";
+import { countingRow } from "./importDates.ts";
 import { type Origin, originsOf } from "./origins.ts";
 import { nameReasons, type Reason } from "./reasons.ts";
+import type { World } from "./world.ts";
 
 /** One attribute of the account. */
 export type ExplainedAttribute = Readonly<{
@@ -83,7 +85,7 @@ const chain_max = 20;
 
 /** Explains a user's account in an app; with `attribute`, only that one. Ids, login and label are accepted. */
 export async function explainAccount(
-  db: Database,
+  { db, now }: Pick<World, "db" | "now">,
   user: string,
   app: string,
   attribute?: string,
@@ -100,7 +102,9 @@ export async function explainAccount(
   const grants = account?.grants ?? [];
   const reasons = await nameReasons(db, grants);
   const attributes = account ? await explainAttributes(db, person, found.id, account, attribute) : [];
-  const row = { external_id: account?.external_id ?? null, row: account?.have?.profile ?? null };
+  const said = account?.have?.profile ?? null;
+  const counts = said === null || found.sourcing === null ? said : countingRow(found.sourcing, said, now());
+  const row = { external_id: account?.external_id ?? null, row: counts };
   const source = found.sourcing === null ? null : await explainSource(db, person, found.id, row, attribute);
   const known = attributes.length + (source?.attributes.length ?? 0) > 0;
   if (attribute !== undefined && (account !== undefined || source !== null) && !known) {

@@ -92,6 +92,13 @@ export function daysOf(sourcing: Sourcing, own: Profile, now: Date): Outcome<Per
   };
 }
 
+/** Of several rows of one person the one that counts now; where their days cannot be read, what they have in common. */
+export function countingRow(sourcing: Sourcing, own: Profile, now: Date): Profile {
+  const days = daysOf(sourcing, own, now);
+  const { [rows_key]: _, ...row } = "ok" in days ? days.ok.profile : own;
+  return row;
+}
+
 /** Do the rules know of accounts made early, of absences, or of ends that are told ahead? */
 export const prepares = (switches: Sourcing & DateSwitches): boolean =>
   switches.hire_lead_days > 0 || switches.absence_start_attribute !== null || switches.end_required_attribute !== null;

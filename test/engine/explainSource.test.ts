@@ -24,7 +24,7 @@ beforeEach(async () => {
 test("it tells the source's row, and of every attribute the mapping gives, whether it comes from there", async () => {
   const hr = await hrSource(world);
   await hr.run([rowOf("17", "Ada", "Byron", { department: "Mills" })]);
-  const told = await must(explainAccount(db, ada, "HR"));
+  const told = await must(explainAccount(world, ada, "HR"));
   expect(told.source).toMatchObject({
     row: { id: "17", department: "Mills", state: "active" },
     external_id: "17",
@@ -47,7 +47,7 @@ test("of two sources the first gives the value, and to the other it is told who 
   const second = await hrSource(world, {}, "Payroll");
   await first.run([rowOf("17", "Ada", "Byron", { department: "Mills" })]);
   await second.run([rowOf("p9", "Ada", "Byron", { department: "Wages" })]);
-  const { source } = await must(explainAccount(db, ada, "Payroll", "department"));
+  const { source } = await must(explainAccount(world, ada, "Payroll", "department"));
   expect(source).toMatchObject({ external_id: "p9", decides: false, decided_by: "HR" });
   expect(source?.attributes).toMatchObject([
     {
@@ -71,12 +71,12 @@ test("of one attribute it tells who gave the value, also where the source gives 
     ["nickName", null],
     ["title", "appuser.zone"],
   ] as const) {
-    const { source } = await must(explainAccount(db, ada, "HR", attribute));
+    const { source } = await must(explainAccount(world, ada, "HR", attribute));
     expect(source?.attributes).toMatchObject([
       { attribute, expression: mapped, wins: false, given: { source: "entered by hand or over the API" } },
     ]);
   }
-  expect(await explainAccount(db, ada, "HR", "shoe_size")).toMatchObject({
+  expect(await explainAccount(world, ada, "HR", "shoe_size")).toMatchObject({
     code: "not_found",
     refused: expect.stringContaining("shoe_size"),
   });
@@ -85,7 +85,7 @@ test("of one attribute it tells who gave the value, also where the source gives 
 test("of a column of the source it tells which attributes read it", async () => {
   const hr = await hrSource(world);
   await hr.run([rowOf("17", "Ada", "Byron")]);
-  const { source, attributes } = await must(explainAccount(db, ada, "HR", "mail"));
+  const { source, attributes } = await must(explainAccount(world, ada, "HR", "mail"));
   expect(source?.attributes.map((one) => one.attribute)).toEqual(["email", "login"]);
   expect(attributes.map((one) => one.attribute)).toEqual(["mail"]);
 });
@@ -94,7 +94,7 @@ test("whom a source does not have is told so, with who gave the value", async ()
   const hr = await hrSource(world);
   await hrSource(world, {}, "Payroll");
   await hr.run([rowOf("17", "Ada", "Byron", { department: "Mills" })]);
-  const { account, source } = await must(explainAccount(db, ada, "Payroll", "department"));
+  const { account, source } = await must(explainAccount(world, ada, "Payroll", "department"));
   expect(account).toBe(null);
   expect(source).toMatchObject({ external_id: null, row: null, decided_by: "HR" });
   expect(source?.attributes).toMatchObject([{ value: "Mills", wins: false, given: { source: "HR" } }]);

@@ -12,6 +12,7 @@ import type { Attribute } from "../../src/core/types.ts";
 import { type AppTools, createApp } from "../../src/directory/apps.ts";
 import { changesAhead } from "../../src/directory/changesAhead.ts";
 import { defineAttributes } from "../../src/directory/schemas.ts";
+import { explainAccount } from "../../src/engine/explain.ts";
 import { type ImportRequest, startImport } from "../../src/engine/import.ts";
 import type { Sourcing } from "../../src/store/tables.ts";
 import { linesOf } from "../engine/hr.ts";
@@ -107,8 +108,12 @@ describe("an OData feed asked with fromDate and toDate, a row for each slice", (
       changesAhead(s.world().db, (await find()) as NonNullable<Awaited<ReturnType<typeof find>>>);
     const change = { at: new Date("2026-04-01T00:00:00Z"), source: "Feed", changes: { department: "Sales" } };
     expect(await ahead()).toEqual([change]);
+    const said = async () =>
+      (await must(explainAccount(s.world(), "ada.byron@example.com", "Feed", "department"))).source?.attributes[0]
+        ?.reads;
+    expect(await said()).toEqual({ department: "Mills" });
     await at("2026-04-01T00:00:00Z");
-    expect(await ahead()).toEqual([]);
+    expect([await ahead(), await said()]).toEqual([[], { department: "Sales" }]);
     expect([await department(), await status()]).toEqual(["Sales", "PROVISIONED"]);
     expect(asked).toHaveLength(1);
   });

@@ -109,7 +109,7 @@ test("an explanation leads from the account's value to the mapping, the rule, an
   const { ada, crm } = await company();
   await s.move(ada, { department: "Sales" });
   await s.settle();
-  const told = await must(explainAccount(s.world().db, "ada.byron@example.com", "CRM"));
+  const told = await must(explainAccount(s.world(), "ada.byron@example.com", "CRM"));
   expect(told.account).toMatchObject({ external_id: "a1", assigned: true, enabled: true, error: null });
   expect(told.why).toMatchObject([{ name: "Sales", membership: [{ name: "Sales people" }] }]);
   const by = new Map(told.attributes.map((one) => [one.attribute, one]));
@@ -134,16 +134,17 @@ test("an explanation leads from the account's value to the mapping, the rule, an
 
 test("an explanation of one attribute shows only that one; an unknown one, person or app is refused by name", async () => {
   const { ada } = await company();
-  const { db } = s.world();
-  expect((await must(explainAccount(db, ada, "Wiki", "department"))).attributes.map((one) => one.attribute)).toEqual([
-    "department",
-  ]);
+  expect(
+    (await must(explainAccount(s.world(), ada, "Wiki", "department"))).attributes.map((one) => one.attribute),
+  ).toEqual(["department"]);
   for (const [user, app, attribute, word] of [
     [ada, "Wiki", "shoe_size", "shoe_size"],
     [ada, "Nowhere", undefined, "Nowhere"],
     ["nobody", "Wiki", undefined, "nobody"],
   ] as const) {
-    expect(await explainAccount(db, user, app, attribute)).toMatchObject({ refused: expect.stringContaining(word) });
+    expect(await explainAccount(s.world(), user, app, attribute)).toMatchObject({
+      refused: expect.stringContaining(word),
+    });
   }
 });
 
@@ -154,10 +155,10 @@ test("an explanation shows a failed operation with the app's words, and an accou
   const ada = await s.hire("Ada", "Byron");
   for (const one of [app, door]) await s.assign(one, ada);
   await s.settle();
-  const told = await must(explainAccount(s.world().db, ada, "Sick"));
+  const told = await must(explainAccount(s.world(), ada, "Sick"));
   expect(told.account).toMatchObject({ external_id: null, error: "The app answered 503" });
   expect(told.operations[0]).toMatchObject({ step: "create", outcome: "fault", fault: "retry" });
-  expect((await must(explainAccount(s.world().db, ada, "Doors"))).operations[0]).toMatchObject({ outcome: "pending" });
+  expect((await must(explainAccount(s.world(), ada, "Doors"))).operations[0]).toMatchObject({ outcome: "pending" });
   await must(completeTask(s.command(), (await s.tasks())[0]!.id));
-  expect((await must(explainAccount(s.world().db, ada, "Doors"))).account).toMatchObject({ enabled: true });
+  expect((await must(explainAccount(s.world(), ada, "Doors"))).account).toMatchObject({ enabled: true });
 });

@@ -38,7 +38,7 @@ export function planRoutes(server: Server, api: Api): void {
     about("users", "Why an account is as it is: from the source's row to the last call", { querystring: explain }),
     async (request) => {
       const { user, app, attribute } = request.query;
-      return must(await explainAccount(api.db, user, app, attribute));
+      return must(await explainAccount(api.world, user, app, attribute));
     },
   );
 
