@@ -27,7 +27,7 @@ import { type Ground, serverAtRest } from "./frame/ground.ts";
 import { measure, ofRuns } from "./frame/meter.ts";
 import { insertPeople, profileOf, rowOf } from "./frame/people.ts";
 import type { PlannedRequest, RequestsSeen } from "./frame/requestClient.ts";
-import { median, percentile, spread, waits } from "./frame/stats.ts";
+import { median, spread, waits } from "./frame/stats.ts";
 
 const connections = 16;
 const creates = 3_000;
@@ -53,9 +53,10 @@ export const bench: Bench = {
       const push: Push = { ground, origin: node.url ?? "", token, app_id, size };
       const members = await addMembers(push);
       say(`${added} members more: ${members.map((ms) => ms.toFixed(0)).join(", ")} ms`);
-      await lookUp(push, lookups / 5);
-      const looked = await lookUp(push, lookups);
-      say(`look-ups: p99 ${percentile(looked.waits_ms, 0.99).toFixed(1)} ms`);
+      // The first ones are answered by code that is not compiled yet.
+      await lookUp(push, lookups);
+      const looked = await lookUpAgain(push, runs);
+      say(`look-ups: p99 ${looked.map(({ p99_ms }) => p99_ms.toFixed(1)).join(", ")} ms`);
       await create(push, 0, creates / 10);
       const all = [];
       for (let n = 0; n < runs; n++) {
@@ -68,10 +69,11 @@ export const bench: Bench = {
       return {
         ...{ size, ...told },
         creates_per_s: told.rate,
-        lookup_p99_ms: percentile(looked.waits_ms, 0.99),
+        lookup_p99_ms: median(looked.map(({ p99_ms }) => p99_ms)),
+        lookup_p99_spread: spread(looked.map(({ p99_ms }) => p99_ms)),
         add_members_ms: median(members),
-        lookups_per_s: lookups / looked.seconds,
-        lookup_waits: waits(looked.waits_ms),
+        lookups_per_s: median(looked.map(({ seconds }) => lookups / seconds)),
+        lookup_p50_ms: median(looked.map(({ p50_ms }) => p50_ms)),
         create_waits: waits(middle.waits_ms),
         members_ms: spread(members),
         connections,
@@ -181,6 +183,16 @@ async function lookUp({ ground, origin, token, size }: Push, count: number): Pro
     return { method: "GET", path: `/scim/v2/Users?filter=${filter}&startIndex=1&count=100`, status: 200 };
   });
   return send(ground, { origin, token, connections, requests });
+}
+
+/** Looks everyone up in several runs, one after the other. */
+async function lookUpAgain(push: Push, runs: number) {
+  const all: ({ seconds: number } & ReturnType<typeof waits>)[] = [];
+  for (let run = 0; run < runs; run++) {
+    const { seconds, waits_ms } = await lookUp(push, lookups);
+    all.push({ seconds, ...waits(waits_ms) });
+  }
+  return all;
 }
 
 /** Creates people whom nobody knows, other ones in each run. */

@@ -27,7 +27,8 @@ const pid = async (text = sql<{ pid: number }>`select pg_backend_pid() as pid`):
 /** Of these connections, those that are there. */
 const open = async (pids: readonly number[]): Promise<number> =>
   (await sql`select from pg_stat_activity where pid = any(${[...pids]}::int[])`.execute(db)).rows.length;
-const both = async (): Promise<readonly number[]> => [...new Set(await Promise.all([pid(), pid(), pid(), pid()]))];
+/** Each turn of the event loop asks another one. */
+const both = async (): Promise<readonly number[]> => [...new Set([await pid(), await pid(), await pid(), await pid()])];
 
 test("many at a time get each their own answer, over two connections", async () => {
   const asked = Array.from({ length: 500 }, (_, n) => n);
@@ -38,6 +39,11 @@ test("many at a time get each their own answer, over two connections", async () 
   );
   expect(answers.map((rows) => rows[0]?.n)).toEqual(asked);
   expect(await both()).toHaveLength(2);
+});
+
+test("what is asked in one turn of the event loop goes out together, over one connection", async () => {
+  await both();
+  expect(new Set(await Promise.all([pid(), pid(), pid(), pid(), pid()])).size).toBe(1);
 });
 
 test("one that is wrong fails alone, with its own error", async () => {
