@@ -46,6 +46,12 @@ export const clockTasks = (app_id: string) => ({
   incremental: `changes by the clock:${app_id}`,
 });
 
+/** Those of them that an import of this mode settles: a full one has read what has changed, too. */
+export const clockTasksSettledBy = (app_id: string, mode: "full" | "incremental"): readonly string[] => {
+  const { full, incremental } = clockTasks(app_id);
+  return mode === "full" ? [full, incremental] : [incremental];
+};
+
 /** The health of apps, all of them if none are named, in order of labels. */
 export async function appHealth(db: Database, now: Date, app_ids?: readonly string[]): Promise<AppHealth[]> {
   const { full: of_full, incremental: of_changes } = clockTasks("");

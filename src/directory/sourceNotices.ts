@@ -18,7 +18,9 @@ export const notice_settle_ms = 2_000;
 
 /** Where the secret of a source's notifications is kept. */
 export const notifySecretPlace = (app_id: string): SecretPlace => ({
-  ...{ table: "apps", row: app_id, column: "notify_secret" },
+  table: "apps",
+  row: app_id,
+  column: "notify_secret",
 });
 
 type App = Readonly<{ id: string; label: string }>;

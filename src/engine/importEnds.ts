@@ -5,7 +5,7 @@
  * Called by import.ts and, for imports whose source is not read again, by schedule.ts and, at the start of a node, serve.ts.
  */
 import type { RawBuilder } from "kysely";
-import { clockTasks } from "../directory/appHealth.ts";
+import { clockTasksSettledBy } from "../directory/appHealth.ts";
 import { type Command, logAll, type Running } from "../directory/command.ts";
 import { closeTasksFor } from "../directory/tasks.ts";
 import { type Database, sql } from "../store/database.ts";
@@ -112,7 +112,6 @@ export async function voidHolds({ command, id, app_id, people }: ImportRun, agai
 
 /** What the clock failed at has been done now, whoever asked for it. */
 export async function closeClockTasks(running: Running, { app_id, request }: ImportRun): Promise<void> {
-  const { full, incremental } = clockTasks(app_id);
-  const dedupe = request.mode === "full" ? [full, incremental] : [incremental];
+  const dedupe = clockTasksSettledBy(app_id, request.mode);
   await closeTasksFor(running, { dedupe, note: "the source has been read since" });
 }

@@ -9,7 +9,7 @@
  *
  * Called by loop.ts.
  */
-import { clockTasks } from "../directory/appHealth.ts";
+import { clockTasks, clockTasksSettledBy } from "../directory/appHealth.ts";
 import type { Command } from "../directory/command.ts";
 import { nextTurn } from "../directory/importSchedule.ts";
 import { companyZone } from "../directory/organisation.ts";
@@ -109,14 +109,14 @@ export async function importByClock(world: World, { app_id, label, mode }: Sourc
     if (mode === "full" && !(await runsFull(world, app_id))) await readAgainSoon(command, [{ app_id, mode }]);
     return;
   }
-  const dedupes = clockTasks(app_id);
   const wrong = isRefusal(ended)
     ? ended.refused
     : ended.status === "FAILED"
       ? (ended.reason ?? "it failed")
       : undefined;
   if (wrong === undefined) {
-    const dedupe = mode === "full" ? Object.values(dedupes) : [dedupes.incremental];
+    // Also of an import that is held, and of a source that pushes: there the import itself settles none.
+    const dedupe = clockTasksSettledBy(app_id, mode);
     await closeTasksFor(command, { dedupe, note: "the next import by the clock was carried out" });
     return;
   }
@@ -126,7 +126,7 @@ export async function importByClock(world: World, { app_id, label, mode }: Sourc
       ...{
         kind: "import_failed",
         title: `the ${what} of ${label} by the clock failed: ${wrong}`,
-        dedupe: dedupes[mode],
+        dedupe: clockTasks(app_id)[mode],
       },
       ...{ app_id, detail: { message: wrong, ...(isRefusal(ended) ? {} : { import: ended.id }) } },
     },

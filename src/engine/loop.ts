@@ -172,36 +172,34 @@ async function tellHooks(state: State): Promise<boolean> {
   const { world, options, telling } = state;
   if (options.hooks === undefined) return false;
   for (const claimed of await claimEventHooks(world)) {
-    const running = tellHook(world, options.hooks, claimed, () => state.stopping)
-      .catch((error: unknown) => options.onError?.(error, `event hook ${claimed.hook.id}`))
-      .finally(() => telling.delete(running));
-    telling.add(running);
+    const work = tellHook(world, options.hooks, claimed, () => state.stopping);
+    beside(state, telling, work, `event hook ${claimed.hook.id}`);
   }
   return false;
 }
 
 /** Reads each source whose turn it is, beside everything else. */
 async function startImports(state: State): Promise<boolean> {
-  const { world, options, imports, ending } = state;
+  const { world, imports, ending } = state;
   for (const source of await claimTurns(world)) {
-    const running = importByClock(world, source, ending.signal)
-      .catch((error: unknown) => options.onError?.(error, `import of ${source.label}`))
-      .finally(() => imports.delete(running));
-    imports.add(running);
+    beside(state, imports, importByClock(world, source, ending.signal), `import of ${source.label}`);
   }
   return false;
 }
 
 /** Reads the people whom sources told of, each source beside everything else. */
 async function readNotices(state: State): Promise<boolean> {
-  const { world, options, imports, ending } = state;
+  const { world, imports, ending } = state;
   for (const source of await claimNotices(world)) {
-    const running = readTold(world, source, ending.signal)
-      .catch((error: unknown) => options.onError?.(error, `people whom ${source.label} told of`))
-      .finally(() => imports.delete(running));
-    imports.add(running);
+    beside(state, imports, readTold(world, source, ending.signal), `people whom ${source.label} told of`);
   }
   return false;
+}
+
+/** Lets work go on beside the loop, in a set that the end of the node waits for. */
+function beside({ options }: State, set: Set<Promise<void>>, work: Promise<void>, what: string): void {
+  const running = work.catch((error: unknown) => options.onError?.(error, what)).finally(() => set.delete(running));
+  set.add(running);
 }
 
 /** Runs `turn` again at once while it found work, else after a wake or `idle_ms`; a database that is away is waited for. */

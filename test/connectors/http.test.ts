@@ -13,6 +13,7 @@ import {
   statusFault,
 } from "../../src/connectors/http.ts";
 import { collectGarbage } from "../support/collect.ts";
+import { faultOf } from "./faultOf.ts";
 
 const now = new Date("2026-11-23T12:00:00Z");
 const lines: string[] = [];
@@ -35,15 +36,6 @@ function client(base_url: string, more: Partial<Parameters<typeof httpClient>[0]
   const made = httpClient({ base_url, headers, secrets: () => ["s3cret-token"], allow_private: true, ...more });
   clients.push(made);
   return made;
-}
-
-async function faultOf(call: Promise<unknown>): Promise<ConnectorFault> {
-  const error = await call.then(
-    () => null,
-    (thrown: unknown) => thrown,
-  );
-  expect(error).toBeInstanceOf(ConnectorFault);
-  return error as ConnectorFault;
 }
 
 afterEach(async () => {

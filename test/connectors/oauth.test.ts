@@ -2,11 +2,12 @@
 import { createServer, type IncomingMessage, type RequestListener, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { type Connector, ConnectorFault, type Context, secret } from "../../src/connectors/connector.ts";
+import { type Connector, type Context, secret } from "../../src/connectors/connector.ts";
 import { createConnector } from "../../src/connectors/registry.ts";
 import type { RestConfig } from "../../src/connectors/rest/config.ts";
 import { restConnector } from "../../src/connectors/rest/connector.ts";
 import { destinationOf } from "../../src/main/appTools.ts";
+import { faultOf } from "./faultOf.ts";
 
 type Asked = Readonly<{ method: string; url: string; headers: IncomingMessage["headers"]; body: string }>;
 type Reply = Readonly<{ status?: number; body?: unknown; headers?: Record<string, string>; text?: string }>;
@@ -86,15 +87,6 @@ function source(more: Partial<RestConfig> = {}, text = client_secret): Connector
   const made = restConnector(config, { token: secret(text) }, { allow_private: true, now_ms: () => ms });
   connectors.push(made);
   return made;
-}
-
-async function faultOf(call: Promise<unknown>): Promise<ConnectorFault> {
-  const error = await call.then(
-    () => null,
-    (thrown: unknown) => thrown,
-  );
-  expect(error).toBeInstanceOf(ConnectorFault);
-  return error as ConnectorFault;
 }
 
 describe("a token", () => {
