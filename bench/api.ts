@@ -68,6 +68,7 @@ export const bench: Bench = {
         search_p99_ms: median(all.map((one) => one.value.kinds["search"]!.p99_ms)),
         page_p99_ms: median(all.map((one) => one.value.kinds["page"]!.p99_ms)),
         read_p99_ms: median(all.map((one) => one.value.kinds["read"]!.p99_ms)),
+        cpu_client_s: middle.cpu_s,
         waits: middle.kinds,
         ceiling_waits: constant.kinds,
         connections,

@@ -32,7 +32,13 @@ export type LoadJob = Readonly<{
 }>;
 
 export type KindSeen = Readonly<{ requests: number; bytes: number; p50_ms: number; p95_ms: number; p99_ms: number }>;
-export type LoadSeen = Readonly<{ requests: number; seconds: number; kinds: Readonly<Record<string, KindSeen>> }>;
+/** `cpu_s`: what the load generator itself took. */
+export type LoadSeen = Readonly<{
+  requests: number;
+  seconds: number;
+  cpu_s: number;
+  kinds: Readonly<Record<string, KindSeen>>;
+}>;
 
 type Answer = Readonly<{ bytes: number; next: string | undefined }>;
 type Tally = { waits_ms: number[]; bytes: number; next_path: number };
@@ -45,6 +51,7 @@ async function run(job: LoadJob): Promise<LoadSeen> {
   const slots = job.kinds.flatMap((kind) => Array.from({ length: kind.share }, () => kind));
   const tallies = new Map(job.kinds.map((kind): [LoadKind, Tally] => [kind, { waits_ms: [], bytes: 0, next_path: 0 }]));
   let turn = 0;
+  const cpu = process.cpuUsage();
   const began = performance.now();
   const ends = began + job.seconds * 1000;
   const connection = async (wire: Wire) => {
@@ -64,13 +71,14 @@ async function run(job: LoadJob): Promise<LoadSeen> {
   };
   await Promise.all(wires.map(connection));
   const seconds = (performance.now() - began) / 1000;
+  const { user, system } = process.cpuUsage(cpu);
   for (const wire of wires) wire.close();
   const kinds = [...tallies].map(([{ name }, { waits_ms, bytes }]): [string, KindSeen] => [
     name,
     { requests: waits_ms.length, bytes, ...waits(waits_ms) },
   ]);
   const requests = kinds.reduce((sum, [, seen]) => sum + seen.requests, 0);
-  return { requests, seconds, kinds: Object.fromEntries(kinds) };
+  return { requests, seconds, cpu_s: (user + system) / 1e6, kinds: Object.fromEntries(kinds) };
 }
 
 /** Counts the bytes of an answer, and reads from its head where the next page is. */

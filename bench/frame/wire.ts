@@ -28,13 +28,14 @@ export function requestText(
   return Buffer.from(`${lines.join("\r\n")}\r\n\r\n${body ?? ""}`);
 }
 
+/** As much as one read of the operating system gives. */
+const read_bytes = 262_144;
+
 type Waiting = Readonly<{ resolve: (answer: WireAnswer) => void; reject: (error: Error) => void }>;
 type Reading = { head: string; status: number; start: string; bytes: number; length: number };
 
 export async function openWire(origin: string): Promise<Wire> {
   const { hostname, port } = new URL(origin);
-  const socket: Socket = connect({ host: hostname, port: Number(port), noDelay: true });
-  await once(socket, "connect");
   let waiting: Waiting | undefined;
   let reading: Reading | undefined;
   const fail = (error: Error) => {
@@ -42,9 +43,7 @@ export async function openWire(origin: string): Promise<Wire> {
     waiting = undefined;
     socket.destroy();
   };
-  socket.on("error", fail);
-  socket.on("close", () => fail(new Error("the server closed the connection")));
-  socket.on("data", (chunk: Buffer) => {
+  const take = (chunk: Buffer) => {
     if (reading === undefined) {
       const begun = begin(chunk);
       if (begun === undefined) return fail(new Error(`no head of an answer: ${chunk.toString("latin1", 0, 200)}`));
@@ -58,7 +57,17 @@ export async function openWire(origin: string): Promise<Wire> {
     const asked = waiting;
     waiting = undefined;
     asked?.resolve({ status, head, bytes, start });
-  });
+  };
+  // Into the same memory again and again: a new buffer for each piece of a page would be half of the client's work.
+  const buffer = Buffer.allocUnsafeSlow(read_bytes);
+  const callback = (size: number) => {
+    take(buffer.subarray(0, size));
+    return true;
+  };
+  const socket: Socket = connect({ host: hostname, port: Number(port), noDelay: true, onread: { buffer, callback } });
+  await once(socket, "connect");
+  socket.on("error", fail);
+  socket.on("close", () => fail(new Error("the server closed the connection")));
   const ask = (request: Buffer) =>
     new Promise<WireAnswer>((resolve, reject) => {
       waiting = { resolve, reject };

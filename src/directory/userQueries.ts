@@ -53,19 +53,27 @@ export type ShownUser = Readonly<
 >;
 
 /** `to_json` writes ISO 8601 whatever the session's settings are. */
-const utc = (column: string) => sql.raw(`to_json(u.${column} at time zone 'UTC')::text`);
+const utc = (column: string) => `to_json(u.${column} at time zone 'UTC')::text`;
 
 /** What is selected of `u` for a ShownUser. */
-const shown = (names: readonly string[]) => sql`
-  u.id, u.status, u.type_id, u.profile::text as profile, u.credentials,
-  ${sql.join(
-    names.map((name, n) => sql`case when u.profile ? ${sql.lit(name)} then ${sql.lit(1 << n)} else 0 end`),
-    sql` + `,
-  )} as has,
+function shown(names: readonly string[]): RawBuilder<unknown> {
+  const known = shown_columns.get(names);
+  if (known !== undefined) return known;
+  const has = names
+    .map((name, n) => `case when u.profile ? '${name.replaceAll("'", "''")}' then ${1 << n} else 0 end`)
+    .join(" + ");
+  // One text: as a fragment for each column, putting it together was a twentieth of what a read costs.
+  const columns = sql.raw(`
+  u.id, u.status, u.type_id, u.profile::text as profile, u.credentials, ${has} as has,
   (u.profile->'email')::text as email, (u.profile->'secondEmail')::text as second_email,
   ${utc("created_at")} as created, ${utc("updated_at")} as updated, ${utc("activated_at")} as activated,
   ${utc("status_changed_at")} as status_changed, ${utc("last_login_at")} as last_login,
-  ${utc("password_changed_at")} as password_changed`;
+  ${utc("password_changed_at")} as password_changed`);
+  shown_columns.set(names, columns);
+  return columns;
+}
+
+const shown_columns = new WeakMap<readonly string[], RawBuilder<unknown>>();
 
 const all = sql`u.*`;
 

@@ -12,6 +12,7 @@
  * - Bounded: so many texts at all. What a client shapes (a search) is kept like any other when it is asked often.
  */
 import type pg from "pg";
+import { asking } from "./asking.ts";
 
 /** So often within `window_ms`, and a text is worth its place. */
 const often = 5;
@@ -28,11 +29,9 @@ const names = new Map<string, string>();
 let counts = new Map<string, number>();
 let counted_from = 0;
 
-type Ask = (...args: unknown[]) => Promise<unknown>;
-
 /** Lets a connection keep plans; its statements are asked as before. `clock`: a time that only goes forward, in ms. */
 export function keepPlans(client: pg.ClientBase, clock = (): number => performance.now()): void {
-  const ask = client.query.bind(client) as unknown as Ask;
+  const ask = asking(client);
   let planned_at = clock();
   // What was prepared for tables that have changed cannot be asked any more under its name.
   let generation = 0;

@@ -15,6 +15,7 @@ import { type Column, filterSql, type ResolveColumn } from "../../core/filterSql
 import { userStatuses } from "../../core/lifecycle.ts";
 import type { Attribute, GroupType, Refusal, Schema } from "../../core/types.ts";
 import { groupSchema, userSchema } from "../../directory/schemaQueries.ts";
+import { fragment } from "../../directory/sqlText.ts";
 import { sql } from "../../store/database.ts";
 import type { Api } from "../api.ts";
 import { ApiError } from "../errors.ts";
@@ -125,12 +126,7 @@ function sorting(resolve: ResolveColumn, name: string, order: string | undefined
 export function condition(given: string, dialect: Dialect, resolve: ResolveColumn): RawBuilder<unknown> {
   const parsed = parseFilter(given, dialect);
   const filter = told<Filter>(parsed);
-  const { text: source, values } = told(filterSql(filter, resolve));
-  // Odd pieces are parameter numbers; all else was written by filterSql from the columns here.
-  const pieces = source
-    .split(/\$(\d+)/)
-    .map((piece, n) => (n % 2 === 0 ? sql.raw(piece) : sql`${values[Number(piece) - 1]}`));
-  return sql.join(pieces, sql.raw(""));
+  return fragment(told(filterSql(filter, resolve)));
 }
 
 function told<T>(outcome: { readonly ok: T } | Refusal): T {
@@ -144,13 +140,24 @@ export function badSearch(cause: string): ApiError {
 }
 
 function resolver(columns: Columns, table: "u" | "g", schema: Schema): ResolveColumn {
-  const attributes = new Map(schema.attributes.map((attribute) => [`profile.${attribute.name}`, attribute]));
+  const attributes = attributesOf(schema);
   return (path) => {
     if (Object.hasOwn(columns, path.text)) return columns[path.text];
     const attribute = attributes.get(path.text);
     return attribute === undefined ? undefined : attributeColumn(attribute, table);
   };
 }
+
+/** By the path that names them; made once for each schema that is remembered. */
+function attributesOf(schema: Schema): ReadonlyMap<string, Attribute> {
+  const known = attributes_by_path.get(schema);
+  if (known !== undefined) return known;
+  const made = new Map(schema.attributes.map((attribute) => [`profile.${attribute.name}`, attribute]));
+  attributes_by_path.set(schema, made);
+  return made;
+}
+
+const attributes_by_path = new WeakMap<Schema, ReadonlyMap<string, Attribute>>();
 
 /** Only some properties, compared only for equality unless they are dates. */
 function narrowed(resolve: ResolveColumn, names: readonly string[]): ResolveColumn {
