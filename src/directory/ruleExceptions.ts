@@ -111,10 +111,22 @@ async function exceptionsOf(
 
 async function findRule(db: Database, rule_id: string): Promise<Pick<StoredRule, "id" | "name"> | Refusal> {
   const rule = await db.selectFrom("rules").select(["id", "name"]).where("id", "=", rule_id).executeTakeFirst();
-  return rule ?? { refused: `there is no group rule ${rule_id}`, code: "not_found", place: rule_id };
+  return rule ?? noSuchRule(rule_id);
 }
 
-/** Writes, logs and marks exceptions inside a command. Gives a refusal when a person is not there. */
+const noSuchRule = (rule_id: string): Refusal => ({
+  refused: `there is no group rule ${rule_id}`,
+  code: "not_found",
+  place: rule_id,
+});
+
+/** Keeps a rule from being deleted. Its row goes last in a deletion, so whoever waits here holds up nobody. */
+async function keepRule({ db }: Running, rule_id: string): Promise<Refusal | undefined> {
+  const kept = await db.selectFrom("rules").select("id").where("id", "=", rule_id).forKeyShare().executeTakeFirst();
+  return kept === undefined ? noSuchRule(rule_id) : undefined;
+}
+
+/** Writes, logs and marks exceptions inside a command. Gives a refusal when the rule or a person is not there. */
 export async function putExceptions(
   running: Running,
   rule: Pick<StoredRule, "id" | "name">,
@@ -125,6 +137,8 @@ export async function putExceptions(
     running.db,
     exceptions.map(({ user_id }) => user_id),
   );
+  const gone = await keepRule(running, rule.id);
+  if (gone) return gone;
   const { rows: known } = await sql<{ id: string; login: string }>`
     select id, login from users where id = any(${exceptions.map(({ user_id }) => user_id)}::text[])`.execute(
     running.db,

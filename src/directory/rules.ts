@@ -14,6 +14,7 @@ import type { Refusal } from "../core/types.ts";
 import { type Database, isRefusal, sql } from "../store/database.ts";
 import { type Command, log, priority, type Running, run } from "./command.ts";
 import { closeGate } from "./gate.ts";
+import { lockPeople } from "./locks.ts";
 import { markDirtyWhere } from "./marks.ts";
 import { endGrantsOfRule } from "./memberships.ts";
 import {
@@ -192,11 +193,25 @@ export function deleteRule(
   });
 }
 
-/** Turns a rule's grants into grants by hand; whoever has one already keeps that one. */
+/**
+ * Turns a rule's grants into grants by hand; whoever has one already keeps that one. Under the locks of its people: who is
+ * taken out of the group meanwhile is taken out before or after, and stays out.
+ */
 async function keepMembers(running: Running, rule: StoredRule): Promise<void> {
+  const lockHolders = async () => {
+    const { rows } = await sql<{ user_id: string }>`
+      select distinct m.user_id from membership_grants m where ${grantsOfRule(rule)}`.execute(running.db);
+    await lockPeople(
+      running.db,
+      rows.map(({ user_id }) => user_id),
+    );
+  };
   const given = sql`u.id in (select m.user_id from membership_grants m where ${grantsOfRule(rule)})`;
+  await lockHolders();
   // Closes the gate as well: nobody gives by this rule any more.
   await markDirtyWhere(running, given, priority.wave, running.cause ?? null);
+  // Whom it was given before the gate was closed.
+  await lockHolders();
   const by = running.actor.id;
   await sql`
     update membership_grants m set kind = 'person', source_id = ${by},

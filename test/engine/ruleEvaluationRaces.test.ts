@@ -192,3 +192,39 @@ test("whatever happens in the middle of an evaluation, everyone ends as the rule
     { numRuns: Number(process.env["RACE_RUNS"] ?? 30) },
   );
 }, 600_000);
+
+test("an exception from a rule that is just being deleted is refused: there is no such rule", async () => {
+  const { command, users, rules } = await makeScene();
+  let adding: Promise<unknown> = Promise.resolve();
+  await db.transaction().execute(async (trx) => {
+    await sql`delete from rules where id = ${rules[0]}`.execute(trx);
+    adding = addExceptions(command, rules[0] ?? "", [{ user_id: users[0] ?? "" }]);
+    adding.catch(() => {});
+    await sleep(200);
+  });
+  expect(await adding).toMatchObject({ code: "not_found", place: rules[0] });
+});
+
+test("whoever is taken out while their rule is deleted stays out, at whichever statement of the deletion it begins", async () => {
+  for (let at = 0; at < 12; at++) {
+    const { command, users, groups, rules } = await makeScene();
+    const world = await testWorld(db, { prepared: true });
+    await evaluateRules(world);
+    await desire(world, 100);
+    const pair = { user_id: users[0] ?? "", group_id: groups[0] ?? "" };
+    let statements = 0;
+    let taking: Promise<unknown> | undefined;
+    const between = async () => {
+      if (statements++ !== at) return;
+      taking = revokeMemberships(command, [pair]);
+      taking.catch(() => {});
+      await sleep(30);
+    };
+    await deleteRule({ ...command, db: interrupted(db, between) }, rules[0] ?? "", { remove_users: false });
+    if (taking === undefined) break;
+    await taking;
+    const { rows } = await sql`select kind from membership_grants
+      where user_id = ${pair.user_id} and group_id = ${pair.group_id}`.execute(db);
+    expect({ at, rows }).toEqual({ at, rows: [] });
+  }
+}, 60_000);
