@@ -130,7 +130,7 @@ async function movePeople(db: Database, { rule_ids }: Made): Promise<number[]> {
     const began = performance.now();
     for (let right = false; !right; ) {
       const answer = await sql<{ right: boolean }>`
-        select exists (select from membership_grants where user_id = ${id} and source_id = ${rule}) as right`.execute(
+        select ${rule} = any(array(select source_id from membership_grants where user_id = ${id})) as right`.execute(
         db,
       );
       right = answer.rows[0]?.right ?? false;

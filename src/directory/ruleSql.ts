@@ -97,18 +97,21 @@ const sought_max = 8;
 
 /** What these people have of these rules: `(user_id, pairs text[])`, keys in order. */
 export function heldSql(pairs: readonly Pair[], whom: Whom): RawBuilder<unknown> {
-  const groups = [...new Set(pairs.map((pair) => pair.group_id))];
-  const rules = rulesOf(pairs);
-  // Of many rules, the index would be asked for each; as a filter behind it they cost 20 % less.
-  const sought =
-    groups.length <= sought_max
-      ? sql`m.group_id = any(${groups}::text[]) and m.source_id = any(${rules}::text[])`
-      : sql`m.source_id || '' = any(${rules}::text[])`;
   return sql`
     select m.user_id, array_agg(m.group_id || m.source_id order by m.group_id, m.source_id) as pairs
     from membership_grants m
-    where ${among(sql`m.user_id`, whom)} and m.kind = 'rule' and ${sought}
+    where ${among(sql`m.user_id`, whom)} and m.kind = 'rule' and ${soughtSql(pairs)}
     group by m.user_id`;
+}
+
+/** A grant of `m` is of one of these rules. */
+function soughtSql(pairs: readonly Pair[]): RawBuilder<unknown> {
+  const groups = [...new Set(pairs.map((pair) => pair.group_id))];
+  const rules = rulesOf(pairs);
+  // Of many rules, the index would be asked for each; as a filter behind it they cost 20 % less.
+  return groups.length <= sought_max
+    ? sql`m.group_id = any(${groups}::text[]) and m.source_id = any(${rules}::text[])`
+    : sql`m.source_id || '' = any(${rules}::text[])`;
 }
 
 const rulesOf = (pairs: readonly Pair[]): readonly string[] => [...new Set(pairs.map((pair) => pair.rule_id))];
@@ -194,23 +197,25 @@ export async function findDiffering(db: Database, rules: SqlRules, range: Range)
   return rows.map((row) => row.user_id);
 }
 
-/** How these people differ, as a relation `(user_id, group_id, rule_id, adds)`. The people are locked. */
+/**
+ * How these people differ, as a relation `(user_id, group_id, rule_id, adds)`. The people are locked. Whoever is judged
+ * is read once: asking for the status of each grant's person again was a sixth of the whole.
+ */
 export function differencesSql(given: SqlRules, user_ids: readonly string[]): RawBuilder<unknown> {
   // Who was excepted since the rules were read is found under the person's lock.
   const rules = { ...given, excepts: true };
   const { pairs } = rules;
   return sql`
+    with judged as materialized (${wantedSql(rules, user_ids)})
     select coalesce(w.user_id, h.user_id) as user_id, coalesce(w.group_id, h.group_id) as group_id,
       coalesce(w.rule_id, h.rule_id) as rule_id, h.user_id is null as adds
     from (
       select a.user_id, p.group_id, p.rule_id
-      from (${wantedSql(rules, user_ids)}) as a cross join unnest(a.pairs) as one(key)
+      from judged as a cross join unnest(a.pairs) as one(key)
       join ${pairRows(pairs)} on p.key = one.key
     ) as w full join (
       select m.user_id, m.group_id, m.source_id as rule_id from membership_grants m
-      join users u on u.id = m.user_id and u.status <> 'DEPROVISIONED'
-      where ${among(sql`m.user_id`, user_ids)} and m.kind = 'rule'
-        and m.source_id = any(${rulesOf(pairs)}::text[])
+      where m.user_id = any(array(select user_id from judged)) and m.kind = 'rule' and ${soughtSql(pairs)}
     ) as h on h.user_id = w.user_id and h.group_id = w.group_id and h.rule_id = w.rule_id
     where w.user_id is null or h.user_id is null`;
 }
