@@ -178,8 +178,14 @@ function viewOf(row: Row): AccountView {
     assigned: scope !== null,
     scope,
     group_id: scope === "GROUP" ? (group?.source_id ?? null) : null,
-    profile: row.want?.profile ?? row.have?.profile ?? values,
+    profile: shownProfile(row, values, marked),
   };
+}
+
+/** What is wanted, or there; values given since it was computed are in it already, as they will be. */
+function shownProfile({ want, have }: Row, values: Profile, marked: boolean): Profile {
+  const computed = want?.profile ?? have?.profile;
+  return computed === undefined || !marked ? (computed ?? values) : { ...computed, ...values };
 }
 
 /** What is wanted, as far as it is not overtaken by an assignment that began or ended since it was computed. */

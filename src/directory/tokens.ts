@@ -47,6 +47,8 @@ export type Bearer = Readonly<{
   name: string;
   role: string;
   user_id: string | null;
+  /** The person's. */
+  login: string | null;
   client_id: string | null;
   jkt: string | null;
   scopes: readonly string[] | null;
@@ -144,7 +146,7 @@ async function judge(
 export async function verifyToken(db: Database, text: string, now: Date): Promise<Bearer | undefined> {
   if (text.length < 20 || text.length > 200) return undefined;
   const { rows } = await sql<Omit<Bearer, "grants"> & { stale: boolean }>`
-    select t.id as token_id, t.name, t.role, t.user_id, t.client_id, t.jkt,
+    select t.id as token_id, t.name, t.role, t.user_id, u.login, t.client_id, t.jkt,
            case when t.scopes is not null then array(
              select g.scope from client_grants g where g.app_id = a.id and g.scope = any(t.scopes)) end as scopes,
            t.last_used_at is null or t.last_used_at <= ${new Date(now.getTime() - used_every_ms)}::timestamptz as stale

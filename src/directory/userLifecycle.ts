@@ -79,8 +79,13 @@ export async function transitionUsers(
   return run(command, async (running) => {
     const before = await lockUsers(running.db, ids);
     const outcomes = new Map<string, Move | LifecycleRefusal>();
+    const last = await lastAdministrators(running, event, before);
     for (const id of new Set(ids)) {
       const user = before.get(id);
+      if (user !== undefined && last.has(id)) {
+        outcomes.set(id, lastAdministrator(user));
+        continue;
+      }
       const outcome = transition(user === undefined ? null : stateOf(user), event, running.now());
       if (!("ok" in outcome)) outcomes.set(id, named(outcome, user));
       else if (user !== undefined) outcomes.set(id, withToken(user, outcome.ok, running.now()));
@@ -98,6 +103,28 @@ export async function transitionUsers(
       return { user, changed: outcome.transition.changed, ...(outcome.token ? { token: outcome.token.token } : {}) };
     });
   });
+}
+
+/**
+ * Super administrators whom an event would shut out with nobody left who could let them in again: nothing at all could be
+ * changed then. Their rows are locked, so that two do not end each other.
+ */
+async function lastAdministrators(
+  { db }: Running,
+  { kind }: UserEvent,
+  before: ReadonlyMap<string, StoredUser>,
+): Promise<ReadonlySet<string>> {
+  const meant = [...before.values()].filter((user) => user.super_admin).map(({ id }) => id);
+  if (meant.length === 0 || (kind !== "deactivate" && kind !== "suspend")) return new Set();
+  const { rows } = await sql<{ id: string; status: string }>`
+    select id, status from users where super_admin order by id for no key update`.execute(db);
+  const shut = ["STAGED", "SUSPENDED", "DEPROVISIONED"];
+  return rows.some(({ id, status }) => !meant.includes(id) && !shut.includes(status)) ? new Set() : new Set(meant);
+}
+
+function lastAdministrator(user: StoredUser): LifecycleRefusal {
+  const refused = `${user.login} is the last super administrator who can sign in: make somebody else one first`;
+  return { refused, code: "forbidden", reason: "protected", place: user.id };
 }
 
 const isMove = (outcome: Move | LifecycleRefusal): outcome is Move => "transition" in outcome;

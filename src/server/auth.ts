@@ -187,9 +187,12 @@ export async function outOfReach(
   );
 }
 
-/** The actor that the log names for this bearer: the token's person, else the client or the token itself. */
+/**
+ * The actor that the log names for this bearer: the token's person by their login, as Okta's `alternateId`, else the client
+ * or the token itself.
+ */
 export function actorOf(bearer: Bearer): Actor {
-  if (bearer.user_id !== null) return { id: bearer.user_id, type: "User", name: bearer.name };
+  if (bearer.user_id !== null) return { id: bearer.user_id, type: "User", name: bearer.login ?? bearer.name };
   if (bearer.client_id !== null) return { id: bearer.client_id, type: "App", name: bearer.name };
   return { id: bearer.token_id, type: "SystemPrincipal", name: bearer.name };
 }

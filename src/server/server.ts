@@ -209,6 +209,9 @@ function translate(error: FastifyError, request: FastifyRequest): ApiError {
     ]);
   }
   switch (error.code) {
+    // PostgreSQL: a text that it cannot hold.
+    case "22021":
+      return invalid("request", "it holds a character that no text may hold: NUL (%00)");
     case "FST_ERR_CTP_INVALID_MEDIA_TYPE":
       return new ApiError(
         400,

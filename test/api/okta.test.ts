@@ -1,6 +1,8 @@
 /** Okta's half of the API, noun by noun: the way everyone goes, and what is refused on the way. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import type { Database } from "../../src/store/database.ts";
+import { createToken } from "../../src/directory/tokens.ts";
+import { type Database, isRefusal, sql } from "../../src/store/database.ts";
+import { system } from "../../src/store/log.ts";
 import { type TestApi, testApi } from "../support/api.ts";
 import { memoryDatabase, wipe } from "../support/memory.ts";
 
@@ -82,6 +84,47 @@ describe("users", () => {
     const { id } = await create(`/api/v1/users?activate=${status === "ACTIVE"}`, { profile, ...password });
     const answer = await api.call("POST", `/api/v1/users/${id}/lifecycle/${event}`);
     expect([answer.status, answer.body.errorCode]).toEqual([code, errorCode]);
+  });
+
+  test.each([
+    "/api/v1/users/%00",
+    "/api/v1/groups/%00",
+    "/api/v1/users?q=a%00",
+    "/api/v1/groups?q=%00",
+    "/api/v1/logs?q=%00",
+  ])("NUL in an address is refused, not an error of the server: %s", async (path) => {
+    const { status } = await api.call("GET", path);
+    expect([400, 404]).toContain(status);
+  });
+
+  test("the log names who did something by their login, whatever their token is called", async () => {
+    const user = await create("/api/v1/users?activate=true", {
+      profile,
+      credentials: { password: { value: "Ladder-27-x" } },
+    });
+    await sql`update users set super_admin = true where id = ${user.id}`.execute(db);
+    const made = await createToken(
+      { db, now: () => new Date(), actor: system },
+      { name: "my script", role: "SUPER_ADMIN", user_id: user.id },
+    );
+    const token = isRefusal(made) ? "" : made.text;
+    expect((await api.call("POST", "/api/v1/groups", { profile: { name: "Hers" } }, token)).status).toBe(200);
+    const { body } = await api.call(
+      "GET",
+      `/api/v1/logs?filter=${encodeURIComponent('actor.alternateId eq "ann@x.co"')}`,
+    );
+    expect(body.map((event: { eventType: string }) => event.eventType)).toContain("group.lifecycle.create");
+  });
+
+  test("a base attribute is not changed in the guise of a custom one", async () => {
+    const path = "/api/v1/meta/schemas/user/default";
+    const custom = { properties: { lastName: { title: "Z", type: "string" } } };
+    const { status, body } = await api.call("POST", path, { definitions: { custom } });
+    expect([status, body.errorCauses[0].errorSummary]).toEqual([
+      400,
+      "lastName: is a base attribute; change what may be changed of it under base",
+    ]);
+    expect((await api.call("GET", path)).body.definitions.base.properties.lastName.title).toBe("Last name");
   });
 
   test("DELETE deactivates, and the second DELETE forgets", async () => {
@@ -334,6 +377,10 @@ describe("apps and who has them", () => {
     });
     const changed = await create(`/api/v1/apps/${app.id}/users/${user.id}`, { profile: { displayName: "A. Lee" } });
     expect(changed.profile.displayName).toBe("A. Lee");
+    // What the engine has computed meanwhile is not shown in place of what was given since.
+    await sql`update accounts set want = '{"enabled": true, "profile": {"displayName": "A. Lee"}}'`.execute(db);
+    const again = await create(`/api/v1/apps/${app.id}/users/${user.id}`, { profile: { displayName: "Ann Lee" } });
+    expect(again.profile.displayName).toBe("Ann Lee");
     expect((await create(`/api/v1/apps/${app.id}/users/${user.id}`, { profile: { wage: 3 } })).errorCode).toBe(
       "E0000001",
     );

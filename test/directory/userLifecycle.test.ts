@@ -100,6 +100,23 @@ describe("transitions", () => {
     expect(await eventTypes(db)).toEqual(expect.arrayContaining(["user.hold.add", "user.hold.remove"]));
   });
 
+  it("the last super administrators who can sign in are neither deactivated, suspended nor deleted, by hand or together", async () => {
+    const [root, second] = await hire(command, ["Root", "Second"], { password, super_admin: true, activate: true });
+    const said = (outcome: unknown) => (isRefusal(outcome) ? outcome.refused : outcome);
+    const both = accepted(await transitionUsers(command, [root.id, second.id], { kind: "deactivate" }));
+    expect(both.map((one) => isRefusal(one) && one.code)).toEqual(["forbidden", "forbidden"]);
+    accepted(await transitionUser(command, second.id, { kind: "suspend" }));
+    for (const kind of ["deactivate", "suspend"] as const) {
+      expect(said(await transitionUser(command, root.id, { kind }))).toBe(
+        "root@example.org is the last super administrator who can sign in: make somebody else one first",
+      );
+    }
+    expect(said(await deleteUser(command, root.id))).toContain("the last super administrator");
+    expect((await getUser(db, root.id))?.status).toBe("ACTIVE");
+    accepted(await transitionUser(command, second.id, { kind: "unsuspend" }));
+    expect(accepted(await transitionUser(command, root.id, { kind: "deactivate" })).user.status).toBe("DEPROVISIONED");
+  });
+
   it("a new password replaces the old one, and waits sealed for apps that take it", async () => {
     const [ada] = await hire(command, ["Ada"], { password });
     const key = openKey("/nonexistent", { TENURE_KEY: "00".repeat(32) });

@@ -119,6 +119,9 @@ async function mergeSchema(
       const known = new Map(before.attributes.map((attribute) => [attribute.name, attribute]));
       const definitions = sent.flatMap(([name, value]) => {
         const was = known.get(name);
+        if (was?.base === true && isTree(value)) {
+          throw invalid("schema", `${name}: is a base attribute; change what may be changed of it under base`);
+        }
         // What is not said about an attribute stays as it is.
         const whole = was === undefined ? value : { ...attributeBody(was, undefined), ...(value as Tree) };
         return isTree(value) ? [{ ...definition(name, whole as Tree), ...typesOf(was, kind, type_id) }] : [];
