@@ -25,6 +25,7 @@ describe("tokens", () => {
       name: "CI",
       role: "SUPER_ADMIN",
       user_id: null,
+      login: null,
     });
   });
 
