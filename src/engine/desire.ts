@@ -64,12 +64,12 @@ export async function desire(world: World, n: number, which: Urgencies = every_u
     const moves = [...people].map(([id, record]) => [id, ruleMoves(company.rules, record)] as const);
     const add = moves.flatMap(([, one]) => one.add);
     const remove = moves.flatMap(([, one]) => one.remove);
-    await planFor(trx, add.length + remove.length);
+    await planFor(trx, marks, add.length + remove.length);
     if (add.length + remove.length > 0) await applyRuleGrants(command, { add, remove });
     for (const [id, move] of moves) people.set(id, afterMoves(company, people.get(id) as PersonRecord, move));
     const desired = marks.flatMap((mark) => desiredOf(company, people.get(mark.user_id), mark));
     const changed = desired.filter((change) => !isSame(change));
-    await planFor(trx, changed.length);
+    await planFor(trx, marks, changed.length);
     const due = await writeChanges(world, command, company, changed);
     await tellErrors(command, company, desired);
     await answer(command, marks, due > 0);
@@ -105,8 +105,9 @@ async function takeMarks(trx: Transaction, n: number, { from, to }: Urgencies): 
 }
 
 /** Few people may have many grants or accounts: what is written of them is planned by how many there are. */
-async function planFor(trx: Transaction, rows: number): Promise<void> {
-  if (rows > few) await sql`select set_config('plan_cache_mode', 'auto', true)`.execute(trx);
+async function planFor(trx: Transaction, marks: readonly Mark[], rows: number): Promise<void> {
+  // Of many, everything is planned so from the beginning.
+  if (marks.length <= few && rows > few) await sql`select set_config('plan_cache_mode', 'auto', true)`.execute(trx);
 }
 
 /** The marks are answered; whoever works on accounts is woken by the commit. */
