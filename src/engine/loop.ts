@@ -2,10 +2,10 @@
  * The loop of one node: while there is work, work; else sleep until woken or until the next poll. Any number of nodes
  * may run it over one database; nothing here is needed for correctness, so it may be killed at any moment.
  *
- * Beside each other run: two lanes of desire, which answer dirty users; the evaluation of due rules; a pump for each app (pump.ts); the collector,
- * which confirms for all of them; the schedule, which makes time pass; the import of what sources sent by themselves; the
- * reconcile of one app at a time; and the event hooks that are being told. One sick app therefore never slows another, and
- * nothing large makes a leaver wait.
+ * Beside each other run: two lanes of desire, which answer dirty users; the evaluation of due rules; a pump for each app
+ * (pump.ts); the collector, which confirms for all of them; the schedule, which makes time pass; the import of what
+ * sources sent by themselves; the reconcile of one app at a time; a look at what the planner believes (statistics.ts); and
+ * the event hooks that are being told. One sick app therefore never slows another, and nothing large makes a leaver wait.
  */
 import { priority } from "../directory/command.ts";
 import { isAway } from "../store/database.ts";
@@ -25,6 +25,7 @@ import { runnablePushes } from "./pushQueue.ts";
 import { evaluateRules } from "./ruleEvaluation.ts";
 import { reconcileDue, schedule } from "./schedule.ts";
 import { runNextSession } from "./sessionRuns.ts";
+import { tellPlanner } from "./statistics.ts";
 import type { World } from "./world.ts";
 
 /** `poll_ms`: how often to look without being woken. `onError`: told of what the loop survived. */
@@ -133,6 +134,7 @@ export async function startEngine(world: World, options: EngineOptions = {}): Pr
     forever(state, "sessions of sources", schedule_ms, by_clock, () => runNextSession(world)),
     forever(state, "imports by the clock", schedule_ms, by_clock, () => startImports(state)),
     forever(state, "people whom sources told of", schedule_ms, by_clock, () => readNotices(state)),
+    forever(state, "statistics", schedule_ms, by_clock, () => tellPlanner(world.db).then(() => false)),
     forever(state, "reconcile", schedule_ms, by_clock, () => reconcileDue(world)),
     // A wake means work for accounts, which is seldom something to tell.
     forever(state, "event hooks", schedule_ms, by_clock, () => tellHooks(state)),
@@ -259,8 +261,9 @@ async function desireLane(state: State, lane: Lane): Promise<boolean> {
   const counts = await turn.finally(() => {
     if (urgent) state.urgent = undefined;
   });
-  if (counts.due > 0) wakeUp(state);
   const took_ms = world.now().getTime() - began;
+  if (counts.due > 0) wakeUp(state);
+  if (counts.due > 0 && !urgent) await tellPlanner(world.db);
   // Only a full turn tells how long one takes.
   if (counts.users === lane.people && took_ms > 0) {
     const fitting = Math.round((lane.people * lane.turn_ms) / took_ms);
