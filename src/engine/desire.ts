@@ -46,13 +46,22 @@ const every_urgency: Urgencies = { from: priority.leaver, to: 32_767 };
 /** How many dirty users were answered, and how many accounts became due. */
 export type DesireCounts = Readonly<{ users: number; due: number }>;
 
-/** Answers at most `n` dirty users, the most urgent first; `which`: only those whose mark is as urgent as that. */
-export async function desire(world: World, n: number, which: Urgencies = every_urgency): Promise<DesireCounts> {
+/**
+ * Answers at most `n` dirty users, the most urgent first; `which`: only those whose mark is as urgent as that. `found` is
+ * called when there are any.
+ */
+export async function desire(
+  world: World,
+  n: number,
+  which: Urgencies = every_urgency,
+  found: () => void = () => {},
+): Promise<DesireCounts> {
   // A bulk mark between two steps of a command can end in a deadlock: tried again at once, so that a leaver waits no turn.
   const counts = await transact<DesireCounts>(world.db, async (trx) => {
     await passGate({ db: trx });
     const marks = await takeMarks(trx, n, which);
     if (marks.length === 0) return { users: 0, due: 0 };
+    found();
     const command: Running = { db: trx, now: () => world.now(), actor: system };
     const { company, pushes } = await companyNow(world, trx);
     const people = await loadPeople(

@@ -1,9 +1,11 @@
 /**
- * Leavers and people's own changes come before waves: while the lane of desire that answers them is behind, waves begin
- * nothing. They have a lane of their own, but on two processors a wave of 50,000 took the half that leavers lacked: once of
- * three runs, in a minute when the machine was slow, a leaver waited for 25 s.
+ * Leavers and people's own changes come before waves: while the lane of desire that answers them is at it, or behind,
+ * waves begin nothing. They have a lane of their own, but on two processors a wave of 50,000 took the half that leavers
+ * lacked: once of three runs, in a minute when the machine was slow, a leaver waited for 25 s; and on a good day each of
+ * the dozen statements of their turn queued behind the wave's.
  *
- * Law: nobody waits for ever. Where leavers go on and on, waves have one second of ten.
+ * Law: nobody waits for ever. Where leavers come one by one, waves have half of the time; where their lane stays behind,
+ * one second of ten.
  */
 import { priority } from "../directory/command.ts";
 
@@ -11,19 +13,33 @@ import { priority } from "../directory/command.ts";
 const slow_ms = 300;
 const cycle_ms = 10_000;
 const share_ms = 1_000;
+/** A turn that found somebody is over by then, or about to be behind. */
+const hold_ms = 100;
 
 export type Precedence = Readonly<{
   /** May nothing of this urgency begin now? */
   standsBack(urgency: number): boolean;
+  /** Resolves when no turn holds the waves up; at the latest when it has held them up for as long as it may. */
+  released(): Promise<void>;
   /** A turn of the urgent is under way; it gives whether there were as many as it takes, so that more may wait. */
   during(turn: Promise<boolean>): void;
+  /** The turn under way has found somebody: it holds the waves up until its end. */
+  found(): void;
 }>;
 
-/** `now_ms`: the time. `wait`: resolves so many ms later. `caughtUp` is called when waves may go on. */
-export type PrecedenceTools = Readonly<{ now_ms(): number; wait(ms: number): Promise<void>; caughtUp(): void }>;
+/**
+ * `now_ms`: the time. `wait`: resolves so many ms later. `caughtUp` is called when waves may go on that stood back from a
+ * lane that was behind; `release` when one turn has ended that held them up.
+ */
+export type PrecedenceTools = Readonly<{
+  now_ms(): number;
+  wait(ms: number): Promise<void>;
+  caughtUp(): void;
+  release(): void;
+}>;
 
 /** Makes one for a node. */
-export function precedence({ now_ms, wait, caughtUp }: PrecedenceTools): Precedence {
+export function precedence({ now_ms, wait, caughtUp, release }: PrecedenceTools): Precedence {
   let behind_since: number | undefined;
   const fallBehind = () => {
     behind_since ??= now_ms();
@@ -33,11 +49,14 @@ export function precedence({ now_ms, wait, caughtUp }: PrecedenceTools): Precede
     behind_since = undefined;
     caughtUp();
   };
+  const isBehind = () => behind_since !== undefined && (now_ms() - behind_since) % cycle_ms < cycle_ms - share_ms;
+  const hold = makeHold(now_ms, release);
   return {
-    standsBack: (urgency) =>
-      urgency > priority.change &&
-      behind_since !== undefined &&
-      (now_ms() - behind_since) % cycle_ms < cycle_ms - share_ms,
+    standsBack: (urgency) => urgency > priority.change && (hold.holds() || isBehind()),
+    released: async () => {
+      if (hold.holds()) await Promise.race([hold.ended(), wait(hold_ms)]);
+    },
+    found: hold.begin,
     during: (turn) => {
       let ended = false;
       void wait(slow_ms).then(() => {
@@ -47,9 +66,33 @@ export function precedence({ now_ms, wait, caughtUp }: PrecedenceTools): Precede
         .catch(() => false)
         .then((full) => {
           ended = true;
+          hold.end();
           if (full) fallBehind();
           else catchUp();
         });
+    },
+  };
+}
+
+/** Holds the waves up for the rest of a turn; the next hold begins when they have gone on for as long as this one took. */
+function makeHold(now_ms: () => number, release: () => void) {
+  let since: number | undefined;
+  let free_until = 0;
+  let over = Promise.withResolvers<void>();
+  const held = () => Math.min(hold_ms, now_ms() - (since ?? now_ms()));
+  return {
+    holds: () => since !== undefined && held() < hold_ms,
+    ended: () => over.promise,
+    begin: () => {
+      if (since === undefined && now_ms() >= free_until) since = now_ms();
+    },
+    end: () => {
+      if (since === undefined) return;
+      free_until = now_ms() + held();
+      since = undefined;
+      over.resolve();
+      over = Promise.withResolvers();
+      release();
     },
   };
 }

@@ -7,9 +7,9 @@ beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
 const stage = () => {
-  const caughtUp = vi.fn();
+  const [caughtUp, release] = [vi.fn(), vi.fn()];
   const wait = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
-  return { caughtUp, before: precedence({ now_ms: () => Date.now(), wait, caughtUp }) };
+  return { caughtUp, release, before: precedence({ now_ms: () => Date.now(), wait, caughtUp, release }) };
 };
 
 describe("a wave", () => {
@@ -39,6 +39,54 @@ describe("a wave", () => {
     turn.reject(new Error("the database is away"));
     await vi.advanceTimersByTimeAsync(1);
     expect(before.standsBack(priority.wave)).toBe(false);
+  });
+
+  test("stands back for a turn that found somebody until its end, and is told of it", async () => {
+    const { before, caughtUp, release } = stage();
+    const turn = Promise.withResolvers<boolean>();
+    before.during(turn.promise);
+    expect(before.standsBack(priority.wave)).toBe(false);
+    before.found();
+    expect(before.standsBack(priority.wave)).toBe(true);
+    expect(before.standsBack(priority.leaver)).toBe(false);
+    const released = vi.fn();
+    void before.released().then(released);
+    await vi.advanceTimersByTimeAsync(20);
+    expect([released, release].map((one) => one.mock.calls.length)).toEqual([0, 0]);
+    turn.resolve(false);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(before.standsBack(priority.wave)).toBe(false);
+    expect([released, release, caughtUp].map((one) => one.mock.calls.length)).toEqual([1, 1, 0]);
+  });
+
+  test("stands back for 100 ms of such a turn at most", async () => {
+    const { before } = stage();
+    before.during(Promise.withResolvers<boolean>().promise);
+    before.found();
+    const released = vi.fn();
+    void before.released().then(released);
+    await vi.advanceTimersByTimeAsync(99);
+    expect(before.standsBack(priority.wave)).toBe(true);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(before.standsBack(priority.wave)).toBe(false);
+    expect(released).toHaveBeenCalledOnce();
+  });
+
+  test("has half of the time where leavers come one after the other", async () => {
+    const { before } = stage();
+    let free_ms = 0;
+    for (let leaver = 0; leaver < 100; leaver++) {
+      const turn = Promise.withResolvers<boolean>();
+      before.during(turn.promise);
+      before.found();
+      for (let ms = 0; ms < 20; ms++) {
+        if (!before.standsBack(priority.wave)) free_ms++;
+        await vi.advanceTimersByTimeAsync(1);
+      }
+      turn.resolve(false);
+      await vi.advanceTimersByTimeAsync(0);
+    }
+    expect(free_ms / 2_000).toBeCloseTo(0.5, 1);
   });
 
   test("has one second of ten where leavers go on and on", async () => {
