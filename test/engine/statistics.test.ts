@@ -62,3 +62,13 @@ describe("a table that was emptied and has grown since", () => {
     }
   });
 });
+
+test("what no statement compares as a whole is not sampled, and all else is", async () => {
+  const { rows } = await sql<{ table: string; type: string; sampled: boolean }>`
+    select distinct attrelid::regclass::text as table, case atttypid when 'jsonb'::regtype then 'jsonb' else 'other' end as type,
+      coalesce(attstattarget, -1) <> 0 as sampled
+    from pg_attribute where attnum > 0 and not attisdropped and attrelid = any(array['users', 'users_history', 'accounts',
+      'accounts_history', 'events', 'operations']::regclass[])`.execute(db);
+  expect(rows).toHaveLength(12);
+  for (const { table, type, sampled } of rows) expect([table, type, sampled]).toEqual([table, type, type !== "jsonb"]);
+});

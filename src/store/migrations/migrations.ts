@@ -22,6 +22,7 @@ import { schedules } from "./0026_schedules.ts";
 import { memberImports } from "./0027_member_imports.ts";
 import { importChanges } from "./0028_import_changes.ts";
 import { sourceNotices } from "./0029_source_notices.ts";
+import { unreadStatistics } from "./0030_unread_statistics.ts";
 
 /** Statements of a script, one by one: PGlite's extended protocol takes no more; bodies between `$$` stay whole. */
 function statements(script: string): string[] {
@@ -59,6 +60,7 @@ const migrations: Record<string, Migration> = {
   "0027_member_imports": run(memberImports),
   "0028_import_changes": run(importChanges),
   "0029_source_notices": run(sourceNotices),
+  "0030_unread_statistics": run(unreadStatistics),
 };
 
 /**
