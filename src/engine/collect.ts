@@ -19,9 +19,13 @@ export type Collector = Readonly<{
   flush(): Promise<void>;
 }>;
 
-/** `confirmed`: told of each batch, and how many of its accounts are due again at once. */
+/**
+ * `released`: resolves when nobody more urgent needs what there is; a batch of waves only begins then. `confirmed`: told
+ * of each batch, and how many of its accounts are due again at once.
+ */
 export type CollectorTools = Readonly<{
   wait(ms: number): Promise<void>;
+  released(): Promise<void>;
   confirmed(batch: readonly Result[], due: number): void;
   onError(error: unknown, what: string): void;
 }>;
@@ -63,10 +67,9 @@ export function collector(world: World, tools: CollectorTools): Collector {
     }
   };
 
-  /** Begins when a batch is full or has waited long enough. */
+  /** Begins when a batch is full or has waited long enough, and leavers are not at it. */
   const soon = () => {
     if (results.length === 0 || running.size >= lanes) return;
-    if (results.length >= batch_max) return begin();
     if (waiting) return;
     waiting = true;
     void gather().then(() => {
@@ -77,10 +80,11 @@ export function collector(world: World, tools: CollectorTools): Collector {
 
   const gather = async () => {
     for (let waits = 0, before = results.length; waits < waits_max; waits++, before = results.length) {
+      if (results.length >= batch_max) break;
       await tools.wait(wait_ms);
-      if (results.length >= batch_max) return;
-      if (results.length - before < company && results.some(isAwaited)) return;
+      if (results.length - before < company && results.some(isAwaited)) break;
     }
+    if (!results.slice(0, batch_max).some(isAwaited)) await tools.released();
   };
 
   return {

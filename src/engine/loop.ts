@@ -120,6 +120,7 @@ export async function startEngine(world: World, options: EngineOptions = {}): Pr
     }),
     collector: collector(world, {
       wait,
+      released: () => state.precedence.released(),
       confirmed: (batch, due) => confirmed(state, batch, due),
       onError: (error, what) => options.onError?.(error, what),
     }),

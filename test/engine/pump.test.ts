@@ -1,4 +1,5 @@
 /** The pump, the collector and confirm, on a real database in memory and apps whose calls end when the test says so. */
+import { setTimeout as sleep } from "node:timers/promises";
 import { beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { ConnectorFault } from "../../src/connectors/connector.ts";
 import { priority } from "../../src/directory/command.ts";
@@ -61,6 +62,7 @@ async function stage(logins: readonly string[], options: StageOptions = {}) {
   const results: Result[] = [];
   const gathered = collector(world, {
     wait: () => Promise.resolve(),
+    released: () => Promise.resolve(),
     confirmed: (batch) => {
       for (const { fault } of batch) if (fault?.kind === "denied") one.release();
       one.step();
@@ -238,6 +240,39 @@ async function held() {
     from accounts a left join work w on w.account_id = a.id order by a.external_id`.execute(db);
   return rows;
 }
+
+describe("the collector", () => {
+  /** Those who were confirmed while a leaver's turn holds the waves up, and those who were after it. */
+  async function confirmedOf(priorities: readonly number[]) {
+    const s = await stage(priorities.map((_, n) => `P${n}`));
+    const claimed = await claim(world, [{ app_id: s.app_id, n: priorities.length }]);
+    const turn = Promise.withResolvers<void>();
+    const confirmed: string[] = [];
+    const gathered = collector(world, {
+      wait: () => Promise.resolve(),
+      released: () => turn.promise,
+      confirmed: (batch) => confirmed.push(...batch.map((result) => result.claimed.login)),
+      onError: (error) => confirmed.push(`${error}`),
+    });
+    for (const [n, one] of claimed.entries()) {
+      const have = { enabled: true, profile: {} };
+      const turned = { ...one, priority: priorities[n] ?? 0 };
+      gathered.add({ claimed: turned, ended: "done", external_id: one.login, have, operations: [] });
+    }
+    await sleep(200);
+    const during = confirmed.length;
+    turn.resolve();
+    await until("all are confirmed", () => confirmed.length === priorities.length);
+    return { during, after: confirmed.length - during };
+  }
+
+  test.each([
+    ["confirms nothing of a wave in a leaver's turn", [priority.wave, priority.scan], { during: 0, after: 2 }],
+    ["confirms a leaver with all who wait", [priority.wave, priority.leaver], { during: 2, after: 0 }],
+  ])("%s", async (_, priorities, expected) => {
+    expect(await confirmedOf(priorities)).toEqual(expected);
+  });
+});
 
 describe("a confirm", () => {
   test("leaves an account's fault as it was when the claim lapsed before a write", async () => {
