@@ -17,6 +17,7 @@ import type { Target } from "../store/tables.ts";
 import { type Command, log, type Running, run } from "./command.ts";
 import type { StoredGroup } from "./groupQueries.ts";
 import { groupTarget } from "./groups.ts";
+import { lastAdministratorText, wouldEndAdministration } from "./superAdministrators.ts";
 import type { StoredUser } from "./userQueries.ts";
 import { userTarget } from "./userState.ts";
 
@@ -139,11 +140,8 @@ async function sameGrant(db: Database, assignee: Assignee, choice: RoleChoice): 
 export function revokeRole(command: Command, assignee: Assignee, grant: StoredGrant): Promise<StoredGrant | Refusal> {
   return run<StoredGrant>(command, async (running) => {
     if (grant.role === "SUPER_ADMIN" && "user" in assignee) {
-      const { rows } = await sql<{ id: string; status: string }>`
-        select id, status from users where super_admin order by id for update`.execute(running.db);
-      if (!rows.some(({ id, status }) => id !== assignee.user.id && status !== "DEPROVISIONED")) {
-        const refused = `${assignee.user.login} is the last super administrator: make somebody else one first`;
-        return { refused, code: "forbidden" };
+      if (await wouldEndAdministration(running.db, [assignee.user.id])) {
+        return { refused: lastAdministratorText(assignee.user.login), code: "forbidden" };
       }
       await sql`update users set super_admin = false where id = ${assignee.user.id}`.execute(running.db);
     } else {

@@ -28,6 +28,7 @@ import { hashPassword, judgePassword, type NewPassword, oneTimeToken } from "./p
 import { forgetPasswords, keepPasswords, type PasswordKeeping } from "./passwordKeeping.ts";
 import { keepOldPasswords, passwordPolicy, refusePassword } from "./passwordRules.ts";
 import { endSessions } from "./sessions.ts";
+import { lastAdministratorText, wouldEndAdministration } from "./superAdministrators.ts";
 import type { StoredUser } from "./userQueries.ts";
 import { stateOf, userTarget } from "./userState.ts";
 
@@ -105,10 +106,7 @@ export async function transitionUsers(
   });
 }
 
-/**
- * Super administrators whom an event would shut out with nobody left who could let them in again: nothing at all could be
- * changed then. Their rows are locked, so that two do not end each other.
- */
+/** Super administrators whom an event would shut out with nobody left who could let them in again. */
 async function lastAdministrators(
   { db }: Running,
   { kind }: UserEvent,
@@ -116,15 +114,11 @@ async function lastAdministrators(
 ): Promise<ReadonlySet<string>> {
   const meant = [...before.values()].filter((user) => user.super_admin).map(({ id }) => id);
   if (meant.length === 0 || (kind !== "deactivate" && kind !== "suspend")) return new Set();
-  const { rows } = await sql<{ id: string; status: string }>`
-    select id, status from users where super_admin order by id for no key update`.execute(db);
-  const shut = ["STAGED", "SUSPENDED", "DEPROVISIONED"];
-  return rows.some(({ id, status }) => !meant.includes(id) && !shut.includes(status)) ? new Set() : new Set(meant);
+  return new Set((await wouldEndAdministration(db, meant)) ? meant : []);
 }
 
 function lastAdministrator(user: StoredUser): LifecycleRefusal {
-  const refused = `${user.login} is the last super administrator who can sign in: make somebody else one first`;
-  return { refused, code: "forbidden", reason: "protected", place: user.id };
+  return { refused: lastAdministratorText(user.login), code: "forbidden", reason: "protected", place: user.id };
 }
 
 const isMove = (outcome: Move | LifecycleRefusal): outcome is Move => "transition" in outcome;

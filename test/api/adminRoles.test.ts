@@ -99,6 +99,10 @@ describe("roles of people and groups", () => {
     const first = await create(`/api/v1/users/${ann.id}/roles`, { type: "SUPER_ADMIN" }, 201);
     expect((await api.call("DELETE", `/api/v1/users/${ann.id}/roles/${first.id}`)).status).toBe(403);
     await create(`/api/v1/users/${bob.id}/roles`, { type: "SUPER_ADMIN" }, 201);
+    // Who is suspended lets nobody in.
+    expect((await api.call("POST", `/api/v1/users/${bob.id}/lifecycle/suspend`)).status).toBe(200);
+    expect((await api.call("DELETE", `/api/v1/users/${ann.id}/roles/${first.id}`)).status).toBe(403);
+    expect((await api.call("POST", `/api/v1/users/${bob.id}/lifecycle/unsuspend`)).status).toBe(200);
     expect((await api.call("DELETE", `/api/v1/users/${ann.id}/roles/${first.id}`)).status).toBe(204);
     const assignees = (await api.call("GET", "/api/v1/iam/assignees/users")).body.value;
     expect(assignees.map(({ id }: { id: string }) => id)).toEqual([bob.id]);
