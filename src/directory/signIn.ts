@@ -9,6 +9,8 @@ import { randomBytes } from "node:crypto";
 import type { PasswordPolicy } from "../core/passwordPolicy.ts";
 import type { Refusal } from "../core/types.ts";
 import { type Database, isRefusal, sql } from "../store/database.ts";
+import { system } from "../store/log.ts";
+import type { Origin } from "../store/tables.ts";
 import { type Command, log, type Running, run } from "./command.ts";
 import { lockUsers } from "./locks.ts";
 import { hashPassword, hashToken, verifyPassword } from "./password.ts";
@@ -20,8 +22,8 @@ import { transitionUser } from "./userLifecycle.ts";
 import { getUser, type StoredUser } from "./userQueries.ts";
 import { userTarget } from "./userState.ts";
 
-/** The database and the time; whoever signs in acts as themselves. */
-export type Ground = Pick<Command, "db" | "now">;
+/** The database and the time, and where they ask from; whoever signs in acts as themselves. */
+export type Ground = Pick<Command, "db" | "now"> & Readonly<{ from?: Origin }>;
 
 /** What a step of a sign-in came to. `token`: of the next step. */
 export type SignIn =
@@ -36,9 +38,9 @@ export type SignInOptions = PasswordKeeping &
   }>;
 
 /** The person as the one who does it. */
-export const asThemselves = (ground: Ground, user: StoredUser): Command => ({
+export const asThemselves = ({ from, ...ground }: Ground, user: StoredUser): Command => ({
   ...ground,
-  actor: { id: user.id, type: "User", name: user.login },
+  actor: { id: user.id, type: "User", name: user.login, ...(from ? { from } : {}) },
 });
 
 /** A hash of nobody's password, so that an unknown login costs what a known one does. */
@@ -198,12 +200,12 @@ export function choosePassword(
   options: SignInOptions = {},
 ): Promise<SignIn | Refusal> {
   const kind = choice.old === undefined ? "reset" : "change";
-  const nobody_yet: Command = { ...ground, actor: { id: "system", type: "SystemPrincipal", name: "Tenure" } };
+  const nobody_yet: Command = { db: ground.db, now: ground.now, actor: system };
   return run<SignIn>(nobody_yet, async (outer) => {
     const taken = await takeToken(outer, token, [kind]);
     const user = taken && (await lockUsers(outer.db, [taken.user_id])).get(taken.user_id);
     if (user === undefined) return refused_token;
-    const running = { ...outer, ...asThemselves(outer, user), db: outer.db };
+    const running = { ...outer, ...asThemselves(ground, user), db: outer.db };
     const { password_hash } = user.credentials;
     if (choice.old !== undefined && !(password_hash && (await verifyPassword(choice.old, password_hash)))) {
       return { refused: "oldPassword: is not correct", code: "forbidden", place: "oldPassword" };

@@ -169,18 +169,23 @@ async function begin(world: World, app_id: string, request: ImportRequest): Prom
     return { refused: `an import of ${app.label} is running: wait for it, or cancel it`, code: "stale" };
   }
   const { session } = request;
-  const base: Command = { db: world.db, now: () => world.now(), actor: request.actor, cause: session?.cause ?? null };
-  const cause = await log(base, {
-    type: "system.import.start",
-    app_id,
-    targets: [{ id: app_id, type: "AppInstance", name: app.label }],
-    detail: {
-      import: id,
-      mode: request.mode,
-      dry_run: request.dry_run ?? false,
-      ...(session ? { session: session.id } : {}),
+  // Where the request came from is said of the import, not of a million people.
+  const { from: _, ...actor } = request.actor;
+  const base: Command = { db: world.db, now: () => world.now(), actor, cause: session?.cause ?? null };
+  const cause = await log(
+    { ...base, actor: request.actor },
+    {
+      type: "system.import.start",
+      app_id,
+      targets: [{ id: app_id, type: "AppInstance", name: app.label }],
+      detail: {
+        import: id,
+        mode: request.mode,
+        dry_run: request.dry_run ?? false,
+        ...(session ? { session: session.id } : {}),
+      },
     },
-  });
+  );
   await sql`update imports set cause = ${cause} where id = ${id}`.execute(world.db);
   const run = {
     ...{ world, command: { ...base, cause }, id, app_id, label: app.label, sourcing: app.sourcing, request },

@@ -12,6 +12,7 @@ import type { Command } from "../directory/command.ts";
 import type { Bearer } from "../directory/tokens.ts";
 import type { World } from "../engine/world.ts";
 import type { Database } from "../store/database.ts";
+import type { Origin } from "../store/tables.ts";
 import { type Area, actorOf, type Need } from "./auth.ts";
 import type { Memory } from "./memory.ts";
 
@@ -77,7 +78,14 @@ export type Api = ApiOptions & Readonly<{ db: Database; reads: Database; memory:
 /** The command of this request: its database, time and actor. Only where the route needs a bearer. */
 export function commandOf(api: Api, request: FastifyRequest): Command {
   if (request.bearer === null) throw new Error(`the route ${request.routeOptions.url} needs an area to know its actor`);
-  return { db: api.db, now: api.world.now, actor: actorOf(request.bearer) };
+  return { db: api.db, now: api.world.now, actor: { ...actorOf(request.bearer), from: originOf(request) } };
+}
+
+const agent_max = 500;
+
+/** Where a request came from, as the log keeps it. */
+export function originOf(request: FastifyRequest): Origin {
+  return { ip: request.ip, agent: request.headers["user-agent"]?.slice(0, agent_max) ?? null, request: request.id };
 }
 
 /** What a route reads, as schemas that refuse what does not fit. */

@@ -262,8 +262,10 @@ export type EventRow = {
   detail: Json<Object_>;
 };
 
-/** Who did it: a person with a token, the system, or a source app. */
-export type Actor = Readonly<{ id: string; type: "User" | "SystemPrincipal" | "App"; name: string }>;
+/** Who did it: a person with a token, the system, or a source app. `from`: of what somebody asked for over HTTP. */
+export type Actor = Readonly<{ id: string; type: "User" | "SystemPrincipal" | "App"; name: string; from?: Origin }>;
+/** Where a request came from: the client's address, what the client calls itself, and the id that the answer carries. */
+export type Origin = Readonly<{ ip: string; agent: string | null; request: string }>;
 export type Target = Readonly<{
   id: string;
   type:

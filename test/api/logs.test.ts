@@ -135,6 +135,47 @@ describe("bounded", () => {
   });
 });
 
+describe("what somebody asked for over HTTP", () => {
+  // To the end of time: what is of this very millisecond is not before now.
+  const period = "since=2020-01-01T00:00:00Z&until=2100-01-01T00:00:00Z&sortOrder=DESCENDING";
+  const filter = (text: string) => `/api/v1/logs?${period}&filter=${encodeURIComponent(text)}`;
+
+  test("says where the request came from, and is found by it; what nobody asked for says nothing", async () => {
+    const profile = { login: "asked@example.com", email: "asked@example.com", firstName: "As", lastName: "Ked" };
+    const made = await api.call("POST", "/api/v1/users?activate=true", { profile });
+    const id = made.headers["x-okta-request-id"];
+    const { body } = await api.call("GET", filter(`debugContext.debugData.requestId eq "${id}"`));
+    expect(body.map(({ eventType }: { eventType: string }) => eventType).toSorted()).toEqual([
+      "user.lifecycle.activate",
+      "user.lifecycle.create",
+    ]);
+    const { client, request, debugContext } = body[0];
+    expect(client).toMatchObject({ ipAddress: "127.0.0.1", userAgent: { rawUserAgent: "lightMyRequest" } });
+    expect(request.ipChain).toMatchObject([{ ip: "127.0.0.1", version: "V4" }]);
+    expect(debugContext.debugData.requestId).toBe(id);
+    const found = await api.call(
+      "GET",
+      filter('client.ipAddress eq "127.0.0.1" and client.userAgent.rawUserAgent sw "light"'),
+    );
+    expect(found.body.length).toBeGreaterThanOrEqual(2);
+    await note(db, "of ours");
+    const [ours] = (await api.call("GET", filter('outcome.reason eq "of ours"'))).body;
+    expect([ours.client.ipAddress, ours.client.userAgent, ours.request.ipChain]).toEqual([null, null, []]);
+    expect(ours.debugContext.debugData).not.toHaveProperty("requestId");
+  });
+
+  test("is told of a sign-in too", async () => {
+    const profile = { login: "signs@example.com", email: "signs@example.com", firstName: "Si", lastName: "Gns" };
+    const credentials = { password: { value: "Correct-horse-7" } };
+    await api.call("POST", "/api/v1/users?activate=true", { profile, credentials });
+    const signed = await api.call("POST", "/api/v1/authn", { username: profile.login, password: "wrong" }, "");
+    expect(signed.status).toBe(401);
+    const [event] = (await api.call("GET", filter('eventType sw "user.session" and actor.alternateId sw "signs"')))
+      .body;
+    expect(event).toMatchObject({ client: { ipAddress: "127.0.0.1" }, outcome: { result: "FAILURE" } });
+  });
+});
+
 test("nothing is missed after a crash of PostgreSQL, which gives numbers of lost transactions again", {
   timeout: 60_000,
 }, async () => {

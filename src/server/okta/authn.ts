@@ -23,7 +23,7 @@ import {
 import type { StoredUser } from "../../directory/userQueries.ts";
 import { askPasswordHook } from "../../engine/passwordHook.ts";
 import { isRefusal } from "../../store/database.ts";
-import type { Api, Server } from "../api.ts";
+import { type Api, originOf, type Server } from "../api.ts";
 import { ApiError, invalid } from "../errors.ts";
 import { rateLimit } from "../rate.ts";
 import { date, hinted } from "./links.ts";
@@ -49,7 +49,7 @@ const open = <S>(summary: string, body: S) => ({ schema: { tags: ["sessions"], s
 
 /** Registers the routes. */
 export function authnRoutes(server: Server, api: Api): void {
-  const ground: Ground = { db: api.db, now: api.world.now };
+  const ground = groundOf(api);
   const options: SignInOptions = { key: api.tools.key };
   const bounded = bounds(api);
   const asking = atOnce(asking_at_once);
@@ -58,7 +58,7 @@ export function authnRoutes(server: Server, api: Api): void {
     const { username, password, token, recoveryToken } = request.body;
     const one_time = token ?? recoveryToken;
     if (one_time !== undefined) {
-      const outcome = await bounded(request, undefined, () => recoverByToken(ground, one_time));
+      const outcome = await bounded(request, undefined, () => recoverByToken(ground(request), one_time));
       return stepBody(api, outcome, request.base_url);
     }
     if (username === undefined) throw invalid("login", "username: the field cannot be left blank");
@@ -66,7 +66,7 @@ export function authnRoutes(server: Server, api: Api): void {
     const importPassword = (user: StoredUser, clear: string) =>
       asking(() => askPasswordHook(api.world, user, clear, from));
     const outcome = await bounded(request, username, () =>
-      signIn(ground, username, password ?? "", { ...options, importPassword }),
+      signIn(ground(request), username, password ?? "", { ...options, importPassword }),
     );
     return stepBody(api, outcome, request.base_url);
   });
@@ -78,7 +78,9 @@ export function authnRoutes(server: Server, api: Api): void {
     async (request) => {
       const { stateToken, oldPassword, newPassword } = request.body;
       const choice = { old: oldPassword, password: newPassword };
-      const outcome = await bounded(request, undefined, () => choosePassword(ground, stateToken, choice, options));
+      const outcome = await bounded(request, undefined, () =>
+        choosePassword(ground(request), stateToken, choice, options),
+      );
       return stepBody(api, chosen(outcome), request.base_url);
     },
   );
@@ -89,7 +91,7 @@ export function authnRoutes(server: Server, api: Api): void {
     async (request) => {
       const { stateToken, newPassword: password } = request.body;
       const outcome = await bounded(request, undefined, () =>
-        choosePassword(ground, stateToken, { password }, options),
+        choosePassword(ground(request), stateToken, { password }, options),
       );
       return stepBody(api, chosen(outcome), request.base_url);
     },
@@ -97,10 +99,14 @@ export function authnRoutes(server: Server, api: Api): void {
   recoveryRoutes(server, api, ground, bounded);
 }
 
+const groundOf =
+  (api: Api) =>
+  (request: FastifyRequest): Ground => ({ db: api.db, now: api.world.now, from: originOf(request) });
+
 type Bounded = <T>(request: FastifyRequest, login: string | undefined, work: () => Promise<T>) => Promise<T>;
 
 /** For people who forgot their password. */
-function recoveryRoutes(server: Server, api: Api, ground: Ground, bounded: Bounded): void {
+function recoveryRoutes(server: Server, api: Api, ground: ReturnType<typeof groundOf>, bounded: Bounded): void {
   const forgotten = z.object({
     username: text(320),
     factorType: text(20).optional(),
@@ -112,7 +118,7 @@ function recoveryRoutes(server: Server, api: Api, ground: Ground, bounded: Bound
   ] as const) {
     server.post(`/api/v1/authn/recovery/${path}`, open(summary, forgotten), async (request) => {
       const { username, factorType = "EMAIL" } = request.body;
-      const asked = () => (type === "PASSWORD" ? askRecovery(ground, username) : Promise.resolve(undefined));
+      const asked = () => (type === "PASSWORD" ? askRecovery(ground(request), username) : Promise.resolve(undefined));
       const outcome = await bounded(request, username, asked);
       // The same words whether or not there is such a person.
       if (outcome === undefined) {
@@ -125,7 +131,9 @@ function recoveryRoutes(server: Server, api: Api, ground: Ground, bounded: Bound
     "/api/v1/authn/recovery/token",
     open("Go on with the token of a link", z.object({ recoveryToken: text(200) })),
     async (request) => {
-      const outcome = await bounded(request, undefined, () => recoverByToken(ground, request.body.recoveryToken));
+      const outcome = await bounded(request, undefined, () =>
+        recoverByToken(ground(request), request.body.recoveryToken),
+      );
       return stepBody(api, outcome, request.base_url);
     },
   );
@@ -136,13 +144,13 @@ function recoveryRoutes(server: Server, api: Api, ground: Ground, bounded: Bound
       const { stateToken, answer } = request.body;
       return stepBody(
         api,
-        await bounded(request, undefined, () => answerRecovery(ground, stateToken, answer)),
+        await bounded(request, undefined, () => answerRecovery(ground(request), stateToken, answer)),
         request.base_url,
       );
     },
   );
   server.post("/api/v1/authn/cancel", open("Give up a sign-in", state), async (request) => {
-    const taken = await takeToken(ground, request.body.stateToken, ["change", "answer", "reset"]);
+    const taken = await takeToken(ground(request), request.body.stateToken, ["change", "answer", "reset"]);
     if (taken === undefined) throw badState();
     return {};
   });

@@ -7,9 +7,13 @@ type Event = Selectable<EventRow>;
 
 /** An event as `GET /api/v1/logs` gives it. */
 export function logEventBody(event: Event) {
+  const { from } = event.actor;
   return {
     actor: party(event.actor),
-    client: { userAgent: null, zone: null, device: null, id: null, ipAddress: null, geographicalContext: null },
+    client: {
+      ...{ userAgent: from?.agent ? { rawUserAgent: from.agent, os: null, browser: null } : null },
+      ...{ zone: null, device: null, id: null, ipAddress: from?.ip ?? null, geographicalContext: null },
+    },
     authenticationContext: {
       ...{ authenticationProvider: null, credentialProvider: null, credentialType: null, issuer: null },
       ...{ interface: null, authenticationStep: 0, externalSessionId: null },
@@ -21,7 +25,12 @@ export function logEventBody(event: Event) {
     published: date(event.published_at),
     securityContext: { asNumber: null, asOrg: null, isp: null, domain: null, isProxy: null },
     severity: event.severity,
-    debugContext: { debugData: { ...event.detail, sequence: event.seq, cause: event.cause } },
+    debugContext: {
+      debugData: {
+        ...{ ...event.detail, sequence: event.seq, cause: event.cause },
+        ...(from ? { requestId: from.request } : {}),
+      },
+    },
     transaction: {
       type: event.actor.type === "User" ? "WEB" : "JOB",
       id: String(event.cause ?? event.seq),
@@ -29,10 +38,14 @@ export function logEventBody(event: Event) {
     },
     uuid: event.uuid,
     version: "0",
-    request: { ipChain: [] },
+    request: { ipChain: from ? [chained(from.ip)] : [] },
     target: event.targets.length === 0 ? null : event.targets.map(party),
   };
 }
+
+const chained = (ip: string) => ({
+  ...{ ip, version: ip.includes(":") ? "V6" : "V4", source: null, geographicalContext: null },
+});
 
 function party({ id, type, name }: Actor | Target) {
   return { id, type, alternateId: name, displayName: name, detailEntry: null };

@@ -12,7 +12,7 @@ import { passwordPolicy } from "../../directory/passwordRules.ts";
 import { completeByToken, personOfToken } from "../../directory/signIn.ts";
 import type { StoredUser } from "../../directory/userQueries.ts";
 import { isRefusal } from "../../store/database.ts";
-import type { Api, Server } from "../api.ts";
+import { type Api, originOf, type Server } from "../api.ts";
 import { ApiError } from "../errors.ts";
 import { rateLimit } from "../rate.ts";
 import { html, page, sendPage } from "./page.ts";
@@ -69,7 +69,7 @@ export function peoplePages(server: Server, api: Api): void {
 }
 
 async function submitted(api: Api, kind: Kind, request: FastifyRequest, token: string, reply: FastifyReply) {
-  const ground = { db: api.db, now: api.world.now };
+  const ground = { db: api.db, now: api.world.now, from: originOf(request) };
   const user = await personOfToken(api.db, token, api.world.now());
   if (user === undefined) return goneForGood(reply);
   const sent = fields.safeParse(request.body ?? {});
