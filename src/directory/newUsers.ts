@@ -221,7 +221,8 @@ function byLogin(drafts: readonly Draft[]): readonly Draft[] {
  * set, or is skipped. Gives those who are there now, by their place among the inputs.
  *
  * As columns, and giving back only what Node does not know: for a person 70 microseconds in PostgreSQL and 12 in Node;
- * a list of whole rows with `returning *`, and the log and the marks as statements of their own, took 95 and 35.
+ * a list of whole rows with `returning *`, and the log and the marks as statements of their own, took 95 and 35. What the
+ * log says of one person is written together, with numbers taken before: next to each other in each index.
  */
 async function insertUsers(
   running: Running,
@@ -241,19 +242,20 @@ async function insertUsers(
         case when status <> all (${not_activated}) then ${now}::timestamptz end, password_changed_at, type_id
       from given order by place
       ${taken === "skip" ? sql`on conflict do nothing` : sql``} returning id, login, status
-    ), created as (
-      insert into events (published_at, type, actor, targets, user_id, cause, detail)
-      select ${now}::timestamptz, 'user.lifecycle.create', ${json(running.actor)}, ${target}, id,
-        ${running.cause ?? null}::bigint, jsonb_build_object('status', status)
-      from made returning user_id, seq
-    ), activated as (
-      insert into events (published_at, type, actor, targets, user_id, cause)
-      select ${now}::timestamptz, 'user.lifecycle.activate', ${json(running.actor)}, ${target}, id, c.seq
-      from made join created c on c.user_id = id where status <> all (${not_activated}) returning user_id, seq
+    ), told as materialized (
+      select id, status, ${target} as targets, nextval('events_seq_seq') as created,
+        case when status <> all (${not_activated}) then nextval('events_seq_seq') end as activated
+      from made
+    ), noted as (
+      insert into events (seq, published_at, type, actor, targets, user_id, cause, detail) overriding system value
+      select e.seq, ${now}::timestamptz, e.type, ${json(running.actor)}, targets, id, e.cause, e.detail
+      from told cross join lateral (values
+        (created, 'user.lifecycle.create', ${running.cause ?? null}::bigint, jsonb_build_object('status', status)),
+        (activated, 'user.lifecycle.activate', created, '{}')) as e(seq, type, cause, detail)
+      where e.seq is not null
     ), marked as (
       insert into dirty (user_id, priority, marked_at, cause)
-      select c.user_id, ${urgency}::smallint, ${now}::timestamptz, coalesce(a.seq, c.seq)
-      from created c left join activated a on a.user_id = c.user_id
+      select id, ${urgency}::smallint, ${now}::timestamptz, coalesce(activated, created) from told
     )
     select place, id, login from made join given using (id)`.execute(running.db);
   if (rows.length > 0) await wake(running.db);
