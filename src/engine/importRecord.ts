@@ -78,8 +78,8 @@ async function linkRows(
     )
     insert into import_rows (import_id, line, external_id, enabled, outcome, user_id, detail)
     select ${run.id}, line, external_id, enabled, outcome, user_id,
-      jsonb_build_object('place', coalesce(place || ', ', '') || external_id)
-        || case when reason is null then '{}' else jsonb_build_object('reason', reason) end
+      case when reason is null then jsonb_object(array['place', coalesce(place || ', ', '') || external_id])
+        else jsonb_object(array['place', coalesce(place || ', ', '') || external_id, 'reason', reason]) end
     from given`.execute(running.db);
 }
 
