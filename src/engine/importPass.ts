@@ -38,8 +38,8 @@ export type ImportPlan = Readonly<{
 
 /** Rows of a transaction: at 90 microseconds each it holds its locks for a tenth of a second. */
 export const chunk_size = 1_000;
-/** Two keep the processors of a small machine busy while the commits of the others are on their way to the disk. */
-const lanes_max = 4;
+/** Two keep the processors of a small machine busy while the third's commit is on its way to the disk. */
+const lanes_max = 3;
 /** An import that changes more people than these is a wave, which single changes need not wait for. */
 const wave_min = 1_000;
 /** Below every line, also of those who vanished. */
