@@ -69,8 +69,7 @@ export function collector(world: World, tools: CollectorTools): Collector {
 
   /** Begins when a batch is full or has waited long enough, and leavers are not at it. */
   const soon = () => {
-    if (results.length === 0 || running.size >= lanes) return;
-    if (waiting) return;
+    if (results.length === 0 || running.size >= lanes || waiting) return;
     waiting = true;
     void gather().then(() => {
       waiting = false;

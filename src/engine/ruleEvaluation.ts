@@ -31,6 +31,7 @@ import { sql, type Transaction, transact } from "../store/database.ts";
 import { system } from "../store/log.ts";
 import { type Company, loadCompany } from "./company.ts";
 import { closureJudge, idsOf, type Judge, sqlJudge } from "./ruleJudges.ts";
+import { tellPlannerOfMoves } from "./statistics.ts";
 import type { World } from "./world.ts";
 
 /** What an evaluation did. `rules`: how many were due. */
@@ -52,9 +53,6 @@ const usual: EvaluationOptions = { range: 50_000, slice: 2_500, lanes: 2, each_m
 
 /** Rules judged in one statement. */
 const rules_max = 300;
-/** From so many moves on, the planner is told what the table now holds, if that is another table. */
-const analyze_min = 50_000;
-const analyze_share = 0.1;
 
 /** A judge, and whether anything outside the rules reads the groups that its rules fill. */
 type Step = Readonly<{ judge: Judge; marks: boolean }>;
@@ -114,7 +112,7 @@ export async function evaluateRules(
     await Promise.all(Array.from({ length: options.lanes }, () => evaluateRanges(state)));
     if (!options.stopping()) asked = state.plan.asks;
     const { added, removed } = state;
-    if (added + removed >= analyze_min) await tellPlanner(world, added + removed);
+    await tellPlannerOfMoves(world.db, added + removed);
     if (added + removed > 0) await wake(world.db);
     return { rules: claimed.length, added, removed };
   } finally {
@@ -136,13 +134,6 @@ async function countPeople(world: EvaluationWorld): Promise<number> {
   const { rows } = await sql<{ n: number }>`
     select greatest(reltuples, 0)::float8 as n from pg_class where oid = 'users'::regclass`.execute(world.db);
   return rows[0]?.n ?? 0;
-}
-
-/** Of 5.8 million grants it takes 0.3 s, a tenth of what a rule takes that moves 80,000. */
-async function tellPlanner({ db }: EvaluationWorld, moved: number): Promise<void> {
-  const { rows } = await sql<{ n: number }>`
-    select greatest(reltuples, 0)::float8 as n from pg_class where oid = 'membership_grants'::regclass`.execute(db);
-  if (moved >= (rows[0]?.n ?? 0) * analyze_share) await sql`analyze membership_grants`.execute(db);
 }
 
 /** Cuts the next range; null: there is none. Who is created from now on is in the last one, or marked dirty. */
