@@ -240,7 +240,7 @@ async function insertUsers(
       select id, status, profile, credentials, provenance, coalesce(super_admin, false), time_zone, starts_at, ends_at,
         ${now}::timestamptz, ${now}::timestamptz, ${now}::timestamptz,
         case when status <> all (${not_activated}) then ${now}::timestamptz end, password_changed_at, type_id
-      from given order by place
+      from given
       ${taken === "skip" ? sql`on conflict do nothing` : sql``} returning id, login, status
     ), told as materialized (
       select id, status, ${target} as targets, nextval('events_seq_seq') as created,
@@ -248,16 +248,18 @@ async function insertUsers(
       from made
     ), noted as (
       insert into events (seq, published_at, type, actor, targets, user_id, cause, detail) overriding system value
-      select e.seq, ${now}::timestamptz, e.type, ${json(running.actor)}, targets, id, e.cause, e.detail
-      from told cross join lateral (values
-        (created, 'user.lifecycle.create', ${running.cause ?? null}::bigint, jsonb_object(array['status', status])),
-        (activated, 'user.lifecycle.activate', created, '{}')) as e(seq, type, cause, detail)
-      where e.seq is not null
+      select case when first then created else activated end, ${now}::timestamptz,
+        case when first then 'user.lifecycle.create' else 'user.lifecycle.activate' end, ${json(running.actor)}, targets, id,
+        case when first then ${running.cause ?? null}::bigint else created end,
+        case when first then jsonb_object(array['status', status]) else '{}' end
+      from told cross join (values (true), (false)) as two(first) where first or activated is not null
     ), marked as (
       insert into dirty (user_id, priority, marked_at, cause)
       select id, ${urgency}::smallint, ${now}::timestamptz, coalesce(activated, created) from told
     )
-    select place, id, login from made join given using (id)`.execute(running.db);
+    ${taken === "skip" ? sql`select place, id, login from made join given using (id)` : sql`select row_number() over () as place, id, login from made`}`.execute(
+    running.db,
+  );
   if (rows.length > 0) await wake(running.db);
   return new Map(
     rows.flatMap(({ place, id, login }) => {

@@ -6,13 +6,10 @@
  * that order is theirs. Nothing moves a place but the holder of its claim (`claimed_by`, `claimed_until`) or somebody who
  * takes the claim away. An attempt and what it means for the place are one statement.
  */
-import type { Selectable } from "kysely";
 import type { EventHook } from "../directory/eventHooks.ts";
 import { type Database, sql } from "../store/database.ts";
-import type { EventRow } from "../store/tables.ts";
+import { event_as_json, type LogEvent, uuid_of_event } from "../store/log.ts";
 import type { World } from "./world.ts";
-
-export type LogEvent = Selectable<EventRow>;
 
 /** A hook that this node may tell, and where it stands. */
 export type ClaimedHook = Readonly<{
@@ -106,7 +103,7 @@ export async function readBatch(db: Database, claimed: ClaimedHook): Promise<Bat
         and not pg_visible_in_snapshot(transaction_id, ${seen}::pg_snapshot)
       order by seq limit ${batch}
     )
-    select (select count(*)::int from slice) as scanned, (select max(seq) from slice) as scanned_to, to_jsonb(e) as event
+    select (select count(*)::int from slice) as scanned, (select max(seq) from slice) as scanned_to, ${event_as_json} as event
     from (select 1) one left join (wanted join events e using (seq)) on true order by e.seq`.execute(db);
   const events = rows.flatMap(({ event }) =>
     event === null ? [] : [{ ...event, published_at: new Date(event.published_at) }],
@@ -118,12 +115,11 @@ export async function readBatch(db: Database, claimed: ClaimedHook): Promise<Bat
 
 /** Events by their numbers, for those that are told once more. Those that the log has no more are left out. */
 export async function readEvents(db: Database, seqs: readonly number[]): Promise<readonly LogEvent[]> {
-  return db
-    .selectFrom("events")
-    .selectAll()
-    .where("seq", "in", [...seqs])
-    .orderBy("seq")
-    .execute();
+  const { rows } = await sql<LogEvent>`
+    select e.*, ${sql.raw(uuid_of_event)} as uuid from events e where seq = any(${[...seqs]}::bigint[]) order by seq`.execute(
+    db,
+  );
+  return rows;
 }
 
 /** One attempt, as it is kept. */

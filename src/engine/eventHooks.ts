@@ -23,12 +23,11 @@ import { type Command, log } from "../directory/command.ts";
 import { getEventHookDelivery } from "../directory/eventHookDeliveries.ts";
 import { type EventHook, eventHookSecret, eventHookTarget, eventHookTask } from "../directory/eventHooks.ts";
 import { closeTasksFor, raiseTasks } from "../directory/tasks.ts";
-import { system } from "../store/log.ts";
+import { type LogEvent, system } from "../store/log.ts";
 import {
   type Attempt,
   type ClaimedHook,
   giveBack,
-  type LogEvent,
   leaveFor,
   moveOn,
   noteAttempt,

@@ -49,8 +49,19 @@ export function mergedInto(sourcing: Sourcing, own: Profile): string | undefined
 
 type Row = Readonly<{ enabled: boolean; profile: Profile }>;
 
-/** All rules, whether or not the source was made before they were there. */
-export const switchesOf = (sourcing: Sourcing): Sourcing & DateSwitches => ({ ...dateDefaults, ...sourcing });
+type Switches = Sourcing & DateSwitches;
+
+/** All rules, whether or not the source was made before they were there. An import asks for each of a million rows. */
+export function switchesOf(sourcing: Sourcing): Switches {
+  let switches = switches_of.get(sourcing);
+  if (switches === undefined) {
+    switches = { ...dateDefaults, ...sourcing };
+    switches_of.set(sourcing, switches);
+  }
+  return switches;
+}
+
+const switches_of = new WeakMap<Sourcing, Switches>();
 
 /** The days of a person's rows. Refuses a day that is none and a zone that nobody knows, naming the attribute. */
 export function daysOf(sourcing: Sourcing, own: Profile, now: Date): Outcome<PersonDays> {

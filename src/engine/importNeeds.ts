@@ -51,7 +51,8 @@ export async function tellDangling({ world, id, app_id }: ImportRun, changed: nu
     from import_rows r join users u on u.id = r.user_id
     where r.import_id = ${id} and r.outcome in ('created', 'updated', 'linked', 'returned')
       and coalesce(u.profile->>'managerId', '') <> ''
-      and not exists (select from users m where m.profile ? 'employeeNumber' and m.profile->>'employeeNumber' = u.profile->>'managerId')
+      and not exists (select from users m where lower(m.profile->>'employeeNumber') = lower(u.profile->>'managerId')
+        and m.profile->>'employeeNumber' = u.profile->>'managerId')
       and not exists (select from users m where m.login = lower(u.profile->>'managerId'))
       and not exists (select from users m where m.id = u.profile->>'managerId')
     order by r.line limit 1`.execute(world.db);

@@ -49,7 +49,8 @@ export async function idInSource(db: Database, app_id: string, text: string): Pr
   const { rows } = await sql<{ external_id: string; login: string }>`
     select a.external_id, u.login from accounts a join users u on u.id = a.user_id
     where a.app_id = ${app_id} and a.external_id is not null
-      and (u.id = ${text} or u.login = lower(${text}) or u.profile->>'employeeNumber' = ${text})
+      and (u.id = ${text} or u.login = lower(${text})
+        or (lower(u.profile->>'employeeNumber') = lower(${text}) and u.profile->>'employeeNumber' = ${text}))
     order by u.id limit 2`.execute(db);
   const [one, other] = rows;
   if (one !== undefined && other !== undefined) {

@@ -240,7 +240,7 @@ export async function loadSuperiors(
       select k.key, u.id, u.profile, u.status, 2 from k join users u on u.login = lower(k.key)
       union all
       select k.key, u.id, u.profile, u.status, 3 from k
-      join users u on u.profile ? 'employeeNumber' and u.profile->>'employeeNumber' = k.key) as found
+      join users u on lower(u.profile->>'employeeNumber') = lower(k.key) and u.profile->>'employeeNumber' = k.key) as found
     order by key, place, status = 'DEPROVISIONED', id`.execute(db);
   return new Map(rows.map((row) => [row.key, { id: row.id, profile: row.profile }]));
 }

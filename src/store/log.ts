@@ -2,10 +2,11 @@
  * The log: append-only, one event per attempt, each with the event that caused it, so that a chain leads from an HTTP
  * call back to the HR row, rule or administrator. Okta's event names where one exists (okta-lifecycle 11).
  */
+import type { Selectable } from "kysely";
 import type { Value } from "../core/types.ts";
 import { column, shared } from "./columns.ts";
 import { type Database, sql } from "./database.ts";
-import type { Actor, Target } from "./tables.ts";
+import type { Actor, EventRow, Target } from "./tables.ts";
 
 /** An event to append. `cause` is the sequence number of the event that led to it. */
 export type NewEvent = Readonly<{
@@ -21,6 +22,15 @@ export type NewEvent = Readonly<{
   cause?: number | null;
   detail?: Readonly<Record<string, Value>>;
 }>;
+
+/** An event as it is read. */
+export type LogEvent = Readonly<Omit<Selectable<EventRow>, "uuid"> & { uuid: string }>;
+
+/** The uuid of the row `e` of events, as SQL: what was drawn for it in older versions, else of its instant and number. */
+export const uuid_of_event = "coalesce(e.uuid, event_uuid(e.published_at, e.seq))";
+
+/** The row `e` of events as a `LogEvent` in JSON, as SQL; its instant is a text. */
+export const event_as_json = sql<LogEvent>`(to_jsonb(e) || jsonb_build_object('uuid', ${sql.raw(uuid_of_event)}))`;
 
 /** The actor of everything the engine does by itself. */
 export const system: Actor = { id: "system", type: "SystemPrincipal", name: "Tenure" };

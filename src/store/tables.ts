@@ -247,7 +247,7 @@ export type WorkRow = {
 export type EventRow = {
   seq: GeneratedAlways<number>;
   transaction_id: GeneratedAlways<string>;
-  uuid: Generated<string>;
+  uuid: Generated<string | null>;
   published_at: Time;
   type: string;
   severity: Generated<"DEBUG" | "INFO" | "WARN" | "ERROR">;

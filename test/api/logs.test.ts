@@ -135,6 +135,36 @@ describe("bounded", () => {
   });
 });
 
+describe("the uuid of an event", () => {
+  const mine = async (query: string): Promise<{ uuid: string }[]> =>
+    (await api.call("GET", `/api/v1/logs?${only("uuid")}&${query}`)).body;
+
+  test("is one of a kind, the same however the event is read, and finds it", async () => {
+    await note(db, "uuid 1");
+    await note(db, "uuid 2");
+    const polled = await mine("");
+    const bounded = await mine("until=2100-01-01T00:00:00Z&since=2020-01-01T00:00:00Z");
+    const uuids = polled.map(({ uuid }) => uuid);
+    expect(bounded.map(({ uuid }) => uuid)).toEqual(uuids);
+    expect(new Set(uuids).size).toBe(2);
+    for (const uuid of uuids) {
+      expect(uuid).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
+      const found = await api.call(
+        "GET",
+        `/api/v1/logs?sortOrder=DESCENDING&until=2100-01-01T00:00:00Z&since=2020-01-01T00:00:00Z&filter=${encodeURIComponent(`uuid eq "${uuid}"`)}`,
+      );
+      expect(found.body).toMatchObject([{ uuid }]);
+    }
+  });
+
+  test("stays what an older version drew for it", async () => {
+    const drawn = "0f8fad5b-d9cb-469f-a165-70867728950e";
+    const seq = await note(db, "uuid of old");
+    await sql`update events set uuid = ${drawn} where seq = ${seq}`.execute(db);
+    expect((await mine("")).filter(({ uuid }) => uuid === drawn)).toHaveLength(1);
+  });
+});
+
 describe("what somebody asked for over HTTP", () => {
   // To the end of time: what is of this very millisecond is not before now.
   const period = "since=2020-01-01T00:00:00Z&until=2100-01-01T00:00:00Z&sortOrder=DESCENDING";

@@ -1,12 +1,10 @@
 /** An event of our log in the form of Okta's System Log. Both names are kept: what Okta has no event for keeps ours. */
-import type { Selectable } from "kysely";
-import type { Actor, EventRow, Target } from "../../store/tables.ts";
+import type { LogEvent } from "../../store/log.ts";
+import type { Actor, Target } from "../../store/tables.ts";
 import { date } from "./links.ts";
 
-type Event = Selectable<EventRow>;
-
 /** An event as `GET /api/v1/logs` gives it. */
-export function logEventBody(event: Event) {
+export function logEventBody(event: LogEvent) {
   const { from } = event.actor;
   return {
     actor: party(event.actor),

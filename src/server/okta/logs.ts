@@ -9,13 +9,13 @@
  * comes behind what was shown, never between. Sequence numbers alone do not have that order. A reader's place is always an
  * event, never the horizon: after a crash PostgreSQL gives the numbers of transactions again that left nothing behind.
  */
-import type { RawBuilder, Selectable } from "kysely";
+import type { RawBuilder } from "kysely";
 import { z } from "zod";
 import { dialects } from "../../core/filter.ts";
 import type { Column } from "../../core/filterSql.ts";
 import { parseInstant } from "../../core/instant.ts";
 import { type Database, sql } from "../../store/database.ts";
-import type { EventRow } from "../../store/tables.ts";
+import { event_as_json, type LogEvent, uuid_of_event } from "../../store/log.ts";
 import { type Api, about, type Server } from "../api.ts";
 import { invalid } from "../errors.ts";
 import { afterOf, badCursor, cursor, limitOf, readCursor, setLinks } from "../paging.ts";
@@ -33,7 +33,6 @@ const query_input = z.object({
 });
 
 type Query = z.infer<typeof query_input>;
-type Event = Selectable<EventRow>;
 
 const week_ms = 7 * 86_400_000;
 const words_max = 10;
@@ -55,17 +54,19 @@ export function logRoutes(server: Server, api: Api): void {
   );
 }
 
-type Found = Readonly<{ events: readonly Event[]; next: string | undefined }>;
+type Found = Readonly<{ events: readonly LogEvent[]; next: string | undefined }>;
 
 async function bounded(db: Database, query: Query, descending: boolean, now: Date): Promise<Found> {
-  const until = instantOf("until", query.until) ?? now;
-  const since = instantOf("since", query.since) ?? new Date(until.getTime() - week_ms);
+  const until = instantOf("until", query.until);
+  const since = instantOf("since", query.since) ?? new Date((until ?? now).getTime() - week_ms);
+  // What is of this very millisecond is not before now.
+  const before = until === undefined ? sql`true` : sql`e.published_at < ${until}::timestamptz`;
   const [mode, seq] = readCursor(query.after) ?? ["b", undefined];
   if (mode !== "b" || (seq !== undefined && typeof seq !== "number")) throw badCursor(query.after ?? "");
   const after = seq === undefined ? sql`true` : descending ? sql`e.seq < ${seq}` : sql`e.seq > ${seq}`;
-  const { rows } = await sql<Event>`
-    select e.* from events e
-    where e.published_at >= ${since}::timestamptz and e.published_at < ${until}::timestamptz and ${after} and ${wanted(query)}
+  const { rows } = await sql<LogEvent>`
+    select e.*, ${sql.raw(uuid_of_event)} as uuid from events e
+    where e.published_at >= ${since}::timestamptz and ${before} and ${after} and ${wanted(query)}
     order by e.seq ${descending ? sql`desc` : sql`asc`} limit ${query.limit + 1}`.execute(db);
   const events = rows.slice(0, query.limit);
   const last = events.at(-1);
@@ -82,7 +83,7 @@ async function poll(db: Database, query: Query, now: Date): Promise<Found> {
     place === undefined ? (instantOf("since", query.since) ?? new Date(now.getTime() - week_ms)) : undefined;
   // One statement, so that the horizon, the rows and how far everything reaches are of one snapshot.
   const { rows } = await sql<{
-    event: (Event & { published_at: string }) | null;
+    event: (LogEvent & { published_at: string }) | null;
     transaction: string | null;
     reached_transaction: string | null;
     reached_seq: string | null;
@@ -94,7 +95,7 @@ async function poll(db: Database, query: Query, now: Date): Promise<Found> {
       where (transaction_id, seq) > (${transaction}::text::xid8, ${seq}::bigint) and transaction_id < horizon.x
       order by transaction_id desc, seq desc limit 1
     ) reached on true left join lateral (
-      select to_jsonb(e) as event, e.transaction_id::text as transaction, e.transaction_id, e.seq from events e
+      select ${event_as_json} as event, e.transaction_id::text as transaction, e.transaction_id, e.seq from events e
       where (e.transaction_id, e.seq) > (${transaction}::text::xid8, ${seq}::bigint) and e.transaction_id < horizon.x
         and ${since === undefined ? sql`true` : sql`e.published_at >= ${since}::timestamptz`} and ${wanted(query)}
       order by e.transaction_id, e.seq limit ${query.limit}
@@ -120,7 +121,7 @@ const ofTargets = (member: string): Column => ({
 });
 
 const columns: Readonly<Record<string, Column>> = {
-  uuid: jsonText("e.uuid::text"),
+  uuid: jsonText(`(${uuid_of_event})::text`),
   published: { kind: "instant", sql: "e.published_at" },
   eventType: jsonText("e.type"),
   severity: jsonText("e.severity"),

@@ -23,6 +23,7 @@ import { memberImports } from "./0027_member_imports.ts";
 import { importChanges } from "./0028_import_changes.ts";
 import { sourceNotices } from "./0029_source_notices.ts";
 import { unreadStatistics } from "./0030_unread_statistics.ts";
+import { lighterWrites } from "./0031_lighter_writes.ts";
 
 /** Statements of a script, one by one: PGlite's extended protocol takes no more; bodies between `$$` stay whole. */
 function statements(script: string): string[] {
@@ -61,6 +62,7 @@ const migrations: Record<string, Migration> = {
   "0028_import_changes": run(importChanges),
   "0029_source_notices": run(sourceNotices),
   "0030_unread_statistics": run(unreadStatistics),
+  "0031_lighter_writes": run(lighterWrites),
 };
 
 /**
