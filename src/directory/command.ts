@@ -62,7 +62,10 @@ export async function markDirty(
 /** What engines listen to. */
 export const work_channel = "tenure_work";
 
-/** Wakes sleeping engines when this transaction commits. Only a nudge: the loop polls all the same. */
+/** Wakes sleeping engines when the transaction commits, as part of a statement. Only a nudge: the loop polls all the same. */
+export const nudge = sql`select pg_notify(${work_channel}, '')`;
+
+/** The nudge as a statement. */
 export async function wake(db: Database): Promise<void> {
-  await sql`select pg_notify(${work_channel}, '')`.execute(db);
+  await nudge.execute(db);
 }

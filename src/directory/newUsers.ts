@@ -14,7 +14,7 @@ import type { Profile, Refusal, Schema, UserStatus } from "../core/types.ts";
 import { column, shared } from "../store/columns.ts";
 import { isRefusal, json, sql, violatedUnique } from "../store/database.ts";
 import type { Credentials, Provenance } from "../store/tables.ts";
-import { type Command, priority, type Running, run, wake } from "./command.ts";
+import { type Command, nudge, priority, type Running, run } from "./command.ts";
 import { dependentsOfNew } from "./dependents.ts";
 import { markDirtyEach } from "./marks.ts";
 import { grantMemberships } from "./memberships.ts";
@@ -184,11 +184,10 @@ async function insertFree(
   if (drafts.length === 0) return new Map();
   const candidates = drafts.map(({ profile }) => ({ id: null, profile }));
   if (findDoubles(schema, candidates).size === 0) {
+    // It ends with the transaction: each answer costs the wait for whatever else Node is at.
     await sql`savepoint before_users`.execute(running.db);
     try {
-      const inserted = await insertUsers(running, drafts, "fail", urgency);
-      await sql`release savepoint before_users`.execute(running.db);
-      return inserted;
+      return await insertUsers(running, drafts, "fail", urgency);
     } catch (error) {
       if (violatedUnique(error) === undefined) throw error;
       await sql`rollback to savepoint before_users`.execute(running.db);
@@ -256,11 +255,10 @@ async function insertUsers(
     ), marked as (
       insert into dirty (user_id, priority, marked_at, cause)
       select id, ${urgency}::smallint, ${now}::timestamptz, coalesce(activated, created) from told
-    )
-    ${taken === "skip" ? sql`select place, id, login from made join given using (id)` : sql`select row_number() over () as place, id, login from made`}`.execute(
+    ), woken as materialized (${nudge})
+    ${taken === "skip" ? sql`select place, id, login from made join given using (id), woken` : sql`select row_number() over () as place, id, login from made, woken`}`.execute(
     running.db,
   );
-  if (rows.length > 0) await wake(running.db);
   return new Map(
     rows.flatMap(({ place, id, login }) => {
       const one = sorted[place - 1];

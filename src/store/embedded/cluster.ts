@@ -102,7 +102,7 @@ function flush(folder: string): void {
  * a killed machine.
  */
 export function settings(throwaway: boolean): string[] {
-  const shared_mb = throwaway ? 64 : Math.max(64, Math.min(512, Math.floor(totalmem() / MB / 16)));
+  const shared_mb = throwaway ? 64 : Math.max(64, Math.min(2_048, Math.floor(totalmem() / MB / 16)));
   const values: Record<string, string> = {
     shared_buffers: `${shared_mb}MB`,
     max_connections: throwaway ? "300" : "100",
