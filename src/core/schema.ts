@@ -55,27 +55,43 @@ export function validateProfile(
   }
   const { known, required } = namesOf(schema);
   const faults: ProfileFault[] = [];
-  const valid: Record<string, Value> = {};
+  let normal = Object.getPrototypeOf(profile) === Object.prototype;
   for (const name of Object.keys(profile)) {
     if (faults.length >= faults_max) break;
     const value = profile[name];
-    if (value === undefined) continue;
     const attribute = known.get(name);
-    const problem = attribute ? valueProblem(attribute, value, options) : unknownProblem(name, known);
+    const problem = attribute
+      ? valueProblem(attribute, value, options)
+      : value === undefined
+        ? undefined
+        : unknownProblem(name, known);
     if (problem !== undefined) faults.push({ attribute: name, problem });
-    else if (!isAbsent(value as Value, options)) setOwn(valid, name, value as Value);
-    else if (options.partial) setOwn(valid, name, null);
+    else if (value === undefined || isAbsent(value as Value, options)) normal = false;
   }
   for (const name of required) {
-    const has = Object.hasOwn(valid, name);
-    if ((has && !isEmpty(valid[name])) || faults.some((fault) => fault.attribute === name)) continue;
-    if (has) faults.push({ attribute: name, problem: "is required and cannot be cleared" });
+    if (faults.some((fault) => fault.attribute === name)) continue;
+    const value = Object.hasOwn(profile, name) ? (profile[name] as Value | undefined) : undefined;
+    if (!isEmpty(value)) continue;
+    const told = value !== undefined && (options.partial || !isAbsent(value, options));
+    if (told) faults.push({ attribute: name, problem: "is required and cannot be cleared" });
     else if (!options.partial) faults.push({ attribute: name, problem: "is required; give it a value" });
   }
-  if (faults.length === 0) return { ok: valid };
+  // Mostly there is nothing to normalise, and a bulk import need not hold each profile twice.
+  if (faults.length === 0) return { ok: normal ? (profile as Profile) : normalised(profile as Profile, options) };
   return profileRefusal(
     faults.slice(0, faults_max).map(({ attribute, problem }) => ({ attribute: shown(attribute), problem })),
   );
+}
+
+/** Without empty values, or with null for them in a partial change. */
+function normalised(profile: Profile, options: ValidateOptions): Profile {
+  const normal: Record<string, Value> = {};
+  for (const [name, value] of Object.entries(profile)) {
+    if (value === undefined) continue;
+    if (!isAbsent(value, options)) setOwn(normal, name, value);
+    else if (options.partial) setOwn(normal, name, null);
+  }
+  return normal;
 }
 
 type Names = Readonly<{ known: ReadonlyMap<string, Attribute>; required: readonly string[] }>;

@@ -24,6 +24,7 @@ import { importChanges } from "./0028_import_changes.ts";
 import { sourceNotices } from "./0029_source_notices.ts";
 import { unreadStatistics } from "./0030_unread_statistics.ts";
 import { lighterWrites } from "./0031_lighter_writes.ts";
+import { noEqualKeys } from "./0032_no_equal_keys.ts";
 
 /** Statements of a script, one by one: PGlite's extended protocol takes no more; bodies between `$$` stay whole. */
 function statements(script: string): string[] {
@@ -63,6 +64,7 @@ const migrations: Record<string, Migration> = {
   "0029_source_notices": run(sourceNotices),
   "0030_unread_statistics": run(unreadStatistics),
   "0031_lighter_writes": run(lighterWrites),
+  "0032_no_equal_keys": run(noEqualKeys),
 };
 
 /**
