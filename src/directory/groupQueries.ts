@@ -8,6 +8,7 @@ import type { RawBuilder, Selectable } from "kysely";
 import type { GrantKind } from "../core/types.ts";
 import { type Database, sql } from "../store/database.ts";
 import type { GroupRow, MembershipGrantRow } from "../store/tables.ts";
+import { type Sorted, type Sorting, sorted } from "./sorting.ts";
 import type { StoredUser } from "./userQueries.ts";
 
 /** A group as stored. */
@@ -26,17 +27,17 @@ export async function everyone(db: Database): Promise<StoredGroup> {
   return db.selectFrom("groups").selectAll().where("type", "=", "BUILT_IN").executeTakeFirstOrThrow();
 }
 
-/** A page of groups in order of id (or of `sort`, SQL over `g`, then by offset). Fewer than `limit`: it was the last. */
+/** A page of groups in order of id (or of `sort`, over `g`). Fewer than `limit`: it was the last. */
 export async function listGroups(
   db: Database,
   choice: GroupChoice,
-  page: Readonly<{ limit: number; after?: string; sort?: RawBuilder<unknown>; offset?: number }>,
-): Promise<readonly StoredGroup[]> {
-  const order = page.sort === undefined ? sql`g.id` : sql`${page.sort}, g.id`;
-  const { rows } = await sql<StoredGroup>`
-    select g.* from groups g
-    where (${condition(choice)}) and g.id > ${page.after ?? ""}
-    order by ${order} limit ${page.limit} offset ${page.offset ?? 0}`.execute(db);
+  page: Readonly<{ limit: number; after?: string; sort?: Sorting }>,
+): Promise<readonly (StoredGroup & Sorted)[]> {
+  const by = page.sort && sorted(page.sort, sql`g.id`);
+  const { rows } = await sql<StoredGroup & Sorted>`
+    select g.*${by ? sql`, ${by.column}` : sql``} from groups g
+    where (${condition(choice)}) and ${by?.behind ?? sql`g.id > ${page.after ?? ""}`}
+    order by ${by?.order ?? sql`g.id`} limit ${page.limit}`.execute(db);
   return rows;
 }
 

@@ -244,10 +244,10 @@ export async function listRules(
 /** What a rule would do to the people of today, by its condition alone. */
 export type RulePreview = Readonly<{
   matching: number;
-  /** People without the grants that the rule would give, and the first of them by login. */
+  /** People who are not in all of its groups yet, by whatever grant, and the first of them by login. */
   joining: number;
   joining_logins: readonly string[];
-  /** People who have a grant of this rule and do not match it any more. */
+  /** People who are in a group by this rule alone, and would not be by it any more. */
   leaving: number;
   leaving_logins: readonly string[];
 }>;
@@ -278,24 +278,29 @@ export async function previewRule(
       place: "expression",
     };
   }
-  const held = sql`exists (select from membership_grants m
-    where m.user_id = u.id and m.kind = 'rule' and m.source_id = ${row.id} and m.group_id = t.group_id)`;
   const excluded = sql`exists (select from rule_exceptions x where x.rule_id = ${row.id} and x.user_id = u.id
     and (x.expires_at is null or x.expires_at > ${now}::timestamptz))`;
   const names = sql.lit(preview_names);
   const { rows } = await sql<RulePreview>`
     with judged as (
-      select u.id, u.login, ${matches} is true and not ${excluded} as matches,
-        (select bool_and(${held}) from unnest(${row.group_ids}::text[]) as t(group_id)) as has_all,
+      select u.id, u.login, ${matches} is true and not ${excluded} as matches
+      from users u where u.status <> 'DEPROVISIONED'
+    ), moved as (
+      select login, matches,
+        matches and exists (select from unnest(${row.group_ids}::text[]) as t(group_id) where not exists (
+          select from membership_grants m where m.user_id = judged.id and m.group_id = t.group_id)) as joins,
         exists (select from membership_grants m
-          where m.user_id = u.id and m.kind = 'rule' and m.source_id = ${row.id}) as has_any
-      from users u where u.status <> 'DEPROVISIONED')
+          where m.user_id = judged.id and m.kind = 'rule' and m.source_id = ${row.id}
+            and not (matches and m.group_id = any(${row.group_ids}::text[])) and not exists (
+              select from membership_grants o where o.user_id = m.user_id and o.group_id = m.group_id and o.id <> m.id)) as leaves
+      from judged
+    )
     select count(*) filter (where matches)::int as matching,
-      count(*) filter (where matches and not has_all)::int as joining,
-      coalesce((array_agg(login order by login) filter (where matches and not has_all))[1:${names}], '{}') as joining_logins,
-      count(*) filter (where not matches and has_any)::int as leaving,
-      coalesce((array_agg(login order by login) filter (where not matches and has_any))[1:${names}], '{}') as leaving_logins
-    from judged`.execute(command.db);
+      count(*) filter (where joins)::int as joining,
+      coalesce((array_agg(login order by login) filter (where joins))[1:${names}], '{}') as joining_logins,
+      count(*) filter (where leaves)::int as leaving,
+      coalesce((array_agg(login order by login) filter (where leaves))[1:${names}], '{}') as leaving_logins
+    from moved`.execute(command.db);
   const [preview] = rows;
   return preview ?? { matching: 0, joining: 0, joining_logins: [], leaving: 0, leaving_logins: [] };
 }

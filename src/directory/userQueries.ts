@@ -7,6 +7,7 @@
 import type { RawBuilder, Selectable } from "kysely";
 import { type Database, sql } from "../store/database.ts";
 import type { GroupRow, UserRow } from "../store/tables.ts";
+import { type Sorted, type Sorting, sorted } from "./sorting.ts";
 
 /** A user as stored. */
 export type StoredUser = Selectable<UserRow>;
@@ -24,9 +25,8 @@ export type UserPage = Readonly<{
   limit: number;
   /** The last id of the page before. */
   after?: string;
-  /** SQL over `u` to sort by instead of the id; pages then go by offset. */
-  sort?: RawBuilder<unknown>;
-  offset?: number;
+  /** What over `u` to sort by instead of the id. */
+  sort?: Sorting;
 }>;
 
 /**
@@ -144,8 +144,8 @@ export function showUsers(
   choice: UserChoice,
   page: UserPage,
   names: readonly string[],
-): Promise<readonly ShownUser[]> {
-  return findUsers<ShownUser>(db, choice, page, shown(names));
+): Promise<readonly (ShownUser & Sorted)[]> {
+  return findUsers<ShownUser & Sorted>(db, choice, page, shown(names));
 }
 
 async function findUsers<Row>(
@@ -154,12 +154,12 @@ async function findUsers<Row>(
   page: UserPage,
   columns: RawBuilder<unknown>,
 ): Promise<readonly Row[]> {
+  const by = page.sort && sorted(page.sort, sql`u.id`);
   const after = page.after === undefined ? sql`true` : sql`u.id > ${page.after}`;
-  const order = page.sort === undefined ? sql`u.id` : sql`${page.sort}, u.id`;
-  const offset = page.offset === undefined ? sql`` : sql`offset ${page.offset}`;
   const { rows } = await sql<Row>`
-    select ${columns} from users u where ${condition(choice)} and ${after}
-    order by ${order} limit ${page.limit} ${offset}`.execute(db);
+    select ${columns}${by ? sql`, ${by.column}` : sql``} from users u
+    where ${condition(choice)} and ${by?.behind ?? after}
+    order by ${by?.order ?? sql`u.id`} limit ${page.limit}`.execute(db);
   return rows;
 }
 

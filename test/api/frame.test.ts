@@ -210,6 +210,59 @@ describe("pages", () => {
     const logins = [...first.body, ...second.body].map((user: { profile: { login: string } }) => user.profile.login);
     expect(logins).toEqual(["p2@x.co", "p1@x.co", "p0@x.co"]);
   });
+
+  test("a script that changes what it pages over, sorted, sees everybody once, also whoever has no value", async () => {
+    const titles = ["b", null, "a", "B", "c", null, "a"];
+    for (const [n, title] of titles.entries()) {
+      const { profile } = person(n);
+      await api.call("POST", "/api/v1/users", { profile: { ...profile, ...(title === null ? {} : { title }) } });
+    }
+    const walk = async (sortBy: string, sortOrder: string, change: (id: string) => Promise<unknown>) => {
+      const seen: string[] = [];
+      const query = `search=${encodeURIComponent('profile.lastName eq "l"')}&sortBy=${sortBy}&sortOrder=${sortOrder}`;
+      for (let path: string | undefined = `/api/v1/users?${query}&limit=2`; path !== undefined; ) {
+        const answer = await api.call("GET", path);
+        seen.push(...answer.body.map((user: { profile: { login: string } }) => user.profile.login.slice(0, 2)));
+        for (const { id } of answer.body) await change(id);
+        path = answer.next;
+      }
+      return seen;
+    };
+    const nothing = async () => {};
+    expect(await walk("profile.title", "asc", nothing)).toEqual(["p2", "p6", "p0", "p3", "p4", "p1", "p5"]);
+    expect(await walk("profile.title", "DESC", nothing)).toEqual(["p4", "p0", "p3", "p2", "p6", "p1", "p5"]);
+    expect(await walk("created", "asc", nothing)).toEqual(["p0", "p1", "p2", "p3", "p4", "p5", "p6"]);
+    expect(await walk("created", "desc", nothing)).toEqual(["p6", "p5", "p4", "p3", "p2", "p1", "p0"]);
+    // Each page is gone from the list when the next one is asked for.
+    const rename = (id: string) => api.call("POST", `/api/v1/users/${id}`, { profile: { lastName: "other" } });
+    expect(await walk("profile.title", "asc", rename)).toEqual(["p2", "p6", "p0", "p3", "p4", "p1", "p5"]);
+  });
+
+  test("a sorted list refuses an order that is none, and a place that is none of its own", async () => {
+    const sorted = `search=${encodeURIComponent('status eq "ACTIVE"')}&sortBy=created`;
+    const wrong = await api.call("GET", `/api/v1/users?${sorted}&sortOrder=NOPE`);
+    expect([wrong.status, wrong.body.errorCauses[0].errorSummary]).toEqual([
+      400,
+      'sortOrder: "NOPE" is no order; use asc or desc',
+    ]);
+    const place = (...parts: unknown[]) => Buffer.from(JSON.stringify(parts)).toString("base64url");
+    const id = "00u00000000000000001";
+    const places = [place(200), place("s", "2026-13-01", id), place("s", "1'; drop table users --", id)];
+    for (const after of [...places, place("s", "1", "x"), place("s", "1e999", id), place("s", 1, id), "nonsense"]) {
+      const answer = await api.call("GET", `/api/v1/users?${sorted}&after=${after}`);
+      expect([answer.status, after]).toEqual([400, after]);
+    }
+    expect((await api.call("GET", `/api/v1/users?${sorted}&after=${place("s", "1.5", id)}`)).status).toBe(200);
+  });
+
+  test("groups, sorted, go on behind the last one too", async () => {
+    for (const name of ["Beta", "alpha", "Gamma"]) await api.call("POST", "/api/v1/groups", { profile: { name } });
+    const first = await api.call("GET", "/api/v1/groups?sortBy=profile.name&limit=2");
+    const second = await api.call("GET", first.next ?? "");
+    const names = [...first.body, ...second.body].map((group: { profile: { name: string } }) => group.profile.name);
+    expect(names).toEqual(["alpha", "Beta", "Everyone", "Gamma"]);
+    expect(first.body[0]).not.toHaveProperty("sort_value");
+  });
 });
 
 describe("for machines that watch", () => {

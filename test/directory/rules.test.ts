@@ -327,6 +327,27 @@ describe("previews and bulk", () => {
     expect(await dirtyUsers(db)).toEqual(new Map());
   });
 
+  it("tells who would come into a group and out of it, whatever else keeps them there", async () => {
+    const [sales, legal] = await makeGroups(command, ["Sales", "Legal"]);
+    const [ada, bo] = await hire(command, ["Ada", "Bo"], { profile: { department: "Sales" } });
+    const [cy] = await hire(command, ["Cy", "Di"], { profile: { department: "Legal" } });
+    const made = await rule("r", in_sales, [sales.id]);
+    const byHand = (user_id: string) => ({ user_id, group_id: sales.id, kind: "person" as const, source_id: "admin" });
+    accepted(await grantMemberships(command, [byHand(ada.id), byHand(cy.id)]));
+    const preview = async (expression: string, group_ids: string[]) => {
+      const found = accepted(await previewRule(command, made.id, { expression, group_ids }));
+      return [found.joining_logins, found.leaving_logins];
+    };
+    // Deleted, it takes out whom nobody else has put in.
+    expect(await preview("false", [sales.id])).toEqual([[], ["bo@example.org"]]);
+    expect(await preview('user.department == "Legal"', [sales.id])).toEqual([["di@example.org"], ["bo@example.org"]]);
+    // Who matches all the same comes out of a group that it does not fill any more.
+    expect(await preview(in_sales, [legal.id])).toEqual([["ada@example.org", "bo@example.org"], ["bo@example.org"]]);
+    accepted(await deleteRule(command, made.id, { remove_users: true }));
+    expect(Object.keys(await groupsBy(db, bo.id))).not.toContain("Sales");
+    expect(Object.keys(await groupsBy(db, ada.id))).toContain("Sales");
+  });
+
   it("gives a thousand people their groups in a bounded number of statements", async () => {
     const [sales] = await makeGroups(command, ["Sales"]);
     const names = Array.from({ length: 1000 }, (_, n) => `P${n}`);

@@ -6,11 +6,11 @@ import { createGroups, deleteGroups, updateGroups } from "../../directory/groups
 import { grantMemberships, revokeMemberships } from "../../directory/memberships.ts";
 import { type Api, about, commandOf, type Server } from "../api.ts";
 import { found, must } from "../errors.ts";
-import { afterOf, cursor, idCursor, limitOf, page, readCursor, setLinks } from "../paging.ts";
+import { afterOf, idCursor, limitOf, page, setLinks } from "../paging.ts";
 import { appBody } from "./appBody.ts";
 import { groupBody } from "./groupBody.ts";
 import { groupApps, groupStats, sourceApps } from "./groupReads.ts";
-import { filterGroups, searchGroups, sortGroups } from "./search.ts";
+import { filterGroups, searchGroups, sortCursor, sortGroups } from "./search.ts";
 import { userBody } from "./userBody.ts";
 import { profile_input, profileOf } from "./userInput.ts";
 import { oneUser } from "./users.ts";
@@ -161,16 +161,12 @@ async function listOf(api: Api, query: ListQuery) {
     ...(q === undefined ? {} : { q }),
   };
   if (query.sortBy !== undefined) {
-    const offset = Number(readCursor(after)?.[0] ?? 0);
-    const sort = await sortGroups(api, query.sortBy, query.sortOrder);
-    return {
-      groups: await listGroups(api.db, choice, { limit: limit + 1, sort, offset }),
-      after: () => cursor(offset + limit),
-    };
+    const sort = await sortGroups(api, { ...query, sortBy: query.sortBy });
+    return { groups: await listGroups(api.db, choice, { limit: limit + 1, sort }), after: sortCursor };
   }
   const from = idCursor(after, "00g");
   const groups = await listGroups(api.db, choice, { limit: limit + 1, ...(from === undefined ? {} : { after: from }) });
-  return { groups, after: ({ id }: StoredGroup) => id };
+  return { groups, after: ({ id }: { id: string }) => id };
 }
 
 /** The group that a path names, or 404. */

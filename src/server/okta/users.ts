@@ -8,6 +8,7 @@ import { z } from "zod";
 import type { Refusal } from "../../core/types.ts";
 import { run } from "../../directory/command.ts";
 import { changeRecovery } from "../../directory/recovery.ts";
+import type { Sorted } from "../../directory/sorting.ts";
 import { type Deletion, deleteUser, transitionUser } from "../../directory/userLifecycle.ts";
 import {
   getUser,
@@ -24,10 +25,10 @@ import { reach } from "../auth.ts";
 import { ApiError, found, invalid, must } from "../errors.ts";
 import { setTag, whenMatching } from "../etag.ts";
 import { sendJson, sendJsonList } from "../pageBytes.ts";
-import { afterOf, cursor, idCursor, page, readCursor, setLinks } from "../paging.ts";
+import { afterOf, idCursor, page, setLinks } from "../paging.ts";
 import { groupBody } from "./groupBody.ts";
 import { ownerBody } from "./me.ts";
-import { filterUsers, searchUsers, sortUsers } from "./search.ts";
+import { filterUsers, searchUsers, sortCursor, sortUsers } from "./search.ts";
 import { shown_names, userBody, userText } from "./userBody.ts";
 import { type CredentialsInput, new_user, passwordOf, profileOf, typeOf, user_change } from "./userInput.ts";
 
@@ -182,7 +183,8 @@ async function deleteWhenGone(deletion: () => Promise<Deletion | Refusal>): Prom
 }
 
 type ListQuery = z.infer<typeof list_query>;
-type Rows = Readonly<{ users: readonly ShownUser[]; limit: number; after: (last: ShownUser) => string }>;
+type Shown = ShownUser & Sorted;
+type Rows = Readonly<{ users: readonly Shown[]; limit: number; after: (last: Shown) => string }>;
 
 /** The page that a query asks for, with one row more when there is more. */
 async function listOf(api: Api, query: ListQuery): Promise<Rows> {
@@ -201,10 +203,9 @@ async function listOf(api: Api, query: ListQuery): Promise<Rows> {
     deactivated: search !== undefined || filter !== undefined,
   };
   if (search !== undefined && query.sortBy !== undefined) {
-    const offset = Number(readCursor(query.after)?.[0] ?? 0);
-    const sort = await sortUsers(api, query.sortBy, query.sortOrder);
-    const users = await showUsers(api.reads, choice, { limit: limit + 1, sort, offset }, shown_names);
-    return { users, limit, after: () => cursor(offset + limit) };
+    const sort = await sortUsers(api, { ...query, sortBy: query.sortBy });
+    const users = await showUsers(api.reads, choice, { limit: limit + 1, sort }, shown_names);
+    return { users, limit, after: sortCursor };
   }
   const from = idCursor(query.after, "00u");
   const after = from === undefined ? {} : { after: from };
