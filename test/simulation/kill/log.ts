@@ -8,6 +8,7 @@
  */
 import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
+import { uuid_of_event } from "../../../src/store/log.ts";
 import type { Stage } from "./stage.ts";
 
 /** An event as the table has it, in the order in which the log vouches for it: by transaction, then by number. */
@@ -56,7 +57,7 @@ export function followLog({ node, api, database }: Stage): Poller {
 
   const table = async () => {
     const { rows } = await database.query<Kept>(
-      "select uuid::text, seq::text, transaction_id::text from events order by events.transaction_id, events.seq",
+      `select ${uuid_of_event}::text as uuid, seq::text, transaction_id::text from events e order by e.transaction_id, e.seq`,
     );
     return rows;
   };
