@@ -3,13 +3,15 @@
  * the assignment to the last account confirmed. Everything a user gets is in it: desire, claim, the search that comes
  * before every create, confirm, operations, events and history, flushed to disk.
  *
- * The ceiling is the same bodies posted to the same server by a bare undici pool with as many calls at a time.
+ * The ceiling is the same bodies posted to the same server by a bare undici pool with as many calls at a time. Between the
+ * two stand both calls alone, and both calls with the rows they leave behind (frame/floor.ts).
  */
 import { desire } from "../src/engine/desire.ts";
 import { realWorld } from "../src/main/world.ts";
 import type { Bench, BenchOptions } from "./frame/bench.ts";
 import { type Call, callAll, usersOf } from "./frame/calls.ts";
 import { assigned, expectAccounts, work } from "./frame/engine.ts";
+import { type FloorBody, floor } from "./frame/floor.ts";
 import type { Ground } from "./frame/ground.ts";
 import { type Metered, measure } from "./frame/meter.ts";
 import { median, spread } from "./frame/stats.ts";
@@ -18,7 +20,7 @@ import { spawnTarget, type Target } from "./frame/target.ts";
 /** Calls at a time: the default of every app. */
 const concurrency = 16;
 
-type Run = Readonly<{ whole: Metered<unknown>; posts_s: number; both_s: number }>;
+type Run = Readonly<{ whole: Metered<unknown>; posts_s: number; both_s: number; floor_s: number }>;
 
 export const bench: Bench = {
   name: "provision",
@@ -64,6 +66,9 @@ function result(size: number, all: readonly Run[]) {
     /** With the search that comes before each create. */
     both_calls_rate: size / median(all.map((one) => one.both_s)),
     both_calls_ratio: median(all.map((one) => one.both_s / one.whole.seconds)),
+    /** With the rows that an account leaves behind, and nothing else: what the ratio could be at most. */
+    floor_rate: size / median(all.map((one) => one.floor_s)),
+    floor_ratio: median(all.map((one) => one.posts_s / one.floor_s)),
     concurrency,
   };
 }
@@ -75,7 +80,8 @@ async function provision(ground: Ground, target: Target, size: number): Promise<
   const { users, conflicts } = await target.counts();
   const doubled = `the target has ${users} users, ${conflicts} refused as double`;
   if (users !== size || conflicts > 0) throw new Error(doubled);
-  return { whole, ...(await ceiling(target)) };
+  const { bodies, ...bare } = await ceiling(target);
+  return { whole, ...bare, floor_s: await bottom(await ground.fresh(), target, bodies) };
 }
 
 /** Desire alone, then the rest alone: two rates that no one sees in use, to know which of them bounds the whole. */
@@ -103,7 +109,7 @@ async function scale(ground: Ground, target: Target, { size, runs }: BenchOption
  * Takes the bodies that the server was sent, empties it, and posts them again as fast as an undici pool can. Then once
  * more with the search before each of them, which the product may not leave out (rule 4 of engine/provision.ts).
  */
-async function ceiling(target: Target): Promise<Readonly<{ posts_s: number; both_s: number }>> {
+async function ceiling(target: Target): Promise<Omit<Run, "whole" | "floor_s"> & { bodies: readonly FloorBody[] }> {
   const bodies = (await usersOf(target)).map(({ id: _id, meta: _meta, ...body }) => body);
   const posts = bodies.map((body): Call => ({ method: "POST", path: "/Users", body: JSON.stringify(body) }));
   await target.reset();
@@ -113,5 +119,15 @@ async function ceiling(target: Target): Promise<Readonly<{ posts_s: number; both
     const filter = `userName eq ${JSON.stringify(bodies[n]?.["userName"])}`;
     return [{ method: "GET", path: `/Users?filter=${encodeURIComponent(filter)}` }, post];
   });
-  return { posts_s, both_s: await callAll(target, concurrency, both) };
+  const both_s = await callAll(target, concurrency, both);
+  return {
+    ...{ posts_s, both_s },
+    bodies: bodies.map((body, n) => ({ login: String(body["userName"]), text: posts[n]?.body ?? "" })),
+  };
+}
+
+/** The same people in an empty company. */
+async function bottom(ground: Ground, target: Target, bodies: readonly FloorBody[]): Promise<number> {
+  const { app_id } = await assigned(ground, target, { size: bodies.length, concurrency });
+  return floor(ground, target, app_id, bodies, concurrency);
 }

@@ -8,8 +8,8 @@ import type { Target } from "./target.ts";
 /** `path` below the target's base; `body` as it is sent. */
 export type Call = Readonly<{ method: "GET" | "POST" | "PATCH"; path: string; body?: string }>;
 
-/** Makes all calls, `concurrency` at a time, as fast as they go. Gives the seconds it took; an answer above 299 is an error. */
-export async function callAll(target: Target, concurrency: number, calls: readonly Call[]): Promise<number> {
+/** An undici pool and nothing else. `ask` gives the text of the answer; one above 299 is an error. */
+export function bareCaller(target: Target, concurrency: number) {
   const { origin, pathname } = new URL(target.url);
   const pool = new Pool(origin, { connections: concurrency, pipelining: 1 });
   const headers = {
@@ -17,19 +17,29 @@ export async function callAll(target: Target, concurrency: number, calls: readon
     "content-type": "application/scim+json",
     accept: "application/scim+json",
   };
-  let next = 0;
-  const caller = async () => {
-    for (let call = calls[next++]; call !== undefined; call = calls[next++]) {
+  return {
+    ask: async (call: Call): Promise<string> => {
       const { method, path, body = null } = call;
       const answer = await pool.request({ method, path: `${pathname}${path}`, headers, body });
-      await answer.body.text();
+      const text = await answer.body.text();
       if (answer.statusCode > 299) throw new Error(`the target answered ${answer.statusCode} to ${method} ${path}`);
-    }
+      return text;
+    },
+    close: () => pool.close(),
+  };
+}
+
+/** Makes all calls, `concurrency` at a time, as fast as they go. Gives the seconds it took. */
+export async function callAll(target: Target, concurrency: number, calls: readonly Call[]): Promise<number> {
+  const { ask, close } = bareCaller(target, concurrency);
+  let next = 0;
+  const caller = async () => {
+    for (let call = calls[next++]; call !== undefined; call = calls[next++]) await ask(call);
   };
   const began = performance.now();
   await Promise.all(Array.from({ length: concurrency }, caller));
   const seconds = (performance.now() - began) / 1000;
-  await pool.close();
+  await close();
   return seconds;
 }
 
