@@ -82,9 +82,14 @@ export async function releaseClaims(
     update rules r set claimed_by = null, claimed_until = null,
       due_at = case when ${settled} and r.revision = c.revision then null else r.due_at end,
       evaluated_at = case when ${settled} then ${now}::timestamptz else r.evaluated_at end,
-      groups_held = case when ${settled} and r.revision = c.revision then r.group_ids else r.groups_held end
+      groups_held = case when ${settled} and r.revision = c.revision then ${still_held} else r.groups_held end
     from ${asTable(claimed)} where r.id = c.id and r.claimed_by = ${node}`.execute(command.db);
 }
+
+/** Whoever is deactivated keeps what a rule gave them, also in groups that it fills no more. */
+const still_held = sql`array(
+  select g from unnest(r.groups_held) g where g = any(r.group_ids) or exists (
+    select from membership_grants m where m.group_id = g and m.kind = 'rule' and m.source_id = r.id))`;
 
 const asTable = (claimed: readonly ClaimedRule[]) => sql`
   unnest(${claimed.map((rule) => rule.id)}::text[], ${claimed.map((rule) => rule.revision)}::int[]) as c(id, revision)`;

@@ -348,6 +348,33 @@ describe("previews and bulk", () => {
     expect(Object.keys(await groupsBy(db, ada.id))).toContain("Sales");
   });
 
+  it("leaves nobody in a group whom it put there before they were deactivated and it was changed and deleted", async () => {
+    const [sales, legal] = await makeGroups(command, ["Sales", "Legal"]);
+    const [ada] = await hire(command, ["Ada"], { profile: { department: "Sales" } });
+    const made = await rule("r", in_sales, [sales.id]);
+    accepted(await transitionUser(command, ada.id, { kind: "deactivate" }));
+    await settleRules(command);
+    accepted(await updateRule(command, made.id, { group_ids: [legal.id] }));
+    await settleRules(command);
+    expect(Object.keys(await groupsBy(db, ada.id))).toContain("Sales");
+    accepted(await deleteRule(command, made.id, { remove_users: true }));
+    await settleRules(command);
+    expect(Object.keys(await groupsBy(db, ada.id))).not.toContain("Sales");
+  });
+
+  it("takes whoever returns out of a group that the rule fills no more, and into the one it fills now", async () => {
+    const [sales, legal] = await makeGroups(command, ["Sales", "Legal"]);
+    const [ada] = await hire(command, ["Ada"], { profile: { department: "Sales" } });
+    const made = await rule("r", in_sales, [sales.id]);
+    accepted(await transitionUser(command, ada.id, { kind: "deactivate" }));
+    await settleRules(command);
+    accepted(await updateRule(command, made.id, { group_ids: [legal.id] }));
+    await settleRules(command);
+    accepted(await transitionUser(command, ada.id, { kind: "activate" }));
+    await settleRules(command);
+    expect(Object.keys(await groupsBy(db, ada.id))).toEqual(["Legal"]);
+  });
+
   it("gives a thousand people their groups in a bounded number of statements", async () => {
     const [sales] = await makeGroups(command, ["Sales"]);
     const names = Array.from({ length: 1000 }, (_, n) => `P${n}`);

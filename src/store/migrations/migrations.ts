@@ -25,6 +25,7 @@ import { sourceNotices } from "./0029_source_notices.ts";
 import { unreadStatistics } from "./0030_unread_statistics.ts";
 import { lighterWrites } from "./0031_lighter_writes.ts";
 import { noEqualKeys } from "./0032_no_equal_keys.ts";
+import { forgottenGrants } from "./0033_forgotten_grants.ts";
 
 /** Statements of a script, one by one: PGlite's extended protocol takes no more; bodies between `$$` stay whole. */
 function statements(script: string): string[] {
@@ -65,6 +66,7 @@ const migrations: Record<string, Migration> = {
   "0030_unread_statistics": run(unreadStatistics),
   "0031_lighter_writes": run(lighterWrites),
   "0032_no_equal_keys": run(noEqualKeys),
+  "0033_forgotten_grants": run(forgottenGrants),
 };
 
 /**
