@@ -66,7 +66,7 @@ function result(size: number, all: readonly Run[]) {
     /** With the search that comes before each create. */
     both_calls_rate: size / median(all.map((one) => one.both_s)),
     both_calls_ratio: median(all.map((one) => one.both_s / one.whole.seconds)),
-    /** With the rows that an account leaves behind, and nothing else: what the ratio could be at most. */
+    /** With the rows that an account leaves behind, and nothing else: about what the ratio could be at most. */
     floor_rate: size / median(all.map((one) => one.floor_s)),
     floor_ratio: median(all.map((one) => one.posts_s / one.floor_s)),
     concurrency,

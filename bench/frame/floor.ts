@@ -1,8 +1,8 @@
 /**
  * The floor of `provision`: a search and a POST for each person, and beside them the rows that an account leaves behind
  * (account, work, history, operation, two events), in as few plain statements as hold them, on the same tables. Nothing is
- * decided, evaluated, leased, fenced or checked, and no fault is looked for. Whoever searches before a create and keeps
- * such rows cannot be faster on this machine.
+ * decided, evaluated, leased, fenced or checked, and no fault is looked for. It says about how fast a
+ * search before each create and such rows let anyone be on this machine.
  */
 import { column } from "../../src/store/columns.ts";
 import { type Database, sql } from "../../src/store/database.ts";

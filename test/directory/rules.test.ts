@@ -348,7 +348,8 @@ describe("previews and bulk", () => {
     expect(Object.keys(await groupsBy(db, ada.id))).toContain("Sales");
   });
 
-  it("leaves nobody in a group whom it put there before they were deactivated and it was changed and deleted", async () => {
+  /** Ada is in Sales by a rule, and deactivated when it is made to fill Legal instead. */
+  async function awayWhenChanged() {
     const [sales, legal] = await makeGroups(command, ["Sales", "Legal"]);
     const [ada] = await hire(command, ["Ada"], { profile: { department: "Sales" } });
     const made = await rule("r", in_sales, [sales.id]);
@@ -356,6 +357,11 @@ describe("previews and bulk", () => {
     await settleRules(command);
     accepted(await updateRule(command, made.id, { group_ids: [legal.id] }));
     await settleRules(command);
+    return { ada, made };
+  }
+
+  it("leaves nobody in a group whom it put there before they were deactivated and it was changed and deleted", async () => {
+    const { ada, made } = await awayWhenChanged();
     expect(Object.keys(await groupsBy(db, ada.id))).toContain("Sales");
     accepted(await deleteRule(command, made.id, { remove_users: true }));
     await settleRules(command);
@@ -363,13 +369,7 @@ describe("previews and bulk", () => {
   });
 
   it("takes whoever returns out of a group that the rule fills no more, and into the one it fills now", async () => {
-    const [sales, legal] = await makeGroups(command, ["Sales", "Legal"]);
-    const [ada] = await hire(command, ["Ada"], { profile: { department: "Sales" } });
-    const made = await rule("r", in_sales, [sales.id]);
-    accepted(await transitionUser(command, ada.id, { kind: "deactivate" }));
-    await settleRules(command);
-    accepted(await updateRule(command, made.id, { group_ids: [legal.id] }));
-    await settleRules(command);
+    const { ada } = await awayWhenChanged();
     accepted(await transitionUser(command, ada.id, { kind: "activate" }));
     await settleRules(command);
     expect(Object.keys(await groupsBy(db, ada.id))).toEqual(["Legal"]);
