@@ -3,8 +3,10 @@
  * the assignment to the last account confirmed. Everything a user gets is in it: desire, claim, the search that comes
  * before every create, confirm, operations, events and history, flushed to disk.
  *
- * The ceiling is the same bodies posted to the same server by a bare undici pool with as many calls at a time. Between the
- * two stand both calls alone, and both calls with the rows they leave behind (frame/floor.ts).
+ * The ceiling is the same bodies posted to the same server by a bare undici pool with as many calls at a time. The server
+ * takes many accounts in one request, as SCIM has it (RFC 7644 3.7), and the product makes use of that; beside it stands
+ * what it reaches where a server does not (`one_by_one`). Between product and ceiling stand both calls of each account
+ * alone, one account at a time, and these with the rows that they leave behind (frame/floor.ts).
  */
 import { desire } from "../src/engine/desire.ts";
 import { realWorld } from "../src/main/world.ts";
@@ -19,6 +21,8 @@ import { spawnTarget, type Target } from "./frame/target.ts";
 
 /** Calls at a time: the default of every app. */
 const concurrency = 16;
+/** Operations that the server takes in one request. */
+const bulk_max = 100;
 
 type Run = Readonly<{ whole: Metered<unknown>; posts_s: number; both_s: number; floor_s: number }>;
 
@@ -28,7 +32,7 @@ export const bench: Bench = {
   default_size: 20_000,
   run: async (ground, options) => {
     const { size, runs, say } = options;
-    const target = await spawnTarget();
+    const target = await spawnTarget({ bulk_max });
     try {
       // A node that has just started compiles; it runs for weeks.
       await provision(ground, target, Math.min(size, 2_000));
@@ -41,7 +45,13 @@ export const bench: Bench = {
         );
       }
       const apart = await inTwoSteps(await ground.fresh(), target, size);
-      return { ...result(size, all), ...apart, ...(options.scale ? await scale(ground, target, options, all) : {}) };
+      const single = await oneByOne(ground, size);
+      return {
+        ...result(size, all),
+        ...apart,
+        ...single,
+        ...(options.scale ? await scale(ground, target, options, all) : {}),
+      };
     } finally {
       await target.stop();
     }
@@ -66,7 +76,7 @@ function result(size: number, all: readonly Run[]) {
     /** With the search that comes before each create. */
     both_calls_rate: size / median(all.map((one) => one.both_s)),
     both_calls_ratio: median(all.map((one) => one.both_s / one.whole.seconds)),
-    /** With the rows that an account leaves behind, and nothing else: about what the ratio could be at most. */
+    /** With the rows that an account leaves behind, and nothing else: about what can be had of a server one by one. */
     floor_rate: size / median(all.map((one) => one.floor_s)),
     floor_ratio: median(all.map((one) => one.posts_s / one.floor_s)),
     concurrency,
@@ -94,6 +104,17 @@ async function inTwoSteps(ground: Ground, target: Target, size: number) {
   await world.close();
   const worked = await measure(ground, () => work(ground, key));
   return { desire_rate: size / desired.seconds, work_rate: size / worked.seconds };
+}
+
+/** The same with a server that takes one account in a request, and finds one in a search. */
+async function oneByOne(ground: Ground, size: number) {
+  const target = await spawnTarget();
+  try {
+    const { whole, posts_s } = await provision(await ground.fresh(), target, size);
+    return { one_by_one_rate: size / whole.seconds, one_by_one_ratio: posts_s / whole.seconds };
+  } finally {
+    await target.stop();
+  }
 }
 
 /** A tenth of the size in the same way: how the time grows. */

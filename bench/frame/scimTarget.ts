@@ -10,7 +10,9 @@ import { hostOptions, listening, ready } from "../../demo/apps/host.ts";
 type Resource = Record<string, unknown> & { id: string };
 type Operation = { op: string; path?: string; value?: unknown };
 
-const options = hostOptions(["latency", "members"]);
+const options = hostOptions(["latency", "members", "bulk"]);
+/** Operations of a bulk; 0: there is none, and no filter joins values. */
+const bulk_max = Number(options.rest["bulk"] ?? 0);
 const latency_ms = Number(options.rest["latency"] ?? 0);
 const max_members = Number(options.rest["members"] ?? Number.POSITIVE_INFINITY);
 
@@ -29,8 +31,8 @@ const core = "urn:ietf:params:scim:schemas:core:2.0";
 const config = {
   schemas: [`${core}:ServiceProviderConfig`],
   patch: { supported: true },
-  bulk: { supported: false, maxOperations: 0, maxPayloadSize: 0 },
-  filter: { supported: true, maxResults: 200 },
+  bulk: { supported: bulk_max > 0, maxOperations: bulk_max, maxPayloadSize: 1_048_576 },
+  filter: { supported: bulk_max > 0, maxResults: 200 },
   changePassword: { supported: true },
   sort: { supported: false },
   etag: { supported: false },
@@ -43,8 +45,29 @@ function answer(method: string, path: string, query: URLSearchParams, body: unkn
   if (kind === "ServiceProviderConfig") return [200, config];
   if (kind === "ResourceTypes" || kind === "Schemas") return [200, page([])];
   if (kind === "Users") return id === undefined ? answerUsers(method, query, body) : answerUser(method, id, body);
+  if (kind === "Bulk" && bulk_max > 0) return answerBulk(body);
   if (kind === "Groups") return id === undefined ? answerGroups(method, query, body) : answerGroup(method, id, body);
   return refuse(404, "no such endpoint");
+}
+
+type BulkOperation = { method: string; path: string; bulkId?: string; data?: unknown };
+
+/** Each operation as the request that it would be by itself (RFC 7644 3.7), with its body as that would have had it. */
+function answerBulk(body: unknown): [number, unknown] {
+  const { Operations } = body as { Operations: BulkOperation[] };
+  if (Operations.length > bulk_max) return refuse(413, `more than ${bulk_max} operations`);
+  const answers = Operations.map(({ method, path, bulkId, data }) => {
+    count(method, path);
+    const [status, response] = answer(method, path, new URLSearchParams(), data);
+    const id = (response as Partial<Resource> | null)?.id;
+    return { method, bulkId, status: `${status}`, ...(id === undefined ? {} : { location: `/Users/${id}` }), response };
+  });
+  return [200, { schemas: ["urn:ietf:params:scim:api:messages:2.0:BulkResponse"], Operations: answers }];
+}
+
+function count(method: string, path: string): void {
+  const key = `${method} ${path.split("/")[1] ?? ""}`;
+  counts[key] = (counts[key] ?? 0) + 1;
 }
 
 const refuse = (status: number, detail: string): [number, unknown] => [
@@ -60,6 +83,17 @@ function page(resources: readonly unknown[], total = resources.length, start = 1
     itemsPerPage: resources.length,
     Resources: resources,
   };
+}
+
+/** `name eq "value"`, and several of them joined by `or`. */
+const equality = /(\w+) eq "((?:[^"\\]|\\.)*)"/g;
+const equalities = new RegExp(`^${equality.source}(?: or ${equality.source})${bulk_max > 0 ? "*" : "{0}"}$`);
+
+function userWith(name: string, text: string): Resource | undefined {
+  const value = JSON.parse(`"${text}"`) as string;
+  if (name === "userName") return byName.get(nameKey(value));
+  if (name === "externalId") return byExternal.get(value);
+  return [...users.values()].find((user) => user[name] === value);
 }
 
 const nameKey = (name: unknown) => `${tenant} ${String(name).toLowerCase()}`;
@@ -78,16 +112,11 @@ function answerUsers(method: string, query: URLSearchParams, body: unknown): [nu
     if (typeof given["externalId"] === "string") byExternal.set(given["externalId"], user);
     return [201, user];
   }
-  const filter = /^(\w+) eq "((?:[^"\\]|\\.)*)"$/.exec(query.get("filter") ?? "");
-  if (filter) {
-    const value = JSON.parse(`"${filter[2]}"`) as string;
-    const found =
-      filter[1] === "userName"
-        ? byName.get(nameKey(value))
-        : filter[1] === "externalId"
-          ? byExternal.get(value)
-          : [...users.values()].find((user) => user[filter[1] ?? ""] === value);
-    return [200, page(found ? [found] : [])];
+  const filter = query.get("filter") ?? "";
+  if (equalities.test(filter)) {
+    const found = new Set([...filter.matchAll(equality)].map(([, name = "", value = ""]) => userWith(name, value)));
+    found.delete(undefined);
+    return [200, page([...found])];
   }
   return [200, listed([...users.values()], query)];
 }
@@ -208,8 +237,7 @@ function handle(request: IncomingMessage, response: ServerResponse): void {
     const method = request.method ?? "GET";
     const [, number = "", path = ""] = /^\/scim\/v2(?:\/(\d+))?(.*)$/.exec(url.pathname) ?? [];
     tenant = number;
-    const key = `${method} ${path.split("/")[1] ?? ""}`;
-    counts[key] = (counts[key] ?? 0) + 1;
+    count(method, path);
     const [status, body] = answer(method, path, url.searchParams, text === "" ? undefined : JSON.parse(text));
     if (latency_ms > 0) setTimeout(() => send(response, status, body), latency_ms);
     else send(response, status, body);

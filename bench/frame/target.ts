@@ -30,14 +30,18 @@ export type Target = Readonly<{
   stop: () => Promise<void>;
 }>;
 
-/** `latency_ms`: every answer waits so long. `max_members`: a PATCH with more member values is refused with 413. */
-export type TargetOptions = Readonly<{ latency_ms?: number; max_members?: number }>;
+/**
+ * `latency_ms`: every answer waits so long. `max_members`: a PATCH with more member values is refused with 413. `bulk_max`:
+ * it takes so many operations in a bulk, and filters that join values by `or`; without it neither.
+ */
+export type TargetOptions = Readonly<{ latency_ms?: number; max_members?: number; bulk_max?: number }>;
 
 /** Starts a target. */
 export async function spawnTarget(options: TargetOptions = {}): Promise<Target> {
   const file = fileURLToPath(new URL("./scimTarget.ts", import.meta.url));
   const args = [
     ...(options.latency_ms === undefined ? [] : ["--latency", `${options.latency_ms}`]),
+    ...(options.bulk_max === undefined ? [] : ["--bulk", `${options.bulk_max}`]),
     ...(options.max_members === undefined ? [] : ["--members", `${options.max_members}`]),
   ];
   const app = await spawnApp("target", { file, args });

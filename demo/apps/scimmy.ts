@@ -23,11 +23,13 @@ function handlers(rows: Map<string, Row>, unique: string) {
   /** Lower-cased unique value → id, so that a company of thousands is not read through for each of them. */
   const index = new Map<string, string>();
   const keyOf = (row: Record<string, unknown> | null) => `${row?.[unique]}`.toLowerCase();
+  const equality = `${unique} eq "([^"\\\\]*)"`;
+  const indexed = new RegExp(`^${equality}(?: or ${equality})*$`, "i");
+  /** The rows that a filter may find: those of its values, where it asks for nothing but them. */
   const candidates = (expression: string): Row[] => {
-    const parts = /^(\w+) eq "([^"\\]*)"$/.exec(expression);
-    if (parts?.[1]?.toLowerCase() !== unique.toLowerCase()) return [...rows.values()];
-    const row = rows.get(index.get(parts[2]!.toLowerCase()) ?? "");
-    return row === undefined ? [] : [row];
+    if (!indexed.test(expression)) return [...rows.values()];
+    const values = [...expression.matchAll(new RegExp(equality, "gi"))].map((found) => found[1]!.toLowerCase());
+    return [...new Set(values)].flatMap((value) => rows.get(index.get(value) ?? "") ?? []);
   };
   const known = (id: string): Row => {
     const row = rows.get(id);
@@ -64,7 +66,10 @@ function handlers(rows: Map<string, Row>, unique: string) {
 }
 
 SCIMMY.Schemas.User.extend(SCIMMY.Schemas.EnterpriseUser as never);
-SCIMMY.Config.set({ patch: true, filter: { supported: true, maxResults: 10_000 }, sort: true });
+SCIMMY.Config.set({
+  ...{ patch: true, filter: { supported: true, maxResults: 10_000 }, sort: true },
+  bulk: { supported: true, maxOperations: 1_000, maxPayloadSize: 1_048_576 },
+});
 // The declared types of the handlers are generic over every schema; what matters here is the plain row.
 SCIMMY.Resources.declare(SCIMMY.Resources.User, handlers(users, "userName") as never);
 SCIMMY.Resources.declare(SCIMMY.Resources.Group, handlers(groups, "displayName") as never);

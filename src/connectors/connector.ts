@@ -131,6 +131,8 @@ export type Connector = Readonly<{
   /** Already gone is success. */
   delete(ctx: Context, id: ExternalId): Promise<Deleted>;
   groups?: GroupOperations;
+  /** So many accounts may share one call to the app, as far as is known by now; without it 1. */
+  together?(): number;
   close?(): Promise<void>;
 }>;
 

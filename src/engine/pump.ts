@@ -45,6 +45,8 @@ type Opened = EngineApp | Readonly<{ fault: unknown }>;
 /** Work for this long is claimed ahead, by the rate of the last claims: two claims in that time. */
 const ahead_ms = 200;
 const ahead_max = 500;
+/** Accounts of so long share calls, where the app takes many in one. */
+const together_ms = 50;
 /** After this long the rate before says nothing any more. */
 const stale_ms = 1_000;
 
@@ -125,7 +127,7 @@ function step(state: State): void {
 function beginCalls(state: State): void {
   const { world, tools, waiting } = state;
   const app = state.opened?.app;
-  while (app && state.flying < state.leave.concurrency && !tools.full()) {
+  while (app && state.flying < underWay(state) && !tools.full()) {
     const [claimed] = waiting;
     if (claimed === undefined || tools.standsBack(claimed.priority)) return;
     waiting.shift();
@@ -184,13 +186,26 @@ async function claimUpTo({ world, app_id, tools }: State, app: Opened, n: number
   return claimed;
 }
 
+/**
+ * How many accounts may be under way. Where an app takes many in one call, as many as it got through in a twentieth of a
+ * second, so that they come together, and no more than fill its calls: few of a slow app are at risk when a reply is lost.
+ */
+function underWay({ leave, opened, rate }: State): number {
+  const { concurrency } = leave;
+  const app = opened?.app;
+  const together = app === undefined || "fault" in app ? 1 : (app.connector.together?.() ?? 1);
+  // An app that is being probed is given one.
+  if (together <= 1 || concurrency <= 1) return concurrency;
+  return Math.min(concurrency * together, Math.max(concurrency, Math.ceil(rate * together_ms)));
+}
+
 const aheadOf = (state: State) => Math.min(ahead_max, Math.ceil(state.rate * ahead_ms));
 
 /** When half of what may be held is gone: a claim for each account would double the statements. Or for who overtakes. */
 function mayClaim(state: State): boolean {
   if (state.claiming || state.dry || state.refused || state.stopping || state.tools.full()) return false;
   if (state.tools.standsBack(state.leave.urgency)) return false;
-  const room = state.leave.concurrency + aheadOf(state);
+  const room = underWay(state) + aheadOf(state);
   return state.overtaken || room - state.flying - state.waiting.length >= Math.ceil(room / 2);
 }
 
@@ -204,7 +219,7 @@ function placesFor(world: World, state: State): number {
     state.counted = 0;
     state.counted_from = now;
   }
-  return Math.max(1, state.leave.concurrency + aheadOf(state) - state.flying - state.waiting.length);
+  return Math.max(1, underWay(state) + aheadOf(state) - state.flying - state.waiting.length);
 }
 
 /** Half of the lease is gone before the first call: another claim has more time for it. */

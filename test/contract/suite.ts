@@ -114,6 +114,7 @@ export function contract(adapter: Adapter): void {
     };
     connection(() => running);
     looking(() => running, adapter.quirks, make);
+    together(() => running, adapter.quirks);
     life(() => running, adapter.quirks, make);
     attributes(() => running, adapter.quirks, make);
     list(() => running, adapter.quirks, make);
@@ -178,6 +179,52 @@ function looking(get: Get, quirks: Quirks, make: Make): void {
     const { id } = await make("capitals");
     const found = await get().connector.find(context(), { attribute: "userName", value: "CAPITALS@Example.com" });
     expect(found.map((one) => one.id)).toEqual([id]);
+  });
+}
+
+function together(get: Get, quirks: Quirks): void {
+  it("finds and makes many at once as it does one at a time", async () => {
+    const { connector } = get();
+    const rounds = ["one", "two", "three"].map((round) => Array.from({ length: 30 }, (_, n) => `${round}-${n}`));
+    const find = (ctx: Context, names: readonly string[]) =>
+      Promise.all(
+        names.map(async (name) => {
+          const found = await connector.find(ctx, { attribute: "userName", value: person(name)["userName"] as string });
+          return found.map(({ id }) => id);
+        }),
+      );
+    const made = new Map<string, ExternalId>();
+    for (const names of rounds) {
+      const ctx = context();
+      expect(await find(ctx, [...made.keys(), ...names])).toEqual([
+        ...[...made.values()].map((id) => (quirks.finds_by_mail ? expect.anything() : [id])),
+        ...names.map(() => []),
+      ]);
+      const all = names.map((name) =>
+        connector.create(ctx, { profile: person(name), enabled: true, key: `k-${name}` }),
+      );
+      for (const [n, { id, account }] of (await Promise.all(all)).entries()) {
+        const name = names[n] as string;
+        made.set(name, id);
+        expect(account ?? (await connector.read(context(), id))).toMatchObject({ id, profile: person(name) });
+      }
+    }
+    expect(new Set(made.values()).size).toBe(90);
+  });
+
+  it.skipIf(quirks.duplicates)("answers whoever is there already as a conflict, and makes the others", async () => {
+    const { connector } = get();
+    const ctx = context();
+    const make = (name: string) => connector.create(ctx, { profile: person(name), enabled: true, key: `k-${name}` });
+    await Promise.all(["there-1", "there-2"].map(make));
+    const ends = await Promise.allSettled(["new-1", "there-1", "new-2", "there-2", "new-3"].map(make));
+    expect(ends.map((end) => (end.status === "fulfilled" ? "made" : (end.reason as ConnectorFault).kind))).toEqual([
+      "made",
+      "conflict",
+      "made",
+      "conflict",
+      "made",
+    ]);
   });
 }
 

@@ -41,6 +41,8 @@ type StageOptions = Readonly<{
   concurrency?: number;
   rate_per_s?: number;
   standsBack?: (urgency: number) => boolean;
+  /** So many accounts share a call. */
+  together?: number;
 }>;
 
 /** An app that `logins` are to get, whose searches wait for the test; and a pump for it. */
@@ -51,6 +53,7 @@ async function stage(logins: readonly string[], options: StageOptions = {}) {
   const { connector } = world.fakes.get(app_id)!;
   world.connectors.set(app_id, {
     ...connector,
+    ...(options.together === undefined ? {} : { together: () => options.together ?? 1 }),
     find: (ctx, key) =>
       new Promise((resolve, reject) => {
         const go = (fault?: ConnectorFault) => (fault ? reject(fault) : resolve(connector.find(ctx, key)));
@@ -125,6 +128,31 @@ describe("the pump of an app", () => {
     expect(s.errors).toEqual([]);
     await s.pump.stop();
   });
+
+  test.each([
+    ["fast", 0.2, 4, 80],
+    ["slow", 50, 4, 4],
+    ["fast, and being probed", 0.2, 1, 1],
+  ])(
+    "has as many accounts under way, where the app takes many in a call, as it gets through: %s",
+    async (_name, ms, concurrency, expected) => {
+      const s = await stage(
+        Array.from({ length: 300 }, (_, n) => `P${n}`),
+        { concurrency: 4, together: 20 },
+      );
+      let most = 0;
+      s.pump.kick(s.leave({ concurrency }));
+      await until("everyone is there", async () => {
+        most = Math.max(most, s.calls.length);
+        world.clock.advance(Math.ceil(s.calls.length * ms));
+        for (const call of s.calls.splice(0)) call.go();
+        return (await left()) === 0;
+      });
+      expect(most).toBe(expected);
+      expect(world.fakes.get(s.app_id)?.accounts.size).toBe(300);
+      await s.pump.stop();
+    },
+  );
 
   test("calls first for who is more urgent, before those it had already claimed", async () => {
     const names = Array.from({ length: 150 }, (_, n) => `P${n}`);

@@ -20,13 +20,16 @@ import {
 } from "../connector.ts";
 import { type Http, type HttpOptions, httpClient } from "../http.ts";
 import { oauthClient, tokenPlace } from "../oauth.ts";
+import { bulkWriter } from "./bulk.ts";
 import type { ScimConfig, ScimCredentials } from "./config.ts";
 import { scimGroups } from "./groups.ts";
-import { filterForms, find, type Parts, readAccount } from "./look.ts";
+import { filterForms, find, findAlone, type Parts, readAccount } from "./look.ts";
+import { offersReader } from "./offers.ts";
 import { listPage, listResponse } from "./paging.ts";
 import { overridden, type ScimProfile } from "./profile.ts";
 import { profiles } from "./profiles/index.ts";
 import { discoveredSchema, placed, profileSchema } from "./schema.ts";
+import { type Search, searches } from "./searches.ts";
 import { scimWire } from "./wire.ts";
 import { create, remove, update } from "./write.ts";
 
@@ -144,7 +147,13 @@ export function scimConnector(config: ScimConfig, credentials: ScimCredentials, 
   const schema = placed(options.schema ?? profileSchema(profile));
   const http = client(config, credentials, profile, options);
   const wire = scimWire(http, profile, schema);
-  const parts: Parts = { wire, profile, schema, memory: new Map() };
+  const looking = { wire, profile, schema };
+  const offers = offersReader(wire, profile);
+  const alone = (ctx: Context, one: Search) => findAlone(looking, ctx, one);
+  const parts: Parts = {
+    ...{ ...looking, memory: new Map(), bulk: bulkWriter(wire, offers) },
+    searches: searches({ wire, offers, alone, show: (one) => fromResource(one, schema) }),
+  };
   const groups = scimGroups(wire, parts.memory);
   return Object.freeze({
     kind: "scim",
@@ -159,6 +168,7 @@ export function scimConnector(config: ScimConfig, credentials: ScimCredentials, 
     update: (ctx: Context, id: ExternalId, change: AccountChange) => update(parts, ctx, id, change),
     delete: (ctx: Context, id: ExternalId) => remove(parts, ctx, id),
     ...(groups === undefined ? {} : { groups }),
+    together: parts.bulk.most,
     close: http.close,
   });
 }

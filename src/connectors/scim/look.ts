@@ -8,13 +8,22 @@
 import type { ScimObject } from "../../core/scim/path.ts";
 import { fromResource, resourceId } from "../../core/scim/resource.ts";
 import { ConnectorFault, type Context, type ExternalId, type MatchKey, type RemoteAccount } from "../connector.ts";
+import type { BulkWriter } from "./bulk.ts";
 import { type ListingMemory, searchAll } from "./paging.ts";
 import type { ScimProfile } from "./profile.ts";
 import type { Placed, PlacedSchema } from "./schema.ts";
+import { holds, type Search, type Searches } from "./searches.ts";
 import { answeredObject, resourcePath, type Wire } from "./wire.ts";
 
 /** What one connector is made of. */
-export type Parts = Readonly<{ wire: Wire; profile: ScimProfile; schema: PlacedSchema; memory: ListingMemory }>;
+export type Parts = Readonly<{
+  wire: Wire;
+  profile: ScimProfile;
+  schema: PlacedSchema;
+  memory: ListingMemory;
+  searches: Searches;
+  bulk: BulkWriter;
+}>;
 
 /** The resource with an id as the app has it; null if there is none. */
 export async function rawAccount({ wire }: Parts, ctx: Context, id: ExternalId): Promise<ScimObject | null> {
@@ -61,15 +70,11 @@ export function filterForms(at: Placed, value: string, profile: ScimProfile): re
   return [...new Set(forms), ...(literal === `"${value}"` ? [] : [undefined])];
 }
 
-async function search(parts: Parts, ctx: Context, at: Placed, value: string): Promise<readonly RemoteAccount[]> {
+type Looking = Pick<Parts, "wire" | "profile" | "schema">;
+
+async function search(parts: Looking, ctx: Context, { at, value }: Search): Promise<readonly RemoteAccount[]> {
   const { wire, profile, schema } = parts;
-  const folded = (text: string) =>
-    at.attribute.case_exact ? text.normalize("NFC") : text.normalize("NFC").toLowerCase();
-  const accept = (account: RemoteAccount) => {
-    const held = account.profile[at.attribute.name];
-    const values = Array.isArray(held) ? held : [held];
-    return values.some((one) => typeof one === "string" && folded(one) === folded(value));
-  };
+  const accept = (account: RemoteAccount) => holds(account, at, value);
   const forms = filterForms(at, value, profile);
   for (const [index, filter] of forms.entries()) {
     const query: Record<string, string> = filter === undefined ? {} : { filter };
@@ -84,6 +89,16 @@ async function search(parts: Parts, ctx: Context, at: Placed, value: string): Pr
   return [];
 }
 
+/** Searches for one value by itself. Throws `unsupported` where absence could not be told from a broken list. */
+export async function findAlone(parts: Looking, ctx: Context, one: Search): Promise<readonly RemoteAccount[]> {
+  const { at, value } = one;
+  const found = await search(parts, ctx, one);
+  const lower = value.toLowerCase();
+  if (found.length > 0 || at.attribute.case_exact || lower === value) return found;
+  // The attribute minds no case, but some servers' filters do, and those store what they were given or lower case.
+  return search(parts, ctx, { at, value: lower });
+}
+
 /** The accounts that hold a value. Throws `unsupported` where absence could not be told from a broken list. */
 export async function find(parts: Parts, ctx: Context, key: MatchKey): Promise<readonly RemoteAccount[]> {
   const at = parts.schema.get(key.attribute);
@@ -92,9 +107,7 @@ export async function find(parts: Parts, ctx: Context, key: MatchKey): Promise<r
       attribute: key.attribute,
     });
   }
-  const found = await search(parts, ctx, at, key.value);
-  const lower = key.value.toLowerCase();
-  if (found.length > 0 || at.attribute.case_exact || lower === key.value) return found;
-  // The attribute minds no case, but some servers' filters do, and those store what they were given or lower case.
-  return search(parts, ctx, at, lower);
+  const found = await parts.searches.find(ctx, { at, value: key.value });
+  for (const account of found) parts.searches.noticed(account);
+  return found;
 }

@@ -34,6 +34,14 @@ const discovery = z.strictObject({
   service_provider_config: z.string().default("/ServiceProviderConfig"),
 });
 
+/** Many accounts in one request, where the server says it can: off where nobody has tried it with that vendor. */
+const batch = z.strictObject({
+  /** A filter that joins values by `or`. */
+  search: z.boolean().default(false),
+  /** Creations by POST /Bulk. */
+  bulk: z.boolean().default(false),
+});
+
 const bucket = z.strictObject({
   methods: names,
   resources: names,
@@ -142,6 +150,7 @@ export const scim_profile = z.strictObject({
   http: http.prefault({}),
   discovery: discovery.prefault({}),
   rate: z.array(bucket).default([]),
+  batch: batch.prefault({}),
   user: user.prefault({}),
   group: group.prefault({}),
   paging: paging.prefault({}),

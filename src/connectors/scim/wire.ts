@@ -19,6 +19,8 @@ export type Wire = Readonly<{
   send(ctx: Context, request: HttpRequest): Promise<HttpAnswer>;
   /** An answer with 2xx; throws the fault that any other one means. */
   call(ctx: Context, request: HttpRequest): Promise<HttpAnswer>;
+  /** Throws the fault that an answer to a request means, if it is not 2xx. */
+  check(ctx: Context, request: HttpRequest, answer: HttpAnswer): void;
   /** The fault of an answer, null for 2xx. */
   fault(ctx: Context, answer: HttpAnswer): ConnectorFault | null;
 }>;
@@ -105,15 +107,19 @@ export function scimWire(http: Http, profile: ScimProfile, schema: PlacedSchema)
       request.json === undefined ? {} : { "content-type": profile.http.content_type };
     return http.send(ctx, { ...request, headers: { accept: profile.http.accept, ...type, ...request.headers } });
   };
+  const check = (ctx: Context, request: HttpRequest, answer: HttpAnswer) => {
+    const wrong = fault(ctx, answer);
+    if (wrong !== null) throw misplaced(wrong, request, http.base_url);
+  };
   return {
     profile,
     base_url: http.base_url,
     send,
     fault,
+    check,
     async call(ctx, request) {
       const answer = await send(ctx, request);
-      const wrong = fault(ctx, answer);
-      if (wrong !== null) throw misplaced(wrong, request, http.base_url);
+      check(ctx, request, answer);
       return answer;
     },
   };

@@ -17,7 +17,7 @@ import {
   type RemoteAccount,
   type Written,
 } from "../connector.ts";
-import type { HttpAnswer } from "../http.ts";
+import type { HttpAnswer, HttpRequest } from "../http.ts";
 import { find, knownAccount, type Parts, readAccount } from "./look.ts";
 import { needsCurrent, patch_urn, patchOperations } from "./patch.ts";
 import type { ScimProfile } from "./profile.ts";
@@ -125,26 +125,41 @@ async function createdId(parts: Parts, ctx: Context, answer: HttpAnswer, account
   throw new ConnectorFault("retry", `${answer.request} answered ${answer.status} without the account's id`);
 }
 
+/** What a bulk made and did not show is looked at by one search for all of it; null: not seen so. */
+async function lookTogether(
+  { bulk, searches, schema, profile }: Parts,
+  ctx: Context,
+  id: ExternalId,
+  account: AccountWrite,
+): Promise<RemoteAccount | null> {
+  const [at, value] = [schema.get("userName"), account.profile["userName"]];
+  if (bulk.most() < 2 || profile.readback === "never" || at === undefined || typeof value !== "string") return null;
+  const found = await searches.find(ctx, { at, value });
+  return found.find((one) => one.id === id) ?? null;
+}
+
 /** Makes an account. Throws `conflict` if the app says it is there, `invalid` if it did not keep what was sent. */
 export async function create(parts: Parts, ctx: Context, account: AccountWrite): Promise<Written> {
   const { wire, profile, schema } = parts;
   checkNew(account.profile, parts);
   const password = newPassword(account, profile);
-  const answer = await wire.call(ctx, {
+  const request: HttpRequest = {
     method: "POST",
     path: "/Users",
     json: newResource(account, password, parts),
     ...(password === undefined ? {} : { secrets: [password] }),
-  });
+  };
+  const answer = await parts.bulk.send(ctx, request);
+  wire.check(ctx, request, answer);
   const id = await createdId(parts, ctx, answer, account);
   if (answer.status === 202) return { id, pending: true };
-  const echo = echoed(answer, schema);
+  const echo = echoed(answer, schema) ?? (await lookTogether(parts, ctx, id, account));
   if (profile.readback === "never" && echo === null) return { id };
   const sent: Sent = { set: account.profile, enabled: account.enabled };
-  if (profile.readback === "always" || echo === null || contradictions(sent, echo, schema).length > 0) {
-    return { id, account: await readBack(parts, ctx, answer.request, id, sent) };
-  }
-  return { id, account: echo };
+  const look = profile.readback === "always" || echo === null || contradictions(sent, echo, schema).length > 0;
+  const made = look ? await readBack(parts, ctx, answer.request, id, sent) : echo;
+  parts.searches.noticed(made);
+  return { id, account: made };
 }
 
 /** What of a resource may be sent back by PUT: not what only the app decides. */
