@@ -59,7 +59,7 @@ export async function markDirty(
   await wake(command.db);
 }
 
-/** What engines listen to. */
+/** What engines listen to. A payload says that only accounts are due, and which node made them so; without one, people may be. */
 export const work_channel = "tenure_work";
 
 /** Wakes sleeping engines when the transaction commits, as part of a statement. Only a nudge: the loop polls all the same. */

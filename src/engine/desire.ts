@@ -81,7 +81,7 @@ export async function desire(
     await planFor(trx, marks, changed.length);
     const due = await writeChanges(world, command, company, changed);
     await tellErrors(command, company, desired);
-    await answer(command, marks, due > 0);
+    await answer(world, command, marks, due > 0);
     // Last, because others wait for a pushed group's row until the commit.
     if (pushes) await markPushes(world, command, changed);
     return { users: marks.length, due };
@@ -122,10 +122,10 @@ async function planFor(trx: Transaction, marks: readonly Mark[], rows: number): 
 }
 
 /** The marks are answered; whoever works on accounts is woken by the commit. */
-async function answer(command: Running, marks: readonly Mark[], work: boolean): Promise<void> {
+async function answer(world: World, command: Running, marks: readonly Mark[], work: boolean): Promise<void> {
   await sql`
     with answered as (delete from dirty where user_id = any(${marks.map((mark) => mark.user_id)}::text[]))
-    select case when ${work} then pg_notify(${work_channel}, '') end`.execute(command.db);
+    select case when ${work} then pg_notify(${work_channel}, ${world.node}) end`.execute(command.db);
 }
 
 /** Groups of an app wait for those whose account begins, ends, or is switched on or off. */

@@ -33,8 +33,11 @@ export type EngineOptions = Readonly<{
   poll_ms?: number;
   schedule_ms?: number;
   onError?: (error: unknown, what: string) => void;
-  /** Calls `wake` whenever another transaction marked work; gives a function that stops listening. */
-  listen?: (wake: () => void) => Promise<() => Promise<void>>;
+  /**
+   * Calls `wake` whenever another transaction marked work, with the payload of its notification (directory/command.ts);
+   * gives a function that stops listening.
+   */
+  listen?: (wake: (payload: string) => void) => Promise<() => Promise<void>>;
   /** How events look to event hooks; without it they are told nothing. */
   hooks?: HookForm;
 }>;
@@ -66,8 +69,8 @@ type State = {
   readonly claims: Claimer;
   readonly precedence: Precedence;
   stopping: boolean;
-  /** Counts the wakes, so that one that comes in the middle of a turn is not slept through. */
-  wakes: number;
+  /** Counts the wakes, so that one that comes in the middle of a turn is not slept through: of all, and those about people. */
+  wakes: Readonly<Record<Heard, number>>;
   sleepers: Map<() => void, Sleeper>;
   /** The turn under way of the lane of the urgent. */
   urgent: Promise<unknown> | undefined;
@@ -80,8 +83,12 @@ type State = {
   readonly ending: AbortController;
 };
 
-/** `wake`: a wake ends the sleep, else only the end does. `first`: whoever sleeps so is waked before the others. */
-type Sleeper = Readonly<{ wake: boolean; first: boolean }>;
+/** What a wake is about: people who are dirty and accounts that are due, or accounts alone. */
+type About = "people" | "accounts";
+/** Whom a wake reaches: those who hear of everything, or of people only. A wave makes accounts due again and again. */
+type Heard = "everything" | "people";
+/** `wake`: what ends the sleep besides the clock. `first`: whoever sleeps so is waked before the others. */
+type Sleeper = Readonly<{ wake: Heard | "nothing"; first: boolean }>;
 
 /**
  * A wake is mostly about one person, for whom the lane of the urgent has all to do and the others nothing. While it is at
@@ -101,15 +108,24 @@ const lanes = (): Lane[] => [
   { name: "desire", which: { from: priority.change, to: 32_767 }, turn_ms: 80, least: 100, most: 250, people: 200 },
 ];
 
-const by_wake: Sleeper = { wake: true, first: false };
-const by_clock: Sleeper = { wake: false, first: false };
+const by_wake: Sleeper = { wake: "everything", first: false };
+const by_people: Sleeper = { wake: "people", first: false };
+const by_clock: Sleeper = { wake: "nothing", first: false };
 
 const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Starts the loop. */
 export async function startEngine(world: World, options: EngineOptions = {}): Promise<Engine> {
   const state: State = {
-    ...{ world, options, stopping: false, wakes: 0, sleepers: new Map(), pumps: new Map(), pushes: new Map() },
+    ...{
+      world,
+      options,
+      stopping: false,
+      wakes: { everything: 0, people: 0 },
+      sleepers: new Map(),
+      pumps: new Map(),
+      pushes: new Map(),
+    },
     ...{ urgent: undefined, telling: new Set<Promise<void>>() },
     imports: new Set(),
     ending: new AbortController(),
@@ -125,15 +141,14 @@ export async function startEngine(world: World, options: EngineOptions = {}): Pr
       onError: (error, what) => options.onError?.(error, what),
     }),
   };
-  const wake = () => wakeUp(state);
-  const unlisten = await options.listen?.(wake).catch(() => undefined);
+  const unlisten = await options.listen?.((payload) => hear(state, payload)).catch(() => undefined);
   const poll_ms = options.poll_ms ?? 1_000;
   const schedule_ms = options.schedule_ms ?? 1_000;
   const tasks = [
     ...lanes().map((lane) =>
-      forever(state, lane.name, poll_ms, { wake: true, first: isUrgent(lane) }, () => desireLane(state, lane)),
+      forever(state, lane.name, poll_ms, { wake: "people", first: isUrgent(lane) }, () => desireLane(state, lane)),
     ),
-    forever(state, "rules", poll_ms, by_wake, () => evaluateDue(state)),
+    forever(state, "rules", poll_ms, by_people, () => evaluateDue(state)),
     forever(state, "dispatch", poll_ms, by_wake, () => dispatch(state)),
     // Time passes by itself: a wake changes nothing for these.
     forever(state, "schedule", schedule_ms, by_clock, () => schedule(world)),
@@ -146,7 +161,7 @@ export async function startEngine(world: World, options: EngineOptions = {}): Pr
     forever(state, "event hooks", schedule_ms, by_clock, () => tellHooks(state)),
   ];
   return {
-    wake,
+    wake: () => wakeUp(state),
     stop: async () => {
       state.stopping = true;
       state.ending.abort();
@@ -162,9 +177,16 @@ export async function startEngine(world: World, options: EngineOptions = {}): Pr
   };
 }
 
-function wakeUp(state: State): void {
-  state.wakes++;
-  const ended = [...state.sleepers].filter(([, { wake }]) => wake || state.stopping);
+/** A wake of another transaction; what this node made due itself it knows already. */
+function hear(state: State, payload: string): void {
+  if (payload !== state.world.node) wakeUp(state, payload === "" ? "people" : "accounts");
+}
+
+function wakeUp(state: State, about: About = "people"): void {
+  const { everything, people } = state.wakes;
+  state.wakes = { everything: everything + 1, people: about === "people" ? people + 1 : people };
+  const reached = (wake: Sleeper["wake"]) => wake === "everything" || wake === about;
+  const ended = [...state.sleepers].filter(([, { wake }]) => reached(wake) || state.stopping);
   for (const [sleeper, { first }] of ended) if (first) sleeper();
   for (const [sleeper, { first }] of ended) if (!first) sleeper();
 }
@@ -220,13 +242,15 @@ async function forever(
 ): Promise<void> {
   let failures = 0;
   while (!state.stopping) {
-    const wakes = state.wakes;
+    const heard = () => (sleeper.wake === "nothing" ? 0 : state.wakes[sleeper.wake]);
+    const before = heard();
     try {
       const found = await turn();
       failures = 0;
-      if (found || (wakes !== state.wakes && sleeper.wake)) continue;
+      if (found || heard() !== before) continue;
       await sleep(state, idle_ms, sleeper);
-      if (sleeper.wake && !sleeper.first && state.urgent) await Promise.race([state.urgent, wait(urgent_alone_ms)]);
+      if (sleeper.wake !== "nothing" && !sleeper.first && state.urgent)
+        await Promise.race([state.urgent, wait(urgent_alone_ms)]);
     } catch (error) {
       state.options.onError?.(error, what);
       failures++;
@@ -269,7 +293,7 @@ async function desireLane(state: State, lane: Lane): Promise<boolean> {
     if (urgent) state.urgent = undefined;
   });
   const took_ms = world.now().getTime() - began;
-  if (counts.due > 0) wakeUp(state);
+  if (counts.due > 0) wakeUp(state, "accounts");
   if (counts.due > 0 && !urgent) await tellPlanner(world.db);
   // Only a full turn tells how long one takes.
   if (counts.users === lane.people && took_ms > 0) {
@@ -313,7 +337,7 @@ function confirmed(state: State, batch: readonly Result[], due: number): void {
     if (fault?.kind === "denied" || fault?.kind === "rate_limited") state.pumps.get(claimed.app_id)?.release();
   }
   stepAll(state);
-  if (due > 0) wakeUp(state);
+  if (due > 0) wakeUp(state, "accounts");
 }
 
 function stepAll({ pumps }: State): void {
@@ -323,13 +347,13 @@ function stepAll({ pumps }: State): void {
 /** Works on the pushed groups of an app, if nothing here does. */
 function startPush(state: State, app_id: string): void {
   if (state.pushes.has(app_id) || state.stopping) return;
-  const { wakes } = state;
+  const wakes = state.wakes.everything;
   const running = pumpPushes(state, app_id)
     .catch((error: unknown) => state.options.onError?.(error, `pushes of ${app_id}`))
     .finally(() => {
       state.pushes.delete(app_id);
       // Work that became due between the last claim and the end would wait for the next poll.
-      if (wakes !== state.wakes) wakeUp(state);
+      if (wakes !== state.wakes.everything) wakeUp(state);
     });
   state.pushes.set(app_id, running);
 }

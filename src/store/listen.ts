@@ -8,11 +8,12 @@ import pg from "pg";
 const retry_max_ms = 5_000;
 
 /**
- * Calls `wake` for every notification and after every reconnect (something may have been missed).
+ * Calls `wake` for every notification, with what it says, and with nothing after every reconnect: anything may have been
+ * missed.
  *
  * @returns a function that stops listening.
  */
-export async function listenForWork(url: string, wake: () => void): Promise<() => Promise<void>> {
+export async function listenForWork(url: string, wake: (says: string) => void): Promise<() => Promise<void>> {
   let stopped = false;
   let client: pg.Client | undefined;
   let timer: NodeJS.Timeout | undefined;
@@ -29,13 +30,13 @@ export async function listenForWork(url: string, wake: () => void): Promise<() =
     };
     next.on("error", again);
     next.on("end", again);
-    next.on("notification", wake);
+    next.on("notification", ({ payload = "" }) => wake(payload));
     try {
       await next.connect();
       await next.query("listen tenure_work");
       client = next;
       failures = 0;
-      wake();
+      wake("");
     } catch {
       await next.end().catch(() => {});
       again();

@@ -68,3 +68,29 @@ test("a wake is first of all for whoever is urgent: nothing else is asked beside
     await engine.stop();
   }
 });
+
+test("accounts that another node made due wake only who works on them, and what this node made due nobody again", async () => {
+  await freshCompany(db);
+  const world = await testWorld(watched);
+  let hear: (payload: string) => void = () => {};
+  const listen = async (wake: typeof hear) => {
+    hear = wake;
+    return async () => {};
+  };
+  const engine = await startEngine(world, { poll_ms: 60_000, schedule_ms: 60_000, listen });
+  const after = async (payload: string) => {
+    await quiet();
+    asked.length = 0;
+    hear(payload);
+    await quiet();
+    const has = (text: string) => asked.some((one) => one.includes(text));
+    return { people: has("from dirty"), rules: has("update rules"), accounts: has("from apps a") };
+  };
+  try {
+    expect(await after("another-node")).toEqual({ people: false, rules: false, accounts: true });
+    expect(await after(world.node)).toEqual({ people: false, rules: false, accounts: false });
+    expect(await after("")).toEqual({ people: true, rules: true, accounts: true });
+  } finally {
+    await engine.stop();
+  }
+});
