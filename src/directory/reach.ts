@@ -81,7 +81,7 @@ export async function markAccountsDue(
     select a.id, a.app_id, a.user_id, a.want_revision, ${now}::timestamptz, ${urgency}::smallint, true,
            ${command.cause ?? null}::bigint, ${now}::timestamptz
     from accounts a left join work w on w.account_id = a.id
-    where a.app_id = ${app_id} and ${which} order by a.id
+    where a.app_id = ${app_id} and ${which} order by a.id for key share of a
     on conflict (account_id) do update set due_at = excluded.due_at, unsure = true, attempts = 0,
       priority = least(work.priority, excluded.priority), claimed_by = null, claimed_until = null,
       cause = excluded.cause`.execute(command.db);

@@ -193,9 +193,10 @@ async function writeBack(world: World, trx: Database, lines: readonly Line[]): P
     ), refused as (
       insert into work (account_id, app_id, user_id, revision, due_at, priority, unsure, marked_at)
       -- A node that slept through its lease may hold two results for one account in one batch.
-      select distinct a.id, a.app_id, a.user_id, a.want_revision, ${now}::timestamptz, 10, true, ${now}::timestamptz
-      from input i join accounts a on a.id = i.account_id
-      where i.account_id not in (select account_id from fenced)
+      select a.id, a.app_id, a.user_id, a.want_revision, ${now}::timestamptz, 10, true, ${now}::timestamptz
+      from (select distinct account_id from input where account_id not in (select account_id from fenced)) i
+      join accounts a on a.id = i.account_id
+      order by a.id for key share of a
       on conflict (account_id) do update set unsure = true, claimed_by = null, claimed_until = null,
         due_at = least(coalesce(work.due_at, excluded.due_at), excluded.due_at)
     )

@@ -188,7 +188,7 @@ export async function doubt(world: World, db: Database, account_ids: readonly st
   await sql`
     insert into work (account_id, app_id, user_id, revision, due_at, priority, unsure, marked_at)
     select id, app_id, user_id, want_revision, ${world.now()}::timestamptz, ${priority.scan}::smallint, true, ${world.now()}::timestamptz
-    from accounts where id = any(${[...account_ids]}::text[]) order by id
+    from accounts where id = any(${[...account_ids]}::text[]) order by id for key share
     on conflict (account_id) do update set unsure = true, claimed_by = null, claimed_until = null,
       due_at = least(coalesce(work.due_at, excluded.due_at), excluded.due_at)`.execute(db);
 }

@@ -1,27 +1,19 @@
 /** On a real PostgreSQL, many nodes at once: what no single connection can show. */
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 import { createGroups } from "../../src/directory/groups.ts";
 import { applyRuleGrants, grantMemberships, revokeMemberships } from "../../src/directory/memberships.ts";
 import { activateRule, createRule, loadRules } from "../../src/directory/rules.ts";
 import { ensureGround } from "../../src/directory/schemas.ts";
 import { transitionUser } from "../../src/directory/userLifecycle.ts";
 import { createUsers, updateUsers } from "../../src/directory/users.ts";
-import { type Database, isRefusal, openDatabase, sql } from "../../src/store/database.ts";
-import { migrate } from "../../src/store/migrations/migrations.ts";
-import { type TestDatabase, testDatabase } from "../support/postgres.ts";
+import { type Database, isRefusal, sql } from "../../src/store/database.ts";
+import { migratedDatabase } from "../support/postgres.ts";
 import { accepted, freshCompany, hire, makeGroups, profileOf } from "./company.ts";
 
-let database: TestDatabase;
 let db: Database;
 
-beforeAll(async () => {
-  database = await testDatabase();
-  db = openDatabase(database.url, { connections: 12 });
-  await migrate(db);
-});
-afterAll(async () => {
-  await db.destroy();
-  await database.drop();
+migratedDatabase(12, (given) => {
+  db = given;
 });
 
 const start = async () => (await freshCompany(db)).command;

@@ -1,30 +1,23 @@
 /** Marks of sets while the engine computes some of the same people: on a real PostgreSQL, because it takes two sessions. */
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { beforeAll, expect, test } from "vitest";
 import { priority } from "../../src/directory/command.ts";
 import { passGate } from "../../src/directory/gate.ts";
 import { markDirtyWhere } from "../../src/directory/marks.ts";
-import { type Database, openDatabase, sql, transact } from "../../src/store/database.ts";
-import { migrate } from "../../src/store/migrations/migrations.ts";
-import { type TestDatabase, testDatabase } from "../support/postgres.ts";
+import { type Database, sql, transact } from "../../src/store/database.ts";
+import { migratedDatabase } from "../support/postgres.ts";
 import { commandAt } from "./support.ts";
 
-let database: TestDatabase;
 let db: Database;
 
+migratedDatabase(4, (given) => {
+  db = given;
+});
 beforeAll(async () => {
-  database = await testDatabase();
-  db = openDatabase(database.url, { connections: 4 });
-  await migrate(db);
   await sql`
     insert into users (id, status, profile)
     select '00u' || n, 'ACTIVE', jsonb_build_object('login', n || '@x.example', 'department', case n when 3 then 'Sales' end)
     from generate_series(1, 3) as n`.execute(db);
-});
-
-afterAll(async () => {
-  await db.destroy();
-  await database.drop();
 });
 
 const dirty = async () =>

@@ -1,25 +1,17 @@
 /** Desire beside a command that marks people in the middle of it: on a real PostgreSQL, because it takes two sessions. */
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { activateRule, createRule } from "../../src/directory/rules.ts";
 import { desire } from "../../src/engine/desire.ts";
-import { type Database, openDatabase, sql } from "../../src/store/database.ts";
-import { migrate } from "../../src/store/migrations/migrations.ts";
+import { type Database, sql } from "../../src/store/database.ts";
 import { accepted, freshCompany, hire, makeGroups } from "../directory/company.ts";
-import { type TestDatabase, testDatabase } from "../support/postgres.ts";
+import { migratedDatabase } from "../support/postgres.ts";
 import { testWorld } from "../support/world.ts";
 
-let database: TestDatabase;
 let db: Database;
 
-beforeAll(async () => {
-  database = await testDatabase();
-  db = openDatabase(database.url, { connections: 4 });
-  await migrate(db);
-});
-afterAll(async () => {
-  await db.destroy();
-  await database.drop();
+migratedDatabase(4, (given) => {
+  db = given;
 });
 
 test("a deadlock with a command that marks someone late is tried again, and nobody is forgotten", async () => {

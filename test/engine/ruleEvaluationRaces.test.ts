@@ -6,7 +6,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import fc from "fast-check";
 import type { KyselyPlugin } from "kysely";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { ruleMoves } from "../../src/core/rules.ts";
 import type { Command } from "../../src/directory/command.ts";
 import { deleteGroups, updateGroups } from "../../src/directory/groups.ts";
@@ -26,23 +26,15 @@ import { loadCompany } from "../../src/engine/company.ts";
 import { desire } from "../../src/engine/desire.ts";
 import { loadPeople } from "../../src/engine/people.ts";
 import { evaluateRules } from "../../src/engine/ruleEvaluation.ts";
-import { type Database, isContention, openDatabase, sql } from "../../src/store/database.ts";
-import { migrate } from "../../src/store/migrations/migrations.ts";
+import { type Database, isContention, sql } from "../../src/store/database.ts";
 import { accepted, freshCompany, hire, makeGroups } from "../directory/company.ts";
-import { type TestDatabase, testDatabase } from "../support/postgres.ts";
+import { migratedDatabase } from "../support/postgres.ts";
 import { type TestWorld, testWorld } from "../support/world.ts";
 
-let database: TestDatabase;
 let db: Database;
 
-beforeAll(async () => {
-  database = await testDatabase();
-  db = openDatabase(database.url, { connections: 12 });
-  await migrate(db);
-});
-afterAll(async () => {
-  await db.destroy();
-  await database.drop();
+migratedDatabase(12, (given) => {
+  db = given;
 });
 
 /** The database, with `between` called after each statement. */

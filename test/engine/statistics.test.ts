@@ -1,23 +1,15 @@
 /** What the planner believes of queues that were emptied and filled again, on a real PostgreSQL. */
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { beforeEach, describe, expect, test } from "vitest";
 import { startEngine } from "../../src/engine/loop.ts";
 import { tellPlanner } from "../../src/engine/statistics.ts";
-import { type Database, openDatabase, sql } from "../../src/store/database.ts";
-import { migrate } from "../../src/store/migrations/migrations.ts";
-import { type TestDatabase, testDatabase } from "../support/postgres.ts";
+import { type Database, sql } from "../../src/store/database.ts";
+import { migratedDatabase } from "../support/postgres.ts";
 import { testWorld } from "../support/world.ts";
 
-let database: TestDatabase;
 let db: Database;
-beforeAll(async () => {
-  database = await testDatabase();
-  // One connection: what it did is known to the statistics as soon as it says so itself.
-  db = openDatabase(database.url, { connections: 1 });
-  await migrate(db);
-}, 120_000);
-afterAll(async () => {
-  await db.destroy();
-  await database.drop();
+// One connection: what it did is known to the statistics as soon as it says so itself.
+migratedDatabase(1, (given) => {
+  db = given;
 });
 
 const flush = () => sql`select pg_stat_force_next_flush()`.execute(db).then(() => sql`select 1`.execute(db));

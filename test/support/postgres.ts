@@ -7,8 +7,10 @@
  */
 import { randomBytes } from "node:crypto";
 import pg from "pg";
-import { inject } from "vitest";
+import { afterAll, beforeAll, inject } from "vitest";
+import { type Database, openDatabase } from "../../src/store/database.ts";
 import { type Embedded, startEmbedded } from "../../src/store/embedded.ts";
+import { migrate } from "../../src/store/migrations/migrations.ts";
 
 export type TestDatabase = Readonly<{ url: string; drop(): Promise<void> }>;
 
@@ -26,6 +28,22 @@ export async function testDatabase(template?: TestDatabase): Promise<TestDatabas
   const url = new URL(server);
   url.pathname = `/${name}`;
   return { url: url.href, drop: () => execute(server, `drop database if exists ${name} with (force)`) };
+}
+
+/** A migrated database for all tests of a file, open from the first of them to the last. Call it beside the tests. */
+export function migratedDatabase(connections: number, given: (db: Database) => void): void {
+  let close: () => Promise<void> = async () => {};
+  beforeAll(async () => {
+    const database = await testDatabase();
+    const db = openDatabase(database.url, { connections });
+    close = async () => {
+      await db.destroy();
+      await database.drop();
+    };
+    await migrate(db);
+    given(db);
+  }, 120_000);
+  afterAll(() => close());
 }
 
 async function serverUrl(): Promise<string> {
