@@ -20,12 +20,14 @@ export type Collector = Readonly<{
 }>;
 
 /**
- * `released`: resolves when nobody more urgent needs what there is; a batch of waves only begins then. `confirmed`: told
+ * `released`: resolves when nobody more urgent needs what there is; a batch of waves only begins then. `quiet`: nobody more
+ * urgent is to be expected, so batches may be large. `confirmed`: told
  * of each batch, and how many of its accounts are due again at once.
  */
 export type CollectorTools = Readonly<{
   wait(ms: number): Promise<void>;
   released(): Promise<void>;
+  quiet(): boolean;
   confirmed(batch: readonly Result[], due: number): void;
   onError(error: unknown, what: string): void;
 }>;
@@ -40,6 +42,7 @@ const wait_ms = 15;
 const waits_max = 6;
 const company = 10;
 const batch_max = 250;
+const quiet_batch_max = 1_000;
 /** Confirmed at a time: while one transaction waits for the disk, the other one works. */
 const lanes = 2;
 const retry_max_ms = 2_000;
@@ -49,10 +52,11 @@ export function collector(world: World, tools: CollectorTools): Collector {
   const results: Result[] = [];
   const running = new Set<Promise<void>>();
   let waiting = false;
+  const most = () => (tools.quiet() ? quiet_batch_max : batch_max);
 
   const begin = () => {
     while (results.length > 0 && running.size < lanes) {
-      const batch = results.splice(0, batch_max);
+      const batch = results.splice(0, most());
       const one: Promise<void> = confirmPatiently(world, tools, batch)
         .then((due) => tools.confirmed(batch, due))
         .catch((error: unknown) => {
@@ -79,11 +83,11 @@ export function collector(world: World, tools: CollectorTools): Collector {
 
   const gather = async () => {
     for (let waits = 0, before = results.length; waits < waits_max; waits++, before = results.length) {
-      if (results.length >= batch_max) break;
+      if (results.length >= most()) break;
       await tools.wait(wait_ms);
       if (results.length - before < company && results.some(isAwaited)) break;
     }
-    if (!results.slice(0, batch_max).some(isAwaited)) await tools.released();
+    if (!results.slice(0, most()).some(isAwaited)) await tools.released();
   };
 
   return {
@@ -91,7 +95,7 @@ export function collector(world: World, tools: CollectorTools): Collector {
       results.push(result);
       soon();
     },
-    full: () => results.length >= 4 * batch_max,
+    full: () => results.length >= 4 * most(),
     flush: async () => {
       begin();
       while (running.size > 0) {

@@ -50,8 +50,8 @@ export type Engine = Readonly<{ stop(): Promise<void>; wake(): void }>;
  * for its rows waits no longer. Leavers have a lane with what people do one at a time, and only that one: in a turn of
  * the lane of waves a leaver would wait for hundreds of others. A turn has fixed costs of 25 ms where processors are
  * busy: with 40 ms for a turn a company of 10,000 that left went through by twenties, 470 a second; with 100 ms 1,300.
- * A turn of waves is in nobody's way for longer than 250 people take: with 1,000 a leaver waited 79 ms (p95), with 250 66,
- * and the wave took as long.
+ * A turn of waves is in nobody's way for longer than 250 people take: with 1,000 a leaver waited 79 ms (p95), with 250 66.
+ * `alone`: its bounds where nobody urgent is to be expected.
  */
 type Lane = {
   readonly name: string;
@@ -59,6 +59,7 @@ type Lane = {
   readonly turn_ms: number;
   readonly least: number;
   readonly most: number;
+  readonly alone?: Readonly<{ turn_ms: number; most: number }>;
   people: number;
 };
 
@@ -105,7 +106,12 @@ const lanes = (): Lane[] => [
     most: 500,
     people: 100,
   },
-  { name: "desire", which: { from: priority.change, to: 32_767 }, turn_ms: 80, least: 100, most: 250, people: 200 },
+  {
+    name: "desire",
+    which: { from: priority.change, to: 32_767 },
+    ...{ turn_ms: 80, least: 100, most: 250, people: 200 },
+    alone: { turn_ms: 300, most: 1_000 },
+  },
 ];
 
 const by_wake: Sleeper = { wake: "everything", first: false };
@@ -137,6 +143,7 @@ export async function startEngine(world: World, options: EngineOptions = {}): Pr
     collector: collector(world, {
       wait,
       released: () => state.precedence.released(),
+      quiet: () => state.precedence.quiet(),
       confirmed: (batch, due) => confirmed(state, batch, due),
       onError: (error, what) => options.onError?.(error, what),
     }),
@@ -280,10 +287,12 @@ async function desireLane(state: State, lane: Lane): Promise<boolean> {
   const urgent = isUrgent(lane);
   if (!urgent) await before.released();
   if (!urgent && before.standsBack(priority.wave)) return false;
+  const { turn_ms, most } = before.quiet() ? { ...lane, ...lane.alone } : lane;
+  const people = Math.min(lane.people, most);
   const began = world.now().getTime();
-  const turn = desire(world, lane.people, lane.which, urgent ? before.found : undefined);
+  const turn = desire(world, people, lane.which, urgent ? before.found : undefined);
   if (urgent) {
-    before.during(turn.then(({ users }) => users === lane.people));
+    before.during(turn.then(({ users }) => users === people));
     state.urgent = turn.then(
       () => {},
       () => {},
@@ -296,9 +305,9 @@ async function desireLane(state: State, lane: Lane): Promise<boolean> {
   if (counts.due > 0) wakeUp(state, "accounts");
   if (counts.due > 0 && !urgent) await tellPlanner(world.db);
   // Only a full turn tells how long one takes.
-  if (counts.users === lane.people && took_ms > 0) {
-    const fitting = Math.round((lane.people * lane.turn_ms) / took_ms);
-    lane.people = Math.min(lane.most, Math.max(lane.least, fitting));
+  if (counts.users === people && took_ms > 0) {
+    const fitting = Math.round((people * turn_ms) / took_ms);
+    lane.people = Math.min(most, Math.max(lane.least, fitting));
   }
   return counts.users > 0;
 }

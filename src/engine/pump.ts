@@ -44,7 +44,7 @@ type Opened = EngineApp | Readonly<{ fault: unknown }>;
 
 /** Work for this long is claimed ahead, by the rate of the last claims: two claims in that time. */
 const ahead_ms = 200;
-const ahead_max = 500;
+const ahead_max = 1_000;
 /** Accounts of so long share calls, where the app takes many in one. */
 const together_ms = 50;
 /** After this long the rate before says nothing any more. */

@@ -41,6 +41,20 @@ describe("a wave", () => {
     expect(before.standsBack(priority.wave)).toBe(false);
   });
 
+  test("is quiet until somebody urgent is found, and again when nobody was for five seconds", async () => {
+    const { before } = stage();
+    expect(before.quiet()).toBe(true);
+    before.during(Promise.resolve(false));
+    await vi.advanceTimersByTimeAsync(1);
+    expect(before.quiet()).toBe(true);
+    before.found();
+    expect(before.quiet()).toBe(false);
+    await vi.advanceTimersByTimeAsync(4_999);
+    expect(before.quiet()).toBe(false);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(before.quiet()).toBe(true);
+  });
+
   test("stands back for a turn that found somebody until its end, and is told of it", async () => {
     const { before, caughtUp, release } = stage();
     const turn = Promise.withResolvers<boolean>();

@@ -66,6 +66,7 @@ async function stage(logins: readonly string[], options: StageOptions = {}) {
   const gathered = collector(world, {
     wait: () => Promise.resolve(),
     released: () => Promise.resolve(),
+    quiet: () => false,
     confirmed: (batch) => {
       for (const { fault } of batch) if (fault?.kind === "denied") one.release();
       one.step();
@@ -279,6 +280,7 @@ describe("the collector", () => {
     const gathered = collector(world, {
       wait: () => Promise.resolve(),
       released: () => turn.promise,
+      quiet: () => false,
       confirmed: (batch) => confirmed.push(...batch.map((result) => result.claimed.login)),
       onError: (error) => confirmed.push(`${error}`),
     });
