@@ -39,11 +39,14 @@ export type ClaimLimit = Readonly<{ app_id: string; n: number }>;
 
 let claims = 0;
 
+/** The name of a claim: new for each, so that a late worker can never pass for the one that took over. */
+export const claimName = (world: World): string => `${world.node}:${++claims}`;
+
 /** Claims at most `n` due accounts of each app, the most urgent first. */
 export async function claim(world: World, limits: readonly ClaimLimit[]): Promise<Claimed[]> {
   const now = world.now();
   const until = new Date(now.getTime() + world.lease_ms);
-  const name = `${world.node}:${++claims}`;
+  const name = claimName(world);
   const unsure = planted(world, "no_unsure") ? sql`work.unsure` : sql`true`;
   const { rows } = await sql<Claimed>`
     with wanted as (

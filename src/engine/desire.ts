@@ -19,8 +19,10 @@ import { raiseTasks } from "../directory/tasks.ts";
 import { column, shared } from "../store/columns.ts";
 import { sql, type Transaction, transact } from "../store/database.ts";
 import { system } from "../store/log.ts";
+import type { Claimed } from "./claim.ts";
 import type { Company } from "./company.ts";
 import { companyNow } from "./companyNow.ts";
+import { type FirstClaims, type FirstRow, firstClaims, type Places } from "./firstClaim.ts";
 import { type AccountBefore, afterMoves, loadPeople, type PersonRecord } from "./people.ts";
 import { markPushesOf } from "./record.ts";
 import type { World } from "./world.ts";
@@ -43,24 +45,28 @@ export type Urgencies = Readonly<{ from: number; to: number }>;
 
 const every_urgency: Urgencies = { from: priority.leaver, to: 32_767 };
 
-/** How many dirty users were answered, and how many accounts became due. */
-export type DesireCounts = Readonly<{ users: number; due: number }>;
+/**
+ * How many dirty users were answered, and how many accounts became due; `claimed`: those of them that are this node's to
+ * begin with.
+ */
+export type DesireCounts = Readonly<{ users: number; due: number; claimed: readonly Claimed[] }>;
 
 /**
- * Answers at most `n` dirty users, the most urgent first; `which`: only those whose mark is as urgent as that. `found` is
- * called when there are any.
+ * `which`: only users whose mark is as urgent as that. `found` is called when there are any. `places`: how many new
+ * accounts of an app may be claimed at once; without it none.
  */
-export async function desire(
-  world: World,
-  n: number,
-  which: Urgencies = every_urgency,
-  found: () => void = () => {},
-): Promise<DesireCounts> {
+export type DesireOptions = Readonly<{ which?: Urgencies; found?: () => void; places?: Places }>;
+
+const none: DesireCounts = { users: 0, due: 0, claimed: [] };
+
+/** Answers at most `n` dirty users, the most urgent first. */
+export async function desire(world: World, n: number, options: DesireOptions = {}): Promise<DesireCounts> {
+  const { which = every_urgency, found = () => {}, places = () => 0 } = options;
   // A bulk mark between two steps of a command can end in a deadlock: tried again at once, so that a leaver waits no turn.
   const counts = await transact<DesireCounts>(world.db, async (trx) => {
     await passGate({ db: trx });
     const marks = await takeMarks(trx, n, which);
-    if (marks.length === 0) return { users: 0, due: 0 };
+    if (marks.length === 0) return none;
     found();
     const command: Running = { db: trx, now: () => world.now(), actor: system };
     const { company, pushes } = await companyNow(world, trx);
@@ -79,14 +85,14 @@ export async function desire(
     const desired = marks.flatMap((mark) => desiredOf(company, people.get(mark.user_id), mark));
     const changed = desired.filter((change) => !isSame(change));
     await planFor(trx, marks, changed.length);
-    const due = await writeChanges(world, command, company, changed);
+    const { due, claimed } = await writeChanges(world, command, company, changed, firstClaims(world, places));
     await tellErrors(command, company, desired);
     await answer(world, command, marks, due > 0);
     // Last, because others wait for a pushed group's row until the commit.
     if (pushes) await markPushes(world, command, changed);
-    return { users: marks.length, due };
+    return { users: marks.length, due, claimed };
   });
-  return "users" in counts ? counts : { users: 0, due: 0 };
+  return "users" in counts ? counts : none;
 }
 
 /** So few that plans which do not look at how many there are fit them. */
@@ -177,17 +183,18 @@ function sameWant(a: Want | null, b: Want | null): boolean {
   );
 }
 
-/** Rows, log and work for a batch of changed accounts. Gives how many became due. */
+/** Rows, log and work for a batch of changed accounts. Gives how many became due, and those that were claimed. */
 async function writeChanges(
   world: World,
   command: Running,
   company: Company,
   changed: readonly Compared[],
-): Promise<number> {
-  if (changed.length === 0) return 0;
+  first: FirstClaims,
+): Promise<Omit<DesireCounts, "users">> {
+  if (changed.length === 0) return none;
   const causes = await logChanges(command, company, changed);
-  const lines = changed.map((change, n) => toLine(company, change, causes[n] ?? change.mark.cause));
-  const { rows } = await sql<{ due: number }>`
+  const lines = changed.map((change, n) => toLine(company, change, causes[n] ?? change.mark.cause, first));
+  const { rows } = await sql<{ due: number; begun: readonly FirstRow[] }>`
     with input as (
       ${columnsOf(lines)}
     ), saved as (
@@ -207,39 +214,46 @@ async function writeChanges(
         assigned_at = case when excluded.assigned and not a.assigned then ${world.now()}::timestamptz else a.assigned_at end,
         released_at = null,
         updated_at = ${world.now()}::timestamptz
-      returning a.id, a.app_id, a.user_id, a.want_revision
+      -- A row without a predecessor: nobody made the account meanwhile.
+      returning a.id, a.app_id, a.user_id, a.want_revision, a.xmax = 0 as made
     ), marked as (
-      insert into work (account_id, app_id, user_id, revision, due_at, priority, unsure, marked_at, cause)
+      insert into work (account_id, app_id, user_id, revision, due_at, priority, unsure, marked_at, cause, claimed_by,
+        claimed_until, tried_keys)
       select s.id, s.app_id, s.user_id, s.want_revision, ${world.now()}::timestamptz, i.urgency, i.turn = 'begin',
-             ${world.now()}::timestamptz, i.cause
+             ${world.now()}::timestamptz, i.cause, ${first.columns}
       from saved s join input i using (app_id, user_id)
       where i.external and (i.want_moved or i.turn <> 'change') order by s.id
       on conflict (account_id) do update set revision = excluded.revision, due_at = excluded.due_at,
         priority = least(work.priority, excluded.priority), unsure = work.unsure or excluded.unsure, attempts = 0,
         fault = null, fault_detail = null, fault_attribute = null, first_fault_at = null, cause = excluded.cause
-      returning 1
+      returning account_id, app_id, user_id, claimed_by
     )
-    select (select count(*) from marked)::int as due`.execute(command.db);
+    select count(*)::int as due, coalesce(jsonb_agg(jsonb_build_array(account_id, app_id, user_id)) filter (
+      where claimed_by = ${first.name}), '[]') as begun from marked`.execute(command.db);
   await releaseAccounts(world, command, changed);
-  return rows[0]?.due ?? 0;
+  const { due = 0, begun = [] } = rows[0] ?? {};
+  return { due, claimed: first.claimed(lines, begun) };
 }
 
 const switched = ({ before, desired }: Compared) =>
   (before?.want?.enabled ?? false) !== (desired.want?.enabled ?? false);
 
-function toLine(company: Company, change: Compared, cause: number | null) {
-  const { desired, mark } = change;
+function toLine(company: Company, change: Compared, cause: number | null, first: FirstClaims) {
+  const { desired, mark, before, person } = change;
+  const external = company.external.has(desired.app_id);
   const leaving = desired.want === null || (!desired.want.enabled && desired.want.early !== true);
   return {
     app_id: desired.app_id,
     user_id: mark.user_id,
+    login: person.login,
     assigned: desired.assigned,
     want: desired.want,
     want_moved: change.want_moved,
     grants: desired.grants,
     match_key: desired.match_key,
     turn: change.turn,
-    external: company.external.has(desired.app_id),
+    external,
+    begins: external && before === undefined && desired.want?.create === true && first.takes(desired.app_id),
     urgency: leaving ? priority.leaver : mark.priority,
     cause,
   };
@@ -250,15 +264,16 @@ function columnsOf(lines: readonly ReturnType<typeof toLine>[]) {
   const grants = shared(lines.map((line) => line.grants));
   return sql`
       select app_id, user_id, assigned, want, want_moved, ${grants.list}::jsonb -> grants as grants, match_key, turn, external,
-        urgency, cause
+        urgency, cause, begins
       from rows from (unnest(${column(lines, (line) => line.app_id)}::text[]),
         unnest(${column(lines, (line) => line.user_id)}::text[]), unnest(${column(lines, (line) => line.assigned)}::boolean[]),
         jsonb_array_elements(${JSON.stringify(lines.map((line) => line.want))}::jsonb),
         unnest(${column(lines, (line) => line.want_moved)}::boolean[]), unnest(${grants.at}::int[]),
         unnest(${column(lines, (line) => line.match_key)}::text[]), unnest(${column(lines, (line) => line.turn)}::text[]),
         unnest(${column(lines, (line) => line.external)}::boolean[]),
-        unnest(${column(lines, (line) => line.urgency)}::smallint[]), unnest(${column(lines, (line) => line.cause)}::bigint[]))
-        as i(app_id, user_id, assigned, want, want_moved, grants, match_key, turn, external, urgency, cause)`;
+        unnest(${column(lines, (line) => line.urgency)}::smallint[]), unnest(${column(lines, (line) => line.cause)}::bigint[]),
+        unnest(${column(lines, (line) => line.begins)}::boolean[]))
+        as i(app_id, user_id, assigned, want, want_moved, grants, match_key, turn, external, urgency, cause, begins)`;
 }
 
 /** Okta's names: the assignment begins, ends, or its values change. A change of reasons alone is not an event. */

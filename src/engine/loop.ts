@@ -15,6 +15,7 @@ import { confirmPush } from "./confirmPush.ts";
 import { desire, type Urgencies } from "./desire.ts";
 import { claimEventHooks } from "./eventHookPlaces.ts";
 import { type HookForm, tellHook } from "./eventHooks.ts";
+import type { Places } from "./firstClaim.ts";
 import { claimPushes, operatePush } from "./groupPush.ts";
 import { claimTurns, importByClock } from "./importSchedule.ts";
 import { claimNotices, readTold } from "./notices.ts";
@@ -290,7 +291,8 @@ async function desireLane(state: State, lane: Lane): Promise<boolean> {
   const { turn_ms, most } = before.quiet() ? { ...lane, ...lane.alone } : lane;
   const people = Math.min(lane.people, most);
   const began = world.now().getTime();
-  const turn = desire(world, people, lane.which, urgent ? before.found : undefined);
+  const places: Places = (app_id) => state.pumps.get(app_id)?.room() ?? 0;
+  const turn = desire(world, people, { which: lane.which, places, ...(urgent ? { found: before.found } : {}) });
   if (urgent) {
     before.during(turn.then(({ users }) => users === people));
     state.urgent = turn.then(
@@ -301,6 +303,7 @@ async function desireLane(state: State, lane: Lane): Promise<boolean> {
   const counts = await turn.finally(() => {
     if (urgent) state.urgent = undefined;
   });
+  for (const [app_id, some] of Map.groupBy(counts.claimed, (one) => one.app_id)) pumpOf(state, app_id).take(some);
   const took_ms = world.now().getTime() - began;
   if (counts.due > 0) wakeUp(state, "accounts");
   if (counts.due > 0 && !urgent) await tellPlanner(world.db);

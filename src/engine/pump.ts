@@ -18,6 +18,10 @@ export type Leave = Readonly<{ concurrency: number; version: string; urgency: nu
 export type Pump = Readonly<{
   /** There may be due accounts: looks for them and works until there are none. */
   kick(leave: Leave): void;
+  /** New accounts that may be claimed for it now, by whoever decides on them, and be given to `take`. */
+  room(): number;
+  /** Accounts that are claimed already. */
+  take(claimed: readonly Claimed[]): void;
   /** Begins nothing more until kicked: nothing is due, or the app is switched off or paused. */
   rest(): void;
   /** Calls may begin again that the collector held up. */
@@ -45,6 +49,10 @@ type Opened = EngineApp | Readonly<{ fault: unknown }>;
 /** Work for this long is claimed ahead, by the rate of the last claims: two claims in that time. */
 const ahead_ms = 200;
 const ahead_max = 1_000;
+/** First claims may be so many times further ahead: they come in larger pieces. */
+const first_ahead = 2;
+/** A dispatch comes every second, and with each piece of unclaimed work. */
+const trust_ms = 2_000;
 /** Accounts of so long share calls, where the app takes many in one. */
 const together_ms = 50;
 /** After this long the rate before says nothing any more. */
@@ -64,6 +72,8 @@ type State = {
   dry: boolean;
   /** Something more urgent is due than what waits here: it is claimed at once. */
   overtaken: boolean;
+  /** Until then the last dispatch is to be believed that the app may be called. */
+  trusted_until: number;
   /** Counts the kicks, so that one that comes in the middle of a claim is not lost. */
   kicks: number;
   /** The app refused all of us; what it said is being confirmed. */
@@ -88,13 +98,14 @@ export function pump(world: World, app_id: string, tools: PumpTools): Pump {
       waiting: [],
       flying: 0,
     },
-    ...{ claiming: false, dry: true, overtaken: false, kicks: 0, refused: false, stopping: false },
+    ...{ claiming: false, dry: true, overtaken: false, trusted_until: 0, kicks: 0, refused: false, stopping: false },
     ...{ rate: 0, counted: 0, counted_from: 0, ended: undefined },
   };
   return {
     kick: (leave) => {
       state.leave = leave;
       state.kicks++;
+      state.trusted_until = world.now().getTime() + trust_ms;
       state.dry = false;
       state.overtaken = leave.urgency < (state.waiting.at(-1)?.priority ?? leave.urgency);
       step(state);
@@ -102,11 +113,17 @@ export function pump(world: World, app_id: string, tools: PumpTools): Pump {
     rest: () => {
       state.dry = true;
     },
+    room: () => roomFor(state),
+    take: (claimed) => {
+      queue(state, claimed);
+      step(state);
+    },
     step: () => step(state),
     release: () => {
       state.refused = false;
       // Whether the app may be called again, only a dispatch knows.
       state.dry = true;
+      state.trusted_until = 0;
     },
     stop: () =>
       new Promise((resolve) => {
@@ -155,7 +172,7 @@ function giveBack({ waiting, tools }: State): void {
 }
 
 async function claimMore(state: State): Promise<void> {
-  const { world, app_id, tools, kicks, waiting } = state;
+  const { world, app_id, tools, kicks } = state;
   state.claiming = true;
   try {
     state.opened = await open(world, app_id, state);
@@ -163,10 +180,7 @@ async function claimMore(state: State): Promise<void> {
     state.overtaken = false;
     const claimed = await claimUpTo(state, state.opened.app, n);
     state.dry = claimed.length < n && kicks === state.kicks;
-    waiting.push(...claimed);
-    // Stable: within one urgency the order of the claims stays.
-    waiting.sort((a, b) => a.priority - b.priority);
-    if (state.stopping || state.refused) giveBack(state);
+    queue(state, claimed);
   } catch (error) {
     state.dry = true;
     tools.onError(error, `claim for ${app_id}`);
@@ -174,6 +188,22 @@ async function claimMore(state: State): Promise<void> {
     state.claiming = false;
     step(state);
   }
+}
+
+function queue(state: State, claimed: readonly Claimed[]): void {
+  state.waiting.push(...claimed);
+  // Stable: within one urgency the order of the claims stays.
+  state.waiting.sort((a, b) => a.priority - b.priority);
+  if (state.stopping || state.refused) giveBack(state);
+}
+
+/** None for an app of which little is known: it is closed, just refused us, is probed, or has a rate that claims count. */
+function roomFor(state: State): number {
+  const { world, opened, leave, waiting, flying } = state;
+  const app = opened?.app;
+  if (app === undefined || "fault" in app || app.provisioning.rate_per_s !== null || leave.concurrency <= 1) return 0;
+  if (state.refused || state.stopping || world.now().getTime() > state.trusted_until) return 0;
+  return underWay(state) + first_ahead * aheadOf(state) - waiting.length - flying;
 }
 
 /** At most `n`, and no more than the app's rate allows now; tokens that found no account go back. */

@@ -87,7 +87,10 @@ async function stage(logins: readonly string[], options: StageOptions = {}) {
   return { app_id, calls, pump: one, results, collector: gathered, errors, leave } satisfies Stage;
 }
 
-async function hire(app_id: string, logins: readonly string[]): Promise<void> {
+/** Hires people for the app of a stage and claims their accounts as they are decided. */
+const hireFor = (s: Pick<Stage, "app_id">, logins: readonly string[], places: number) => hire(s.app_id, logins, places);
+
+async function hire(app_id: string, logins: readonly string[], places = 0) {
   const users = await must(
     createUsers(
       world.command,
@@ -98,7 +101,7 @@ async function hire(app_id: string, logins: readonly string[]): Promise<void> {
     insert into assignment_grants (user_id, app_id, kind, source_id)
     select id, ${app_id}, 'person', 'test' from unnest(${users.map((user) => user.id)}::text[]) as id`.execute(db);
   await sql`update dirty set priority = ${priority.wave}`.execute(db);
-  await desire(world, 1_000);
+  return (await desire(world, 1_000, { places: () => places })).claimed;
 }
 
 const login = (name: string) => `${name.toLowerCase()}.x@example.com`;
@@ -204,6 +207,74 @@ describe("the pump of an app", () => {
     await until("the hire is asked about", () => s.calls.length === 2);
     s.calls[1]?.go();
     await s.pump.stop();
+  });
+
+  test("takes what was claimed for it by whoever decided, and calls first for who is more urgent", async () => {
+    const s = await stage(["First"], { concurrency: 2 });
+    s.pump.kick(s.leave());
+    await until("the first is asked about", () => s.calls.length === 1);
+    s.pump.take(await hireFor(s, ["Hire", "Other"], 10));
+    expect(s.calls.map((call) => call.login)).toEqual(["First", "Hire"].map(login));
+    const [urgent] = await hireFor(s, ["Urgent"], 10);
+    s.pump.take(urgent ? [{ ...urgent, priority: priority.leaver }] : []);
+    s.calls[0]?.go();
+    await until("the next is asked about", () => s.calls.length === 3);
+    expect(s.calls[2]?.login).toBe(login("Urgent"));
+    await until("everyone is there", async () => {
+      for (const call of s.calls.splice(0)) call.go();
+      return (await left()) === 0;
+    });
+    expect(world.fakes.get(s.app_id)?.accounts.size).toBe(4);
+    await s.pump.stop();
+  });
+
+  test("has room for new accounts only as long as a dispatch may be believed, and no more than it gets through soon", async () => {
+    const s = await stage(["First"], { concurrency: 2 });
+    expect(s.pump.room()).toBe(0);
+    s.pump.kick(s.leave());
+    await until("the first is asked about", () => s.calls.length === 1);
+    expect(s.pump.room()).toBe(1);
+    s.pump.take(await hireFor(s, ["Hire", "Other"], 10));
+    expect(s.pump.room()).toBeLessThanOrEqual(0);
+    for (const call of s.calls.splice(0)) call.go();
+    await until("the others are asked about", () => s.calls.length > 0);
+    s.pump.kick(s.leave({ concurrency: 1 }));
+    expect(s.pump.room()).toBe(0);
+    s.pump.kick(s.leave({ concurrency: 20 }));
+    expect(s.pump.room()).toBeGreaterThan(0);
+    world.clock.advance(2_001);
+    expect(s.pump.room()).toBe(0);
+    const stopped = s.pump.stop();
+    for (const call of s.calls.splice(0)) call.go();
+    await stopped;
+  });
+
+  test.each<[string, StageOptions, ConnectorFault | undefined]>([
+    ["is called at a rate, which claims count", { rate_per_s: 100, concurrency: 2 }, undefined],
+    ["refuses everyone", { concurrency: 2 }, new ConnectorFault("denied", "no")],
+  ])("has no room for new accounts of an app that %s", async (_name, options, fault) => {
+    const s = await stage(["A", "B"], options);
+    s.pump.kick(s.leave());
+    await until("both are asked about", () => s.calls.length === 2);
+    if (fault) s.calls[0]?.go(fault);
+    await until("it has been heard", () => fault === undefined || s.results.length > 0);
+    expect(s.pump.room()).toBeLessThanOrEqual(0);
+    s.calls[1]?.go();
+    if (!fault) s.calls[0]?.go();
+    await s.pump.stop();
+  });
+
+  test("gives back what it is given after its end", async () => {
+    const s = await stage(["First"]);
+    s.pump.kick(s.leave());
+    await until("the first is asked about", () => s.calls.length === 1);
+    const claimed = await hireFor(s, ["Hire", "Other"], 10);
+    const stopped = s.pump.stop();
+    s.calls[0]?.go();
+    await stopped;
+    s.pump.take(claimed);
+    await s.collector.flush();
+    expect(await claim({ ...world, node: "other" }, [{ app_id: s.app_id, n: 10 }])).toHaveLength(2);
   });
 
   test("gives back what it has not begun when it stops, and another node claims it at once", async () => {

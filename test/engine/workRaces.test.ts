@@ -61,6 +61,33 @@ const makers: readonly (readonly [string, () => Promise<Maker>])[] = [
   ],
 ];
 
+test("an account that somebody else made while it was decided is not taken for a new one", async () => {
+  const [dan] = await hire(world.command, ["Dan"], { activate: true });
+  await sql`insert into assignment_grants (user_id, app_id, kind, source_id) values (${dan.id}, ${app_id}, 'person', 't')`.execute(
+    db,
+  );
+  let met = false;
+  const places = () => 10;
+  const interrupted = db.withPlugin({
+    transformQuery: ({ node }) => node,
+    transformResult: async ({ result }) => {
+      // His facts have been read: from here on an account is new to desire.
+      if (!met && result.rows.some((row) => "login" in row && "profile" in row)) {
+        met = true;
+        await sql`
+          insert into accounts (app_id, user_id, external_id, have) values (${app_id}, ${dan.id}, 'theirs', '{}')`.execute(
+          db,
+        );
+      }
+      return result;
+    },
+  });
+  const { claimed } = await desire({ ...world, db: interrupted }, 10, { places });
+  expect([met, claimed]).toEqual([true, []]);
+  const [due] = await claim(world, [{ app_id, n: 10 }]).then((all) => all.filter((one) => one.user_id === dan.id));
+  expect(due?.external_id).toBe("theirs");
+});
+
 describe("work of an account that goes", () => {
   test("goes with it, whether its user or its app goes", async () => {
     expect(await left()).toBe(3);

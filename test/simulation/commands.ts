@@ -23,6 +23,7 @@ import {
   release,
   ruleText,
   start,
+  startNew,
   startPushes,
   workers,
 } from "./company.ts";
@@ -150,6 +151,7 @@ const engine = [
   fc.constant(step("desire", async ({ world }) => void (await desire(world, 10)))),
   fc.constant(step("evaluate", async ({ world }) => void (await evaluateRules(world, { range: 3, slice: 2 })))),
   worker.map((who) => step(`claim(${who})`, (company) => start(company, who, 2))),
+  worker.map((who) => step(`desire and claim new(${who})`, (company) => startNew(company, who, 2))),
   worker.map((who) => step(`claimPushes(${who})`, (company) => startPushes(company, who))),
   fc.nat(5).map((n) => step(`call(${n})`, async (company) => void (await release(company, n)))),
   worker.map((who) => step(`confirm(${who})`, (company) => confirmWorker(company, who))),

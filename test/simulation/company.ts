@@ -14,6 +14,7 @@ import { createUsers } from "../../src/directory/users.ts";
 import { type Claimed, claim, runnable } from "../../src/engine/claim.ts";
 import { confirm } from "../../src/engine/confirm.ts";
 import { confirmPush } from "../../src/engine/confirmPush.ts";
+import { desire } from "../../src/engine/desire.ts";
 import { type ClaimedPush, claimPushes, operatePush, type PushResult } from "../../src/engine/groupPush.ts";
 import { operate, type Result } from "../../src/engine/provision.ts";
 import type { Bug, EngineApp } from "../../src/engine/world.ts";
@@ -241,6 +242,13 @@ export async function start(company: Company, worker: number, n: number): Promis
     world,
     apps.map(({ app_id }) => ({ app_id, n })),
   );
+  for (const one of claimed) await launch(company, worker, one, (app) => operate(world, app, one));
+}
+
+/** A worker decides on people, claims as many new accounts at once as it has places for, and starts on them. */
+export async function startNew(company: Company, worker: number, places: number): Promise<void> {
+  const world = { ...company.world, node: `worker-${worker}` };
+  const { claimed } = await desire(world, 10, { places: () => places });
   for (const one of claimed) await launch(company, worker, one, (app) => operate(world, app, one));
 }
 
