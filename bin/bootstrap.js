@@ -222,8 +222,9 @@ function chooseNode() {
 /**
  * How V8 keeps its memory. Batches of people become garbage that outlives a young collection; left alone V8 lets it grow to
  * several times what lives: 708 MB for an import of a million people, of which 40 live. Collecting sooner costs 2 % of time.
+ * Young collections at 48 MB and not at 32: of a wave of hires less outlives them, a seventh of this process's time.
  */
-const memory = ["--heap-growing-percent=100", "--max-semi-space-size=32"];
+const memory = ["--heap-growing-percent=100", "--max-semi-space-size=48"];
 
 /**
  * Where what was compiled is kept: with the packages, where nobody else writes. A command starts in half the time (0.55 to

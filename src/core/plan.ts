@@ -58,9 +58,20 @@ function planAbsence(have: Have | null, can: Capabilities): Step {
 function planCreate(want: Want, app: PlanApp): Step {
   if (!want.create || !(want.enabled || (want.early === true && app.can.disable))) return none;
   if (!app.can.create) return { kind: "unsupported", missing: "creating an account" };
-  const writable = new Set(app.attributes.filter((a) => a.writable !== "never").map((a) => a.name));
+  const writable = writableOf(app.attributes);
   const given = Object.entries(want.profile).filter(([name, value]) => value !== null && writable.has(name));
   return { kind: "create", profile: Object.fromEntries(given), enabled: want.enabled };
+}
+
+/** By the list itself, which an app keeps as long as its schema: made for each new account, it took as long as the plan. */
+const known_writable = new WeakMap<PlanApp["attributes"], ReadonlySet<string>>();
+
+function writableOf(attributes: PlanApp["attributes"]): ReadonlySet<string> {
+  const known = known_writable.get(attributes);
+  if (known !== undefined) return known;
+  const writable = new Set(attributes.filter((a) => a.writable !== "never").map((a) => a.name));
+  known_writable.set(attributes, writable);
+  return writable;
 }
 
 /** Attributes whose wanted value is not what the app holds, by the app's own idea of sameness. */

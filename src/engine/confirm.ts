@@ -62,12 +62,12 @@ export async function confirm(world: World, results: readonly Result[], tries = 
 
 async function confirmIn(world: World, trx: Transaction, results: readonly Result[]): Promise<Confirmed> {
   const lines = results.map((result) => toLine(world, result));
-  const accepted = await writeBack(world, trx, lines);
-  const refused = results.map((result) => result.claimed.account_id).filter((id) => !accepted.has(id));
-  await record(world, trx, results, accepted);
+  const { refused: turned_down, moved } = await writeBack(world, trx, lines);
+  const refused = results.map((result) => result.claimed.account_id).filter((id) => turned_down.has(id));
+  await record(world, trx, results, turned_down);
   await recordHealth(world, trx, results);
   const now = world.now();
-  const again = lines.filter((line) => accepted.get(line.account_id) || (line.due_at !== null && line.due_at <= now));
+  const again = lines.filter((line) => moved.has(line.account_id) || (line.due_at !== null && line.due_at <= now));
   return { refused, due: refused.length + again.length };
 }
 
@@ -152,14 +152,19 @@ function columnsOf(lines: readonly Line[]) {
 
 /**
  * The fenced statement. Of an account whose want moved since the claim, a have that is not sent is not known: it stays
- * what it was and the account is read before the next write. Gives the accounts whose claim still held, and of each whether want has moved since. */
-async function writeBack(world: World, trx: Database, lines: readonly Line[]): Promise<ReadonlyMap<string, boolean>> {
+ * what it was and the account is read before the next write. Gives those that are not as usual: accounts whose claim held no
+ * more, and those of the others whose want has moved since. */
+async function writeBack(
+  world: World,
+  trx: Database,
+  lines: readonly Line[],
+): Promise<Readonly<{ refused: ReadonlySet<string>; moved: ReadonlySet<string> }>> {
   const now = world.now();
   const fence = planted(world, "no_fencing")
     ? sql`true`
     : sql`w.claimed_by = i.claim and w.claimed_until > ${now}::timestamptz`;
   const settled = planted(world, "clear_always") ? sql`true` : sql`f.work_revision = f.revision`;
-  const { rows } = await sql<{ account_id: string; moved: boolean }>`
+  const { rows } = await sql<{ account_id: string; held: boolean }>`
     with input as (
       ${columnsOf(lines)}
     ), fenced as (
@@ -200,8 +205,11 @@ async function writeBack(world: World, trx: Database, lines: readonly Line[]): P
       on conflict (account_id) do update set unsure = true, claimed_by = null, claimed_until = null,
         due_at = least(coalesce(work.due_at, excluded.due_at), excluded.due_at)
     )
-    select account_id, work_revision <> revision as moved from fenced`.execute(trx);
-  return new Map(rows.map((row) => [row.account_id, row.moved]));
+    select account_id, true as held from fenced where work_revision <> revision
+    union all
+    select account_id, false from input where account_id not in (select account_id from fenced)`.execute(trx);
+  const which = (held: boolean) => new Set(rows.filter((row) => row.held === held).map((row) => row.account_id));
+  return { refused: which(false), moved: which(true) };
 }
 
 /** The app gave one account's id for two people: neither may be believed. */

@@ -115,6 +115,9 @@ const lanes = (): Lane[] => [
   },
 ];
 
+const fed_wait_ms = 20;
+const fed_waits_max = 10;
+
 const by_wake: Sleeper = { wake: "everything", first: false };
 const by_people: Sleeper = { wake: "people", first: false };
 const by_clock: Sleeper = { wake: "nothing", first: false };
@@ -283,10 +286,17 @@ function sleep(state: State, ms: number, sleeper: Sleeper): Promise<void> {
 
 const isUrgent = ({ which }: Lane): boolean => which.to < priority.wave;
 
+/** Waves are decided as fast as their accounts are begun: nobody has to claim what is begun with at once. Not for long. */
+async function hungry({ pumps, stopping }: State): Promise<void> {
+  for (let n = 0; n < fed_waits_max && !stopping && [...pumps.values()].some((one) => one.fed()); n++)
+    await wait(fed_wait_ms);
+}
+
 async function desireLane(state: State, lane: Lane): Promise<boolean> {
   const { world, precedence: before } = state;
   const urgent = isUrgent(lane);
   if (!urgent) await before.released();
+  if (!urgent) await hungry(state);
   if (!urgent && before.standsBack(priority.wave)) return false;
   const { turn_ms, most } = before.quiet() ? { ...lane, ...lane.alone } : lane;
   const people = Math.min(lane.people, most);

@@ -20,6 +20,8 @@ export type Pump = Readonly<{
   kick(leave: Leave): void;
   /** New accounts that may be claimed for it now, by whoever decides on them, and be given to `take`. */
   room(): number;
+  /** It is fast, and has so much to do that new accounts may wait: what it has no room for would have to be claimed later. */
+  fed(): boolean;
   /** Accounts that are claimed already. */
   take(claimed: readonly Claimed[]): void;
   /** Begins nothing more until kicked: nothing is due, or the app is switched off or paused. */
@@ -51,6 +53,8 @@ const ahead_ms = 200;
 const ahead_max = 1_000;
 /** First claims may be so many times further ahead: they come in larger pieces. */
 const first_ahead = 2;
+/** Accounts per ms: an app that takes so many is held up by what this node computes, not by its own answers. */
+const fast = 1;
 /** A dispatch comes every second, and with each piece of unclaimed work. */
 const trust_ms = 2_000;
 /** Accounts of so long share calls, where the app takes many in one. */
@@ -114,6 +118,7 @@ export function pump(world: World, app_id: string, tools: PumpTools): Pump {
       state.dry = true;
     },
     room: () => roomFor(state),
+    fed: () => state.rate >= fast && state.waiting.length > state.rate * ahead_ms,
     take: (claimed) => {
       queue(state, claimed);
       step(state);
@@ -176,7 +181,7 @@ async function claimMore(state: State): Promise<void> {
   state.claiming = true;
   try {
     state.opened = await open(world, app_id, state);
-    const n = state.overtaken ? state.leave.concurrency : placesFor(world, state);
+    const n = state.overtaken ? state.leave.concurrency : placesFor(state);
     state.overtaken = false;
     const claimed = await claimUpTo(state, state.opened.app, n);
     state.dry = claimed.length < n && kicks === state.kicks;
@@ -203,6 +208,7 @@ function roomFor(state: State): number {
   const app = opened?.app;
   if (app === undefined || "fault" in app || app.provisioning.rate_per_s !== null || leave.concurrency <= 1) return 0;
   if (state.refused || state.stopping || world.now().getTime() > state.trusted_until) return 0;
+  measureRate(state);
   return underWay(state) + first_ahead * aheadOf(state) - waiting.length - flying;
 }
 
@@ -239,16 +245,20 @@ function mayClaim(state: State): boolean {
   return state.overtaken || room - state.flying - state.waiting.length >= Math.ceil(room / 2);
 }
 
-/** How many to claim, by the rate since the last claim. */
-function placesFor(world: World, state: State): number {
-  const now = world.now().getTime();
+/** Estimates the rate again, from what was got through since the last time. */
+function measureRate(state: State): void {
+  const now = state.world.now().getTime();
   const elapsed = now - state.counted_from;
-  if (elapsed > 0) {
-    const measured = state.counted / elapsed;
-    state.rate = elapsed > stale_ms ? measured : (state.rate + measured) / 2;
-    state.counted = 0;
-    state.counted_from = now;
-  }
+  if (elapsed <= 0) return;
+  const measured = state.counted / elapsed;
+  state.rate = elapsed > stale_ms ? measured : (state.rate + measured) / 2;
+  state.counted = 0;
+  state.counted_from = now;
+}
+
+/** How many to claim, by the rate since the last claim. */
+function placesFor(state: State): number {
+  measureRate(state);
   return Math.max(1, underWay(state) + aheadOf(state) - state.flying - state.waiting.length);
 }
 

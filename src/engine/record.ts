@@ -32,14 +32,14 @@ const eventOf: Readonly<Record<Operation["step"], string>> = {
 /**
  * Records a batch in the confirming transaction.
  *
- * @param accepted accounts whose claim held; the calls of the others happened too, so they are recorded as well, but
- *   they decide nothing.
+ * @param refused accounts whose claim held no more; their calls happened too, so they are recorded as well, but they
+ *   decide nothing.
  */
 export async function record(
   world: World,
   trx: Transaction,
   results: readonly Result[],
-  accepted: ReadonlyMap<string, unknown>,
+  refused: ReadonlySet<string>,
 ): Promise<void> {
   const command: Command = { db: trx, now: () => world.now(), actor: system };
   const calls = results.flatMap((result) => result.operations.map((operation) => ({ result, operation })));
@@ -67,7 +67,7 @@ export async function record(
     })),
   );
   const causes = new Map(calls.map(({ result }, n) => [result.claimed.account_id, seqs[n] ?? null]));
-  const held = results.filter((result) => accepted.has(result.claimed.account_id));
+  const held = results.filter((result) => !refused.has(result.claimed.account_id));
   await tellPeople(world, command, held, causes);
   await markWaitingPushes(world, trx, held);
 }

@@ -14,10 +14,15 @@ export function column<Row>(
   value: (row: Row) => string | number | boolean | Date | null | undefined,
 ): string | null {
   let some = false;
+  // What many rows share mostly comes in a row, such as their app or the time.
+  let last: ReturnType<typeof value> = null;
+  let text = element(null);
   const values = rows.map((row) => {
     const one = value(row) ?? null;
     some ||= one !== null;
-    return element(one);
+    if (one !== last) text = element(one);
+    last = one;
+    return text;
   });
   return some ? `{${values.join(",")}}` : null;
 }

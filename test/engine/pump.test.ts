@@ -264,6 +264,28 @@ describe("the pump of an app", () => {
     await s.pump.stop();
   });
 
+  test.each([
+    ["fast", 0.5, true],
+    ["slow", 20, false],
+  ])("asks to be given no more when it has plenty, if it is %s", async (_name, ms, expected) => {
+    const names = Array.from({ length: 700 }, (_, n) => `P${n}`);
+    const s = await stage(names.slice(0, 40), { concurrency: 4, together: 20 });
+    s.pump.kick(s.leave());
+    await until("the first are there", async () => {
+      world.clock.advance(Math.ceil(s.calls.length * ms));
+      for (const call of s.calls.splice(0)) call.go();
+      return (await left()) === 0;
+    });
+    s.pump.kick(s.leave());
+    expect([s.pump.room() > 4, s.pump.fed()]).toEqual([true, false]);
+    const claimed = await hireFor(s, names.slice(40), 660);
+    s.pump.take(claimed);
+    expect([claimed.length, s.pump.fed()]).toEqual([660, expected]);
+    const stopped = s.pump.stop();
+    for (const call of s.calls.splice(0)) call.go();
+    await stopped;
+  });
+
   test("gives back what it is given after its end", async () => {
     const s = await stage(["First"]);
     s.pump.kick(s.leave());

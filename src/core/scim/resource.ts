@@ -5,7 +5,7 @@
  * Pure. Called by connectors/scim for what apps answer, and by engine/scimPush.ts for what sources send.
  */
 import type { Attribute, Profile, Value } from "../types.ts";
-import type { PlacedSchema } from "./attributes.ts";
+import type { Placed, PlacedSchema } from "./attributes.ts";
 import { core_user_urn, field, isObject, readPath, type ScimObject, writePath } from "./path.ts";
 
 /** "true", "True", true, [{value: "true"}] → true; anything else that is not a boolean → undefined. */
@@ -51,17 +51,29 @@ export function resourceId(resource: unknown): string | undefined {
 /** What a resource says, in our words. `etag`: its version, where it has one. */
 export type FlatAccount = Readonly<{ id: string; profile: Profile; enabled: boolean; etag?: string }>;
 
-const foldedNames = (resource: ScimObject) => new Set(Object.keys(resource).map((name) => name.toLowerCase()));
+/** Resources of an app mostly have the same names: which attributes those can hold is found once for each set of names. */
+const shapes = new WeakMap<PlacedSchema, Map<string, readonly Placed[]>>();
+const shapes_max = 64;
+
+/** The readable attributes that a resource can hold, in the schema's order. */
+function placesIn(resource: ScimObject, schema: PlacedSchema): readonly Placed[] {
+  const shape = Object.keys(resource).join("\n");
+  const known = shapes.get(schema) ?? new Map<string, readonly Placed[]>();
+  const found = known.get(shape);
+  if (found !== undefined) return found;
+  const names = new Set(Object.keys(resource).map((name) => name.toLowerCase()));
+  const places = [...schema.values()].filter(({ attribute, root }) => attribute.readable && names.has(root));
+  // What an app answers is not ours to bound.
+  if (known.size < shapes_max && shape.length <= 1_000) shapes.set(schema, known.set(shape, places));
+  return places;
+}
 
 /** What an app's resource says, in our words; null if it has no id. */
 export function fromResource(resource: unknown, schema: PlacedSchema): FlatAccount | null {
   const id = resourceId(resource);
   if (id === undefined || !isObject(resource)) return null;
   const profile = new Map<string, Value>();
-  // Most attributes of a schema are not there: their names are folded once for a resource, not once for each.
-  const names = foldedNames(resource);
-  for (const { attribute, path, root } of schema.values()) {
-    if (!attribute.readable || !names.has(root)) continue;
+  for (const { attribute, path } of placesIn(resource, schema)) {
     const value = canonical(attribute, readPath(resource, path, attribute.array));
     if (value !== undefined) profile.set(attribute.name, value);
   }
