@@ -21,13 +21,15 @@ export type Collector = Readonly<{
 
 /**
  * `released`: resolves when nobody more urgent needs what there is; a batch of waves only begins then. `quiet`: nobody more
- * urgent is to be expected, so batches may be large. `confirmed`: told
+ * urgent is to be expected, so batches may be large. `coming`: calls are under way, so there is company to wait for.
+ * `confirmed`: told
  * of each batch, and how many of its accounts are due again at once.
  */
 export type CollectorTools = Readonly<{
   wait(ms: number): Promise<void>;
   released(): Promise<void>;
   quiet(): boolean;
+  coming(): boolean;
   confirmed(batch: readonly Result[], due: number): void;
   onError(error: unknown, what: string): void;
 }>;
@@ -86,6 +88,7 @@ export function collector(world: World, tools: CollectorTools): Collector {
       if (results.length >= most()) break;
       await tools.wait(wait_ms);
       if (results.length - before < company && results.some(isAwaited)) break;
+      if (!tools.coming()) break;
     }
     if (!results.slice(0, most()).some(isAwaited)) await tools.released();
   };

@@ -148,6 +148,7 @@ export async function startEngine(world: World, options: EngineOptions = {}): Pr
       wait,
       released: () => state.precedence.released(),
       quiet: () => state.precedence.quiet(),
+      coming: () => [...state.pumps.values()].some((one) => one.calls()),
       confirmed: (batch, due) => confirmed(state, batch, due),
       onError: (error, what) => options.onError?.(error, what),
     }),

@@ -22,6 +22,8 @@ export type Pump = Readonly<{
   room(): number;
   /** It is fast, and has so much to do that new accounts may wait: what it has no room for would have to be claimed later. */
   fed(): boolean;
+  /** Calls are under way. */
+  calls(): boolean;
   /** Accounts that are claimed already. */
   take(claimed: readonly Claimed[]): void;
   /** Begins nothing more until kicked: nothing is due, or the app is switched off or paused. */
@@ -59,6 +61,8 @@ const fast = 1;
 const trust_ms = 2_000;
 /** Accounts of so long share calls, where the app takes many in one. */
 const together_ms = 50;
+/** Results come in pieces: of a shorter time they say nothing. */
+const measured_ms = 20;
 /** After this long the rate before says nothing any more. */
 const stale_ms = 1_000;
 
@@ -118,6 +122,7 @@ export function pump(world: World, app_id: string, tools: PumpTools): Pump {
       state.dry = true;
     },
     room: () => roomFor(state),
+    calls: () => state.flying > 0,
     fed: () => state.rate >= fast && state.waiting.length > state.rate * ahead_ms,
     take: (claimed) => {
       queue(state, claimed);
@@ -249,9 +254,10 @@ function mayClaim(state: State): boolean {
 function measureRate(state: State): void {
   const now = state.world.now().getTime();
   const elapsed = now - state.counted_from;
-  if (elapsed <= 0) return;
+  if (elapsed < measured_ms) return;
   const measured = state.counted / elapsed;
-  state.rate = elapsed > stale_ms ? measured : (state.rate + measured) / 2;
+  // What comes after a rest is known from its first calls on; a pause in the middle is believed by half.
+  state.rate = elapsed > stale_ms || measured > state.rate ? measured : (state.rate + measured) / 2;
   state.counted = 0;
   state.counted_from = now;
 }

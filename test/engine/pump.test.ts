@@ -67,6 +67,7 @@ async function stage(logins: readonly string[], options: StageOptions = {}) {
     wait: () => Promise.resolve(),
     released: () => Promise.resolve(),
     quiet: () => false,
+    coming: () => true,
     confirmed: (batch) => {
       for (const { fault } of batch) if (fault?.kind === "denied") one.release();
       one.step();
@@ -374,6 +375,7 @@ describe("the collector", () => {
       wait: () => Promise.resolve(),
       released: () => turn.promise,
       quiet: () => false,
+      coming: () => true,
       confirmed: (batch) => confirmed.push(...batch.map((result) => result.claimed.login)),
       onError: (error) => confirmed.push(`${error}`),
     });
