@@ -69,7 +69,8 @@ function summarise(world: World, app_id: string, results: readonly Result[]): He
   const reached = results.some(
     (result) => looked(result) || result.operations.some((o) => o.outcome !== "fault") || answered(result.fault),
   );
-  const faults = results.filter((result) => result.fault?.kind === "retry").length;
+  // Of many accounts in one call that was lost, one call was lost.
+  const faults = new Set(results.flatMap(({ fault }) => (fault?.kind === "retry" ? [fault] : []))).size;
   const pauses = results.flatMap((result) => {
     const until = result.fault && pauseFor(world, result.fault);
     return until && result.fault ? [{ until, fault: result.fault }] : [];

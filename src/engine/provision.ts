@@ -255,15 +255,22 @@ function pendingOf(step: Step): "create" | "update" | "remove" {
 
 const haveOf = (account: RemoteAccount): Have => ({ enabled: account.enabled, profile: account.profile });
 
+/** A call for many accounts that failed is one fault for all of them (health.ts counts it once). */
+const known_faults = new WeakMap<ConnectorFault, Fault>();
+
 /** Every failure as one of the seven; what is not a connector's fault is ours, and trying later is the safe reaction. */
 export function asFault(error: unknown): Fault {
   if (error instanceof ConnectorFault) {
-    return {
+    const known = known_faults.get(error);
+    if (known !== undefined) return known;
+    const fault = {
       kind: error.kind,
       message: error.message,
       ...(error.attribute === undefined ? {} : { attribute: error.attribute }),
       ...(error.retry_at === undefined ? {} : { retry_at: error.retry_at }),
     };
+    known_faults.set(error, fault);
+    return fault;
   }
   return { kind: "retry", message: error instanceof Error ? error.message : String(error) };
 }
