@@ -7,6 +7,7 @@
  * spelling (normalisation) is no difference (drift).
  */
 import { type Change, sameValue } from "./diff.ts";
+import { attributesByName } from "./schema.ts";
 import type { Attribute, Capabilities, Have, Profile, Want } from "./types.ts";
 
 /** At most one write. `enabled` is there only when it changes. `unsupported` says what the app cannot do. */
@@ -58,20 +59,11 @@ function planAbsence(have: Have | null, can: Capabilities): Step {
 function planCreate(want: Want, app: PlanApp): Step {
   if (!want.create || !(want.enabled || (want.early === true && app.can.disable))) return none;
   if (!app.can.create) return { kind: "unsupported", missing: "creating an account" };
-  const writable = writableOf(app.attributes);
-  const given = Object.entries(want.profile).filter(([name, value]) => value !== null && writable.has(name));
+  const known = attributesByName(app.attributes);
+  const given = Object.entries(want.profile).filter(
+    ([name, value]) => value !== null && (known.get(name)?.writable ?? "never") !== "never",
+  );
   return { kind: "create", profile: Object.fromEntries(given), enabled: want.enabled };
-}
-
-/** By the list itself, which an app keeps as long as its schema: made for each new account, it took as long as the plan. */
-const known_writable = new WeakMap<PlanApp["attributes"], ReadonlySet<string>>();
-
-function writableOf(attributes: PlanApp["attributes"]): ReadonlySet<string> {
-  const known = known_writable.get(attributes);
-  if (known !== undefined) return known;
-  const writable = new Set(attributes.filter((a) => a.writable !== "never").map((a) => a.name));
-  known_writable.set(attributes, writable);
-  return writable;
 }
 
 /** Attributes whose wanted value is not what the app holds, by the app's own idea of sameness. */

@@ -109,6 +109,10 @@ function namesOf({ attributes }: Schema): Names {
   return names;
 }
 
+/** A schema's attributes by their names. */
+export const attributesByName = (attributes: readonly Attribute[]): ReadonlyMap<string, Attribute> =>
+  namesOf({ attributes }).known;
+
 /**
  * The profile after a change. `partial`: absent attributes stay, null removes. `replace`: only what the change holds
  * stays. Gives a profile without nulls; the change is expected to be valid.

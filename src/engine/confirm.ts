@@ -62,13 +62,12 @@ export async function confirm(world: World, results: readonly Result[], tries = 
 
 async function confirmIn(world: World, trx: Transaction, results: readonly Result[]): Promise<Confirmed> {
   const lines = results.map((result) => toLine(world, result));
-  const { refused: turned_down, moved } = await writeBack(world, trx, lines);
-  const refused = results.map((result) => result.claimed.account_id).filter((id) => turned_down.has(id));
-  await record(world, trx, results, turned_down);
+  const { refused, moved } = await writeBack(world, trx, lines);
+  await record(world, trx, results, refused);
   await recordHealth(world, trx, results);
   const now = world.now();
   const again = lines.filter((line) => moved.has(line.account_id) || (line.due_at !== null && line.due_at <= now));
-  return { refused, due: refused.length + again.length };
+  return { refused: [...refused], due: refused.size + again.length };
 }
 
 function toLine(world: World, result: Result): Line {
@@ -153,7 +152,8 @@ function columnsOf(lines: readonly Line[]) {
 /**
  * The fenced statement. Of an account whose want moved since the claim, a have that is not sent is not known: it stays
  * what it was and the account is read before the next write. Gives those that are not as usual: accounts whose claim held no
- * more, and those of the others whose want has moved since. */
+ * more, and those of the others whose want has moved since.
+ */
 async function writeBack(
   world: World,
   trx: Database,

@@ -115,6 +115,7 @@ const lanes = (): Lane[] => [
   },
 ];
 
+/** A pump that is fed has work for a fifth of a second, so a wait leaves it enough; and no lane waits longer than that. */
 const fed_wait_ms = 20;
 const fed_waits_max = 10;
 
@@ -288,16 +289,18 @@ function sleep(state: State, ms: number, sleeper: Sleeper): Promise<void> {
 const isUrgent = ({ which }: Lane): boolean => which.to < priority.wave;
 
 /** Waves are decided as fast as their accounts are begun: nobody has to claim what is begun with at once. Not for long. */
-async function hungry({ pumps, stopping }: State): Promise<void> {
-  for (let n = 0; n < fed_waits_max && !stopping && [...pumps.values()].some((one) => one.fed()); n++)
-    await wait(fed_wait_ms);
+async function hungry(state: State): Promise<void> {
+  const fed = () => !state.stopping && [...state.pumps.values()].some((one) => one.fed());
+  for (let n = 0; n < fed_waits_max && fed(); n++) await wait(fed_wait_ms);
 }
 
 async function desireLane(state: State, lane: Lane): Promise<boolean> {
   const { world, precedence: before } = state;
   const urgent = isUrgent(lane);
-  if (!urgent) await before.released();
-  if (!urgent) await hungry(state);
+  if (!urgent) {
+    await hungry(state);
+    await before.released();
+  }
   if (!urgent && before.standsBack(priority.wave)) return false;
   const { turn_ms, most } = before.quiet() ? { ...lane, ...lane.alone } : lane;
   const people = Math.min(lane.people, most);

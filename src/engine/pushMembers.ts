@@ -3,6 +3,7 @@
  * a group of 50,000 costs a few statements and as many requests as the app's limit demands.
  */
 import type { Context, GroupOperations, MemberResult } from "../connectors/connector.ts";
+import { packs } from "../core/packs.ts";
 import { sql } from "../store/database.ts";
 import type { ClaimedPush } from "./groupPush.ts";
 import { doubt } from "./reconcile.ts";
@@ -41,25 +42,17 @@ export function* takeMembers(
   delta: Delta,
   limits: Pick<GroupOperations, "members_max" | "bytes_max" | "member_bytes">,
 ): Generator<Delta> {
-  let packet: { add: Member[]; remove: Member[] } = { add: [], remove: [] };
-  let count = 0;
-  let bytes = 0;
-  for (const [side, member] of both(delta)) {
-    const size = limits.member_bytes(member.external_id);
-    if (count > 0 && (count + 1 > limits.members_max || bytes + size > limits.bytes_max)) {
-      yield packet;
-      packet = { add: [], remove: [] };
-      count = 0;
-      bytes = 0;
-    }
-    packet[side].push(member);
-    count++;
-    bytes += size;
+  const { members_max: most, bytes_max: size_max } = limits;
+  const size = ([, member]: Side) => limits.member_bytes(member.external_id);
+  for (const packet of packs(both(delta), { most, size_max, size })) {
+    const of = (side: "add" | "remove") => packet.flatMap(([which, member]) => (which === side ? [member] : []));
+    yield { add: of("add"), remove: of("remove") };
   }
-  if (count > 0) yield packet;
 }
 
-function* both(delta: Delta): Generator<["add" | "remove", Member]> {
+type Side = readonly ["add" | "remove", Member];
+
+function* both(delta: Delta): Generator<Side> {
   for (const member of delta.remove) yield ["remove", member];
   for (const member of delta.add) yield ["add", member];
 }

@@ -50,19 +50,20 @@ export async function appendEvents(db: Database, at: Date, events: readonly NewE
   const targets = `[${events.map((event) => JSON.stringify(event.targets ?? [])).join(",")}]`;
   const { rows } = await sql<{ seqs: string | null }>`
     with told as (
-    insert into events (published_at, type, severity, outcome, reason, actor, targets, user_id, app_id, group_id, cause, detail)
-    select ${at}::timestamptz, e.type, coalesce(e.severity, case e.outcome when 'FAILURE' then 'WARN' else 'INFO' end),
-           coalesce(e.outcome, 'SUCCESS'), e.reason, ${actors.list}::jsonb -> e.actor, e.targets, e.user_id, e.app_id,
-           e.group_id, e.cause, ${details.list}::jsonb -> e.detail
-    from rows from (jsonb_array_elements(${targets}::jsonb), unnest(${column(events, (event) => event.type)}::text[]),
-      unnest(${column(events, (event) => event.severity)}::text[]), unnest(${column(events, (event) => event.outcome)}::text[]),
-      unnest(${column(events, (event) => event.reason)}::text[]), unnest(${actors.at}::int[]),
-      unnest(${column(events, (event) => event.user_id)}::text[]), unnest(${column(events, (event) => event.app_id)}::text[]),
-      unnest(${column(events, (event) => event.group_id)}::text[]), unnest(${column(events, (event) => event.cause)}::bigint[]),
-      unnest(${details.at}::int[])) with ordinality
-      as e(targets, type, severity, outcome, reason, actor, user_id, app_id, group_id, cause, detail, n)
-    order by e.n
-    returning seq)
+      insert into events (published_at, type, severity, outcome, reason, actor, targets, user_id, app_id, group_id, cause, detail)
+      select ${at}::timestamptz, e.type, coalesce(e.severity, case e.outcome when 'FAILURE' then 'WARN' else 'INFO' end),
+             coalesce(e.outcome, 'SUCCESS'), e.reason, ${actors.list}::jsonb -> e.actor, e.targets, e.user_id, e.app_id,
+             e.group_id, e.cause, ${details.list}::jsonb -> e.detail
+      from rows from (jsonb_array_elements(${targets}::jsonb), unnest(${column(events, (event) => event.type)}::text[]),
+        unnest(${column(events, (event) => event.severity)}::text[]), unnest(${column(events, (event) => event.outcome)}::text[]),
+        unnest(${column(events, (event) => event.reason)}::text[]), unnest(${actors.at}::int[]),
+        unnest(${column(events, (event) => event.user_id)}::text[]), unnest(${column(events, (event) => event.app_id)}::text[]),
+        unnest(${column(events, (event) => event.group_id)}::text[]), unnest(${column(events, (event) => event.cause)}::bigint[]),
+        unnest(${details.at}::int[])) with ordinality
+        as e(targets, type, severity, outcome, reason, actor, user_id, app_id, group_id, cause, detail, n)
+      order by e.n
+      returning seq
+    )
     select string_agg(seq::text, ',' order by seq) as seqs from told`.execute(db);
   return (rows[0]?.seqs ?? "").split(",").map(Number);
 }

@@ -1,21 +1,17 @@
-import { beforeAll, beforeEach, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { markDirty } from "../../src/directory/command.ts";
 import { createGroups } from "../../src/directory/groups.ts";
 import { grantMemberships } from "../../src/directory/memberships.ts";
 import { transitionUser } from "../../src/directory/userLifecycle.ts";
 import { createUsers, updateUsers } from "../../src/directory/users.ts";
 import { type Database, sql } from "../../src/store/database.ts";
-import { memoryDatabase, wipe } from "../support/memory.ts";
-import { accountIn, addFakeApp, must, profileOf, settle, type TestWorld, testWorld } from "../support/world.ts";
+import { memoryWorld } from "../support/memoryWorld.ts";
+import { accountIn, addFakeApp, must, profileOf, settle, type TestWorld } from "../support/world.ts";
 
 let db: Database;
 let world: TestWorld;
-beforeAll(async () => {
-  db = await memoryDatabase();
-});
-beforeEach(async () => {
-  await wipe(db);
-  world = await testWorld(db);
+memoryWorld((...given) => {
+  [db, world] = given;
 });
 
 test("a hire gets the apps of a group, a move changes them, a leave disables, a return brings the same account back", async () => {

@@ -1,23 +1,21 @@
 /** New accounts that are claimed by whoever decides on them, on a real database in memory. */
-import { beforeAll, beforeEach, expect, test } from "vitest";
+import { beforeEach, expect, test } from "vitest";
 import { createUsers, updateUsers } from "../../src/directory/users.ts";
 import { type Claimed, claim } from "../../src/engine/claim.ts";
 import { confirm } from "../../src/engine/confirm.ts";
 import { desire } from "../../src/engine/desire.ts";
 import { operate } from "../../src/engine/provision.ts";
 import { type Database, sql } from "../../src/store/database.ts";
-import { memoryDatabase, wipe } from "../support/memory.ts";
-import { addFakeApp, must, profileOf, settle, type TestWorld, testWorld } from "../support/world.ts";
+import { memoryWorld } from "../support/memoryWorld.ts";
+import { addFakeApp, must, profileOf, settle, type TestWorld } from "../support/world.ts";
 
 let db: Database;
 let world: TestWorld;
 let app_id: string;
-beforeAll(async () => {
-  db = await memoryDatabase();
+memoryWorld((...given) => {
+  [db, world] = given;
 });
 beforeEach(async () => {
-  await wipe(db);
-  world = await testWorld(db);
   app_id = await addFakeApp(world);
 });
 

@@ -1,5 +1,5 @@
 /** What an app's health makes of lost calls, on a real database in memory. */
-import { beforeAll, beforeEach, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { ConnectorFault } from "../../src/connectors/connector.ts";
 import { createUsers } from "../../src/directory/users.ts";
 import { claim } from "../../src/engine/claim.ts";
@@ -7,17 +7,13 @@ import { confirm } from "../../src/engine/confirm.ts";
 import { desire } from "../../src/engine/desire.ts";
 import { operate } from "../../src/engine/provision.ts";
 import { type Database, sql } from "../../src/store/database.ts";
-import { memoryDatabase, wipe } from "../support/memory.ts";
-import { addFakeApp, must, profileOf, type TestWorld, testWorld } from "../support/world.ts";
+import { memoryWorld } from "../support/memoryWorld.ts";
+import { addFakeApp, must, profileOf, type TestWorld } from "../support/world.ts";
 
 let db: Database;
 let world: TestWorld;
-beforeAll(async () => {
-  db = await memoryDatabase();
-});
-beforeEach(async () => {
-  await wipe(db);
-  world = await testWorld(db);
+memoryWorld((...given) => {
+  [db, world] = given;
 });
 
 const lost = () => new ConnectorFault("retry", "no answer");

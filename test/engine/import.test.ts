@@ -1,5 +1,5 @@
 /** The import of people from a source: what each kind of row becomes, and what never happens. */
-import { beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { Profile } from "../../src/core/types.ts";
 import { listTasks } from "../../src/directory/tasks.ts";
 import { holdUser, transitionUser, unholdUser } from "../../src/directory/userLifecycle.ts";
@@ -10,18 +10,14 @@ import { chunk_size } from "../../src/engine/importPass.ts";
 import { originsOf } from "../../src/engine/origins.ts";
 import { schedule } from "../../src/engine/schedule.ts";
 import { type Database, sql } from "../../src/store/database.ts";
-import { memoryDatabase, wipe } from "../support/memory.ts";
-import { admin, must, profileOf, settle, type TestWorld, testWorld } from "../support/world.ts";
+import { memoryWorld } from "../support/memoryWorld.ts";
+import { admin, must, profileOf, settle, type TestWorld } from "../support/world.ts";
 import { type Hr, hrSource, linesOf, type Row, rowOf } from "./hr.ts";
 
 let db: Database;
 let world: TestWorld;
-beforeAll(async () => {
-  db = await memoryDatabase();
-});
-beforeEach(async () => {
-  await wipe(db);
-  world = await testWorld(db);
+memoryWorld((...given) => {
+  [db, world] = given;
 });
 
 const ada = rowOf("1", "Ada", "Byron", { department: "Mills" });

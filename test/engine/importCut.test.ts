@@ -1,20 +1,17 @@
 /** Files that are cut off, or still being written: nobody leaves because of what is not there yet. */
 import { readFileSync, utimesSync } from "node:fs";
-import { beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { CsvConfig } from "../../src/connectors/csv/config.ts";
 import { type Database, sql } from "../../src/store/database.ts";
-import { memoryDatabase, wipe } from "../support/memory.ts";
+import { wipe } from "../support/memory.ts";
+import { memoryWorld } from "../support/memoryWorld.ts";
 import { type TestWorld, testWorld } from "../support/world.ts";
 import { type Hr, hrSource, rowOf } from "./hr.ts";
 
 let db: Database;
 let world: TestWorld;
-beforeAll(async () => {
-  db = await memoryDatabase();
-});
-beforeEach(async () => {
-  await wipe(db);
-  world = await testWorld(db);
+memoryWorld((...given) => {
+  [db, world] = given;
 });
 
 const people = (count: number) => Array.from({ length: count }, (_, n) => rowOf(`${n}`, `P${n}`, "Worker"));

@@ -1,20 +1,16 @@
 /** How imports end that did not come to their own end: holds that a newer import overtook, runs whose node died. */
-import { beforeAll, beforeEach, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { listTasks } from "../../src/directory/tasks.ts";
 import { schedule } from "../../src/engine/schedule.ts";
 import { type Database, sql } from "../../src/store/database.ts";
-import { memoryDatabase, wipe } from "../support/memory.ts";
-import { type TestWorld, testWorld } from "../support/world.ts";
+import { memoryWorld } from "../support/memoryWorld.ts";
+import type { TestWorld } from "../support/world.ts";
 import { type Hr, hrSource, rowOf } from "./hr.ts";
 
 let db: Database;
 let world: TestWorld;
-beforeAll(async () => {
-  db = await memoryDatabase();
-});
-beforeEach(async () => {
-  await wipe(db);
-  world = await testWorld(db);
+memoryWorld((...given) => {
+  [db, world] = given;
 });
 
 const many = (count: number) => Array.from({ length: count }, (_, n) => rowOf(`${n}`, `P${n}`, "Worker"));

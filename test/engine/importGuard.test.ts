@@ -1,20 +1,16 @@
 /** What an import never does by mistake: a file that lacks something, or empties something, cuts nobody off. */
-import { beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { listTasks } from "../../src/directory/tasks.ts";
 import { getUser } from "../../src/directory/userQueries.ts";
 import { type Database, sql } from "../../src/store/database.ts";
-import { memoryDatabase, wipe } from "../support/memory.ts";
-import { type TestWorld, testWorld } from "../support/world.ts";
+import { memoryWorld } from "../support/memoryWorld.ts";
+import type { TestWorld } from "../support/world.ts";
 import { columns, hrSource, type Row, rowOf } from "./hr.ts";
 
 let db: Database;
 let world: TestWorld;
-beforeAll(async () => {
-  db = await memoryDatabase();
-});
-beforeEach(async () => {
-  await wipe(db);
-  world = await testWorld(db);
+memoryWorld((...given) => {
+  [db, world] = given;
 });
 
 const people = (count: number, more: Row = {}) =>

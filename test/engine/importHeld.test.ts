@@ -1,6 +1,6 @@
 /** Imports that are held by the guard: before any write, with the names, until a person lets pass what they were shown. */
 import { readFileSync } from "node:fs";
-import { beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { Value } from "../../src/core/types.ts";
 import { putMapping } from "../../src/directory/mappings.ts";
 import { transitionUser } from "../../src/directory/userLifecycle.ts";
@@ -8,18 +8,14 @@ import { getUser } from "../../src/directory/userQueries.ts";
 import { createUsers } from "../../src/directory/users.ts";
 import { type ImportSummary, startImport } from "../../src/engine/import.ts";
 import { type Database, sql } from "../../src/store/database.ts";
-import { memoryDatabase, wipe } from "../support/memory.ts";
-import { admin, must, profileOf, type TestWorld, testWorld } from "../support/world.ts";
+import { memoryWorld } from "../support/memoryWorld.ts";
+import { admin, must, profileOf, type TestWorld } from "../support/world.ts";
 import { type Hr, hrSource, type Row, rowOf } from "./hr.ts";
 
 let db: Database;
 let world: TestWorld;
-beforeAll(async () => {
-  db = await memoryDatabase();
-});
-beforeEach(async () => {
-  await wipe(db);
-  world = await testWorld(db);
+memoryWorld((...given) => {
+  [db, world] = given;
 });
 
 const people = (count: number, more: Row = {}) =>

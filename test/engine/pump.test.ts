@@ -1,6 +1,6 @@
 /** The pump, the collector and confirm, on a real database in memory and apps whose calls end when the test says so. */
 import { setTimeout as sleep } from "node:timers/promises";
-import { beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { ConnectorFault } from "../../src/connectors/connector.ts";
 import { priority } from "../../src/directory/command.ts";
 import { createUsers } from "../../src/directory/users.ts";
@@ -11,17 +11,13 @@ import { desire } from "../../src/engine/desire.ts";
 import { operate, type Result } from "../../src/engine/provision.ts";
 import { claimer, type Leave, type Pump, pump } from "../../src/engine/pump.ts";
 import { type Database, openDatabase, sql } from "../../src/store/database.ts";
-import { memoryDatabase, wipe } from "../support/memory.ts";
-import { addFakeApp, must, profileOf, type TestWorld, testWorld } from "../support/world.ts";
+import { memoryWorld } from "../support/memoryWorld.ts";
+import { addFakeApp, must, profileOf, type TestWorld } from "../support/world.ts";
 
 let db: Database;
 let world: TestWorld;
-beforeAll(async () => {
-  db = await memoryDatabase();
-});
-beforeEach(async () => {
-  await wipe(db);
-  world = await testWorld(db);
+memoryWorld((...given) => {
+  [db, world] = given;
 });
 
 /** Someone who waits at the app's door: whom the call is about, and what lets it go on. */

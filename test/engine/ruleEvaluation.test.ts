@@ -1,6 +1,6 @@
 /** Evaluating rules over everyone gives each person what desire would give them, and tells it as large as it is. */
 import fc from "fast-check";
-import { beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 import { ruleMoves } from "../../src/core/rules.ts";
 import type { Profile } from "../../src/core/types.ts";
 import { assignGroups } from "../../src/directory/groupAssignments.ts";
@@ -22,17 +22,14 @@ import { loadCompany } from "../../src/engine/company.ts";
 import { loadPeople } from "../../src/engine/people.ts";
 import { type EvaluationOptions, evaluateRules } from "../../src/engine/ruleEvaluation.ts";
 import { type Database, isRefusal, sql } from "../../src/store/database.ts";
-import { memoryDatabase, wipe } from "../support/memory.ts";
+import { wipe } from "../support/memory.ts";
+import { memoryWorld } from "../support/memoryWorld.ts";
 import { addFakeApp, must, profileOf, secondNode, settle, type TestWorld, testWorld } from "../support/world.ts";
 
 let db: Database;
 let world: TestWorld;
-beforeAll(async () => {
-  db = await memoryDatabase();
-});
-beforeEach(async () => {
-  await wipe(db);
-  world = await testWorld(db);
+memoryWorld((...given) => {
+  [db, world] = given;
 });
 
 const names = ["Ada", "Bo", "Cy", "Di", "Ed", "Fay", "Gus"];

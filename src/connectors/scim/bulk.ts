@@ -8,6 +8,7 @@
  *
  * Called by connector.ts for write.ts.
  */
+import { packs } from "../../core/packs.ts";
 import { field, isObject } from "../../core/scim/path.ts";
 import { ConnectorFault, type Context } from "../connector.ts";
 import { gather } from "../gather.ts";
@@ -66,6 +67,7 @@ export function bulkWriter(wire: Wire, offers: OffersReader): BulkWriter {
   };
 
   return {
+    // Who has not been asked yet is only taken to offer it where that leads to the question.
     most: () => (offers.known() === undefined ? 1 : most()),
     send: gather<HttpRequest, HttpAnswer>({
       most,
@@ -73,9 +75,12 @@ export function bulkWriter(wire: Wire, offers: OffersReader): BulkWriter {
       together: async (ctx, requests) => {
         const { bulk_max, bulk_bytes } = await offers.read(ctx);
         if (off || bulk_max < 2) return Promise.allSettled(requests.map((request) => alone(ctx, request)));
-        const packs = packed(requests.map(operationOf), Math.min(bulk_max, takes, limit), bulk_bytes);
+        const requested = packs(requests.map(operationOf), {
+          ...{ most: Math.min(bulk_max, takes, limit), size_max: bulk_bytes },
+          ...{ size: ({ text }) => Buffer.byteLength(text) + 1, base: envelope_bytes },
+        });
         const ends = await Promise.all(
-          packs.map((some) =>
+          [...requested].map((some) =>
             sendAll(ctx, some).catch((reason: unknown) => some.map(() => ({ status: "rejected" as const, reason }))),
           ),
         );
@@ -95,24 +100,6 @@ function operationOf(request: HttpRequest, n: number): Operation {
   const bulk_id = `a${n}`;
   const { method, path, json } = request;
   return { bulk_id, request, text: JSON.stringify({ method, path, bulkId: bulk_id, data: json }) };
-}
-
-/** In as few requests as the server's limits allow, in their order. */
-function packed(all: readonly Operation[], most: number, bytes_max: number): readonly (readonly Operation[])[] {
-  const packs: Operation[][] = [];
-  let bytes = 0;
-  for (const one of all) {
-    const size = Buffer.byteLength(one.text) + 1;
-    const last = packs.at(-1);
-    if (last === undefined || last.length >= most || bytes + size > bytes_max) {
-      packs.push([one]);
-      bytes = envelope_bytes + size;
-    } else {
-      last.push(one);
-      bytes += size;
-    }
-  }
-  return packs;
 }
 
 const bodyOf = (texts: readonly string[]) => `{"schemas":["${request_urn}"],"Operations":[${texts.join(",")}]}`;

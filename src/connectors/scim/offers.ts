@@ -35,8 +35,9 @@ export function offersReader(wire: Wire, profile: ScimProfile): OffersReader {
       if (!(fault instanceof ConnectorFault)) throw fault;
       const passing = fault.kind === "retry" || fault.kind === "rate_limited" || fault.kind === "denied";
       if (!passing || ++tries >= tries_max) known = nothing;
+    } finally {
+      asking = undefined;
     }
-    asking = undefined;
     return known ?? nothing;
   };
   return {

@@ -7,6 +7,7 @@
  *
  * Called by connector.ts for look.ts.
  */
+import { packs } from "../../core/packs.ts";
 import type { Attribute } from "../../core/types.ts";
 import { ConnectorFault, type Context, type RemoteAccount } from "../connector.ts";
 import { gather } from "../gather.ts";
@@ -68,9 +69,9 @@ export function searches(tools: SearchTools): Searches {
   const each = (ctx: Context, some: readonly Search[]): Promise<Found[]> =>
     Promise.allSettled(some.map((one) => alone(ctx, one)));
 
-  const pack = async (ctx: Context, at: Placed, some: readonly Search[]): Promise<Found[]> => {
+  const searchAll = async (ctx: Context, at: Placed, some: readonly Search[]): Promise<Found[]> => {
     const known = witnesses.get(at.attribute.name) ?? [];
-    if (some.length === 1 || known.length < 2) return each(ctx, some);
+    if (some.length === 1 || known.length < known_max) return each(ctx, some);
     const found = await believed(tools, ctx, at, known, some);
     if (found === undefined) {
       failures++;
@@ -94,8 +95,11 @@ export function searches(tools: SearchTools): Searches {
       const alike = some.every(({ at }) => at.attribute.name === first?.at.attribute.name);
       const plain = some.every((one) => plainFilter(wire.profile, one) !== undefined);
       if (first === undefined || !alike || !plain || search_max === 0) return each(ctx, some);
-      const packs = packed(some, (search_max - known_max) / spellings_max);
-      return (await Promise.all(packs.map((one) => pack(ctx, first.at, one)))).flat();
+      const asked = packs(some, {
+        ...{ most: (search_max - known_max) / spellings_max, size_max: filter_chars_max },
+        size: ({ at, value }) => (at.path.text.length + value.length + filter_words) * spellings_max,
+      });
+      return (await Promise.all([...asked].map((part) => searchAll(ctx, first.at, part)))).flat();
     },
   });
   return {
@@ -109,24 +113,6 @@ export function searches(tools: SearchTools): Searches {
       }
     },
   };
-}
-
-/** In as few searches as take them, so many in each and no more characters than an address holds. */
-function packed(some: readonly Search[], most: number): readonly (readonly Search[])[] {
-  const packs: Search[][] = [];
-  let chars = 0;
-  for (const one of some) {
-    const size = (one.at.path.text.length + one.value.length + filter_words) * spellings_max;
-    const last = packs.at(-1);
-    if (last === undefined || last.length + 1 > most || chars + size > filter_chars_max) {
-      packs.push([one]);
-      chars = size;
-    } else {
-      last.push(one);
-      chars += size;
-    }
-  }
-  return packs;
 }
 
 /** `path eq "value"`; undefined where servers differ in how they read it: values with quotes, paths with brackets. */
