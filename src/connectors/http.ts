@@ -141,18 +141,24 @@ function networkFault(error: unknown, request: string, signal: AbortSignal): Con
 /** Does a JSON text nest deeper than `max`? Looked at before parsing, so that no later recursion can be overrun. */
 function deeperThan(text: string, max: number): boolean {
   let depth = 0;
-  let quoted = false;
   for (let at = 0; at < text.length; at++) {
     const char = text.charCodeAt(at);
-    if (quoted) {
-      if (char === 0x5c) at++;
-      else if (char === 0x22) quoted = false;
-    } else if (char === 0x22) quoted = true;
+    if (char === 0x22) at = endOfString(text, at);
     else if (char === 0x7b || char === 0x5b) {
       if (++depth > max) return true;
     } else if (char === 0x7d || char === 0x5d) depth--;
   }
   return false;
+}
+
+/** Where the JSON string that begins at a quote has its other one; the text's end if it has none. */
+function endOfString(text: string, begin: number): number {
+  for (let end = text.indexOf('"', begin + 1); end !== -1; end = text.indexOf('"', end + 1)) {
+    let slashes = 0;
+    while (text.charCodeAt(end - 1 - slashes) === 0x5c) slashes++;
+    if (slashes % 2 === 0) return end;
+  }
+  return text.length;
 }
 
 function looksLikeHtml(type: string | undefined, text: string): boolean {

@@ -130,7 +130,7 @@ async function planFor(trx: Transaction, marks: readonly Mark[], rows: number): 
 /** The marks are answered; whoever works on accounts is woken by the commit. */
 async function answer(world: World, command: Running, marks: readonly Mark[], work: boolean): Promise<void> {
   await sql`
-    with answered as (delete from dirty where user_id = any(${marks.map((mark) => mark.user_id)}::text[]))
+    with answered as (delete from dirty where user_id = any(${column(marks, (mark) => mark.user_id)}::text[]))
     select case when ${work} then pg_notify(${work_channel}, ${world.node}) end`.execute(command.db);
 }
 

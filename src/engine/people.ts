@@ -7,6 +7,7 @@ import type { AccountGrant, AppFacts, Before, Person } from "../core/desired.ts"
 import type { Facts, GroupFact, PersonFact } from "../core/expression/expression.ts";
 import type { RuleMoves } from "../core/rules.ts";
 import type { GrantKind, GroupType, Have, Profile, UserStatus } from "../core/types.ts";
+import { column } from "../store/columns.ts";
 import { type Database, sql } from "../store/database.ts";
 import type { Company } from "./company.ts";
 
@@ -92,7 +93,7 @@ export async function loadPeople(
          where user_id = u.id) as a) as accounts,
       (select json_agg(e.rule_id) from rule_exceptions e
        where e.user_id = u.id and (e.expires_at is null or e.expires_at > ${now}::timestamptz)) as exceptions
-    from unnest(${[...ids]}::text[]) as p(id) join users u on u.id = p.id`.execute(db);
+    from unnest(${column(ids, (id) => id)}::text[]) as p(id) join users u on u.id = p.id`.execute(db);
   for (const user of users.rows) {
     user.profile = { ...user.profile, ...supposed.profile };
     user.status = supposed.status ?? user.status;

@@ -174,7 +174,7 @@ export async function markPushesOf(
       generation = p.generation + 1
     where p.status = 'ACTIVE' and p.id in (
       select p2.id
-      from unnest(${accounts.map((a) => a.app_id)}::text[], ${accounts.map((a) => a.user_id)}::text[]) as x(app_id, user_id)
+      from unnest(${column(accounts, (a) => a.app_id)}::text[], ${column(accounts, (a) => a.user_id)}::text[]) as x(app_id, user_id)
       join pushed_groups p2 on p2.app_id = x.app_id
       join groups g on g.id = p2.group_id
       where g.type = 'BUILT_IN' or exists (

@@ -91,17 +91,17 @@ function realClock(db: Database) {
 
 const alphabets = ["abcdefghijkmnpqrstuvwxyz", "ABCDEFGHJKLMNPQRSTUVWXYZ", "23456789", "-_.!*+#%"] as const;
 
+/** What each letter of a password is drawn from, before they are mixed. */
+const drawn_from: readonly string[] = [...alphabets, ...alphabets, ...Array<string>(16).fill(alphabets.join(""))];
+
 /** 24 characters, each kind at least twice: what the usual policies ask for, and nobody needs to type it. */
 export function randomPassword(): string {
-  const all = alphabets.join("");
-  const pick = (from: string) => from.charAt(chance(from.length));
-  const letters = [
-    ...alphabets.flatMap((kind) => [pick(kind), pick(kind)]),
-    ...Array.from({ length: 16 }, () => pick(all)),
-  ];
+  const letters = drawn_from.map((from) => from.charAt(chance(from.length)));
   for (let n = letters.length - 1; n > 0; n--) {
     const other = chance(n + 1);
-    [letters[n], letters[other]] = [letters[other] ?? "", letters[n] ?? ""];
+    const letter = letters[n] ?? "";
+    letters[n] = letters[other] ?? "";
+    letters[other] = letter;
   }
   return letters.join("");
 }

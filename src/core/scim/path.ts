@@ -85,11 +85,16 @@ export function isObject(value: unknown): value is ScimObject {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** The key under which an object really holds `name`, whatever its case. */
+/** The key under which an object really holds `name`, whatever its case: names are ASCII, so that one of another length is another. */
 export function keyOf(object: ScimObject, name: string): string | undefined {
   if (Object.hasOwn(object, name)) return name;
-  const lower = name.toLowerCase();
-  return Object.keys(object).find((key) => key.toLowerCase() === lower);
+  let lower: string | undefined;
+  for (const key of Object.keys(object)) {
+    if (key.length !== name.length) continue;
+    lower ??= name.toLowerCase();
+    if (key.toLowerCase() === lower) return key;
+  }
+  return undefined;
 }
 
 /** Own property by name without case. */
@@ -100,7 +105,7 @@ export function field(object: unknown, name: string): unknown {
 }
 
 function sameText(a: unknown, b: string | boolean): boolean {
-  return `${a}`.toLowerCase() === `${b}`.toLowerCase();
+  return a === b || `${a}`.toLowerCase() === `${b}`.toLowerCase();
 }
 
 /** The elements of a multi-valued attribute; one alone that is not in an array counts too. */
@@ -186,8 +191,8 @@ export function writePath(resource: ScimObject, path: ScimPath, value: Value | u
 }
 
 function writeElement(resource: ScimObject, holder: ScimObject, path: ScimPath, value: Value | undefined): void {
-  const all = [...elements(resource, path)];
-  const found = chosenElement(resource, path);
+  const all = elements(resource, path);
+  const found = all.length === 0 ? undefined : chosenElement(resource, path);
   const gone = value === null || value === undefined;
   if (gone && !isObject(found)) return;
   const drop = gone && (path.sub === null || path.sub === "value");
@@ -195,9 +200,8 @@ function writeElement(resource: ScimObject, holder: ScimObject, path: ScimPath, 
   const element: ScimObject = isObject(found) ? { ...found } : newElement(path, primary);
   if (path.sub !== null) setField(element, path.sub, value);
   else if (isObject(value)) Object.assign(element, value);
-  const kept = all.filter((one) => one !== found);
   const next = drop
-    ? kept
+    ? all.filter((one) => one !== found)
     : found === undefined
       ? [...all, element]
       : all.map((one) => (one === found ? element : one));

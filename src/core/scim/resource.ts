@@ -4,9 +4,10 @@
  *
  * Pure. Called by connectors/scim for what apps answer, and by engine/scimPush.ts for what sources send.
  */
+import { setOwn } from "../profile.ts";
 import type { Attribute, Profile, Value } from "../types.ts";
 import type { Placed, PlacedSchema } from "./attributes.ts";
-import { core_user_urn, field, isObject, readPath, type ScimObject, writePath } from "./path.ts";
+import { core_user_urn, field, isObject, keyOf, readPath, type ScimObject, writePath } from "./path.ts";
 
 /** "true", "True", true, [{value: "true"}] → true; anything else that is not a boolean → undefined. */
 export function asBoolean(value: unknown): boolean | undefined {
@@ -72,50 +73,55 @@ function placesIn(resource: ScimObject, schema: PlacedSchema): readonly Placed[]
 export function fromResource(resource: unknown, schema: PlacedSchema): FlatAccount | null {
   const id = resourceId(resource);
   if (id === undefined || !isObject(resource)) return null;
-  const profile = new Map<string, Value>();
+  const profile: Record<string, Value> = {};
   for (const { attribute, path } of placesIn(resource, schema)) {
     const value = canonical(attribute, readPath(resource, path, attribute.array));
-    if (value !== undefined) profile.set(attribute.name, value);
+    if (value !== undefined) setOwn(profile, attribute.name, value);
   }
   const etag = field(field(resource, "meta"), "version");
   return {
     id,
-    profile: Object.freeze(Object.fromEntries(profile)),
+    profile: Object.freeze(profile),
     enabled: asBoolean(field(resource, "active")) ?? true,
     ...(typeof etag === "string" ? { etag } : {}),
   };
 }
 
-/** The schema URNs that a resource really uses: the core one and every extension with something in it. */
+/** Names the schema URNs that a resource really uses, in place: the core one and every extension with something in it. */
 export function withSchemas(resource: ScimObject): ScimObject {
-  const urns = new Set<string>([core_user_urn]);
-  const given = field(resource, "schemas");
-  for (const urn of Array.isArray(given) ? given : []) if (typeof urn === "string") urns.add(urn);
-  const kept: ScimObject = {};
-  for (const [name, value] of Object.entries(resource)) {
-    const extension = /^urn:/i.test(name);
-    if (extension && isObject(value) && Object.keys(value).length === 0) {
+  const key = keyOf(resource, "schemas");
+  const given = key === undefined ? [] : resource[key];
+  const urns = new Set<unknown>([core_user_urn, ...(Array.isArray(given) ? given : [])]);
+  for (const name of Object.keys(resource)) {
+    if (!/^urn:/i.test(name)) continue;
+    const value = resource[name];
+    if (isObject(value) && Object.keys(value).length === 0) {
       urns.delete(name);
-      continue;
-    }
-    if (extension) urns.add(name);
-    if (name.toLowerCase() !== "schemas") kept[name] = value;
+      delete resource[name];
+    } else urns.add(name);
   }
-  return { schemas: [...urns], ...kept };
+  if (key !== undefined && key !== "schemas") delete resource[key];
+  resource["schemas"] = [...urns].filter((urn) => typeof urn === "string");
+  return resource;
 }
 
 /** Lays attributes upon a resource, in place. Attributes that the schema has not got are left to the caller. */
 export function layOver(resource: ScimObject, set: Profile, schema: PlacedSchema): void {
-  for (const [name, value] of Object.entries(set)) {
+  for (const name of Object.keys(set)) {
     const at = schema.get(name);
-    if (at !== undefined) writePath(resource, at.path, value, at.attribute.array);
+    if (at !== undefined) writePath(resource, at.path, set[name], at.attribute.array);
   }
 }
 
 /** A new resource upon `base`, in place: what the profile sends with every account. Empty values are left out. */
 export function toResource(profile: Profile, enabled: boolean, schema: PlacedSchema, base: ScimObject): ScimObject {
-  const present = Object.entries(profile).filter(([, value]) => value !== null && value !== "");
-  layOver(base, Object.fromEntries(present), schema);
+  // First, and without what fills it: every account's object then grows in the same way.
+  base["schemas"] ??= [];
+  for (const name of Object.keys(profile)) {
+    const value = profile[name];
+    const at = value === null || value === "" ? undefined : schema.get(name);
+    if (at !== undefined) writePath(base, at.path, value, at.attribute.array);
+  }
   base["active"] = enabled;
   return withSchemas(base);
 }
