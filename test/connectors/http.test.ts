@@ -186,6 +186,29 @@ describe("an address", () => {
 });
 
 describe("a call", () => {
+  const lists = "[".repeat(80);
+  it.each([
+    ["as lists", lists + "]".repeat(80), true],
+    ["as lists that never end", lists, true],
+    ["behind a text with a quote in it", String.raw`["\"",` + lists, true],
+    ["behind a text that ends with a backslash", String.raw`["\\",` + lists, true],
+    ["only within a text", JSON.stringify([lists]), false],
+    ["only within a text with quotes and backslashes", JSON.stringify([`\\"${lists}\\`, `"${lists}"`]), false],
+    ["in a text that never ends", `["${lists}`, false],
+  ])("is refused when its answer nests too deep, not when it seems to: %s", async (_, text, refused) => {
+    const base = await serve((_request, response) => {
+      response.setHeader("content-type", "application/json");
+      response.end(text);
+    });
+    const ended = await client(base)
+      .send(context(), { method: "GET", path: "/x" })
+      .then(
+        () => "read",
+        (fault: ConnectorFault) => fault.message,
+      );
+    expect(ended.includes("nests deeper")).toBe(refused);
+  });
+
   it("carries a User-Agent, the credential and JSON, under the base URL's path", async () => {
     const seen: { request?: IncomingMessage; body?: string } = {};
     const url = await serve((request, response) => {
