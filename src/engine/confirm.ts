@@ -9,7 +9,7 @@
  */
 import { sameValue } from "../core/diff.ts";
 import { backoff_ms, reactions } from "../core/faults.ts";
-import type { Have, Want } from "../core/types.ts";
+import type { Have, Profile, Want } from "../core/types.ts";
 import { column } from "../store/columns.ts";
 import { type Database, isContention, sql, type Transaction, violatedUnique } from "../store/database.ts";
 import { recordHealth } from "./health.ts";
@@ -37,8 +37,9 @@ type Line = {
   known: boolean;
   external_id: string | null;
   have: Have | null;
-  /** have is what want asked for: the database holds that already. */
+  /** have is what want asked for: the database holds that already. `beyond`: what the app holds that nobody asked for. */
   as_wanted: boolean;
+  beyond: Profile | null;
   pending: string | null;
 };
 
@@ -79,7 +80,7 @@ function toLine(world: World, result: Result): Line {
     revision: claimed.revision,
     external_id: result.external_id,
     have: result.have,
-    as_wanted: isAsWanted(result.have, claimed.want),
+    ...besideWant(result.have, claimed.want),
     attempts: 0,
     lapsed: result.ended === "lapsed",
     fault: null,
@@ -121,17 +122,28 @@ function toLine(world: World, result: Result): Line {
   };
 }
 
-/** Does the app hold exactly what was asked for? Nearly always, after a write. */
-function isAsWanted(have: Have | null, want: Want | null): boolean {
-  if (have === null || want === null || have.enabled !== want.enabled) return false;
-  const names = Object.keys(want.profile);
-  if (names.length !== Object.keys(have.profile).length) return false;
-  return names.every((name) => Object.hasOwn(have.profile, name) && sameValue(have.profile[name], want.profile[name]));
+const otherwise = { as_wanted: false, beyond: null };
+
+/** Does the app hold all that was asked for? Nearly always, after a write; often with a few values of its own. */
+function besideWant(have: Have | null, want: Want | null): Pick<Line, "as_wanted" | "beyond"> {
+  if (have === null || want === null || have.enabled !== want.enabled) return otherwise;
+  let held = 0;
+  for (const name of Object.keys(want.profile)) {
+    if (!Object.hasOwn(have.profile, name) || !sameValue(have.profile[name], want.profile[name])) return otherwise;
+    held++;
+  }
+  const all = Object.entries(have.profile);
+  if (all.length === held) return { as_wanted: true, beyond: null };
+  return { as_wanted: true, beyond: Object.fromEntries(all.filter(([name]) => !Object.hasOwn(want.profile, name))) };
 }
 
+/** What of have is sent, as JSON: all of it, or what is beyond want. */
+const sentHave = ({ have, as_wanted, beyond }: Line): string | null =>
+  as_wanted ? beyond && JSON.stringify(beyond) : JSON.stringify(have);
+
 /**
- * The lines as SQL reads them, by columns. A have that is as wanted is not sent but taken from want: with it as a list of
- * objects, reading its input was a third of what the statement cost.
+ * The lines as SQL reads them, by columns. A have that is as wanted is not sent but taken from want, and only what the app
+ * holds beyond it is: with it as a list of objects, reading its input was a third of what the statement cost.
  */
 function columnsOf(lines: readonly Line[]) {
   const of = (value: (line: Line) => string | number | boolean | Date | null) => column(lines, value);
@@ -143,7 +155,7 @@ function columnsOf(lines: readonly Line[]) {
         unnest(${of((line) => line.fault)}::text[]), unnest(${of((line) => line.fault_detail)}::text[]),
         unnest(${of((line) => line.fault_attribute)}::text[]), unnest(${of((line) => line.first_fault_at)}::timestamptz[]),
         unnest(${of((line) => line.known)}::boolean[]), unnest(${of((line) => line.external_id)}::text[]),
-        unnest(${of((line) => (line.as_wanted ? null : JSON.stringify(line.have)))}::text[]),
+        unnest(${of(sentHave)}::text[]),
         unnest(${of((line) => line.as_wanted)}::boolean[]), unnest(${of((line) => line.pending)}::text[]))
         as i(account_id, claim, revision, clean, lapsed, due_at, unsure, attempts, fault, fault_detail, fault_attribute,
           first_fault_at, known, external_id, have, as_wanted, pending)`;
@@ -186,7 +198,9 @@ async function writeBack(
         external_id = case when f.known then f.external_id else a.external_id end,
         have = case when not f.known then a.have when not f.as_wanted then nullif(f.have::jsonb, 'null')
                     when a.want_revision = f.revision
-                      then jsonb_build_object('enabled', a.want->'enabled', 'profile', a.want->'profile') else a.have end,
+                      then jsonb_build_object('enabled', a.want->'enabled', 'profile',
+                        case when f.have is null then a.want->'profile' else (a.want->'profile') || f.have::jsonb end)
+                    else a.have end,
         have_revision = case when not f.known or (f.as_wanted and a.want_revision <> f.revision) then a.have_revision
                              else f.revision end,
         pending = f.pending,
