@@ -90,8 +90,10 @@ async function provision(ground: Ground, target: Target, size: number): Promise<
   const { users, conflicts } = await target.counts();
   const doubled = `the target has ${users} users, ${conflicts} refused as double`;
   if (users !== size || conflicts > 0) throw new Error(doubled);
+  // The accounts just made are gone before the ceiling is measured, and with them their autovacuum.
+  const empty = await ground.fresh();
   const { bodies, ...bare } = await ceiling(target);
-  return { whole, ...bare, floor_s: await bottom(await ground.fresh(), target, bodies) };
+  return { whole, ...bare, floor_s: await bottom(empty, target, bodies) };
 }
 
 /** Desire alone, then the rest alone: two rates that no one sees in use, to know which of them bounds the whole. */
