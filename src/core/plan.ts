@@ -7,8 +7,9 @@
  * spelling (normalisation) is no difference (drift).
  */
 import { type Change, sameValue } from "./diff.ts";
+import { setOwn } from "./profile.ts";
 import { attributesByName } from "./schema.ts";
-import type { Attribute, Capabilities, Have, Profile, Want } from "./types.ts";
+import type { Attribute, Capabilities, Have, Profile, Value, Want } from "./types.ts";
 
 /** At most one write. `enabled` is there only when it changes. `unsupported` says what the app cannot do. */
 export type Step =
@@ -60,10 +61,12 @@ function planCreate(want: Want, app: PlanApp): Step {
   if (!want.create || !(want.enabled || (want.early === true && app.can.disable))) return none;
   if (!app.can.create) return { kind: "unsupported", missing: "creating an account" };
   const known = attributesByName(app.attributes);
-  const given = Object.entries(want.profile).filter(
-    ([name, value]) => value !== null && (known.get(name)?.writable ?? "never") !== "never",
-  );
-  return { kind: "create", profile: Object.fromEntries(given), enabled: want.enabled };
+  const profile: Record<string, Value> = {};
+  for (const name of Object.keys(want.profile)) {
+    const value = want.profile[name] ?? null;
+    if (value !== null && (known.get(name)?.writable ?? "never") !== "never") setOwn(profile, name, value);
+  }
+  return { kind: "create", profile, enabled: want.enabled };
 }
 
 /** Attributes whose wanted value is not what the app holds, by the app's own idea of sameness. */

@@ -58,7 +58,9 @@ export function collector(world: World, tools: CollectorTools): Collector {
 
   const begin = () => {
     while (results.length > 0 && running.size < lanes) {
-      const batch = results.splice(0, most());
+      // The last ones are shared out: a lane that has nothing to do would wait for the other.
+      const share = tools.coming() ? most() : Math.max(company, Math.ceil(results.length / (lanes - running.size)));
+      const batch = results.splice(0, Math.min(most(), share));
       const one: Promise<void> = confirmPatiently(world, tools, batch)
         .then((due) => tools.confirmed(batch, due))
         .catch((error: unknown) => {

@@ -22,7 +22,7 @@ import { system } from "../store/log.ts";
 import type { Claimed } from "./claim.ts";
 import type { Company } from "./company.ts";
 import { companyNow } from "./companyNow.ts";
-import { type FirstClaims, type FirstRow, firstClaims, type Places } from "./firstClaim.ts";
+import { type FirstClaims, firstClaims, type Places } from "./firstClaim.ts";
 import { type AccountBefore, afterMoves, loadPeople, type PersonRecord } from "./people.ts";
 import { markPushesOf } from "./record.ts";
 import type { World } from "./world.ts";
@@ -194,7 +194,7 @@ async function writeChanges(
   if (changed.length === 0) return none;
   const causes = await logChanges(command, company, changed);
   const lines = changed.map((change, n) => toLine(company, change, causes[n] ?? change.mark.cause, first));
-  const { rows } = await sql<{ due: number; begun: readonly FirstRow[] }>`
+  const { rows } = await sql<{ due: number; begun: string | null }>`
     with input as (
       ${columnsOf(lines)}
     ), saved as (
@@ -228,11 +228,11 @@ async function writeChanges(
         fault = null, fault_detail = null, fault_attribute = null, first_fault_at = null, cause = excluded.cause
       returning account_id, app_id, user_id, claimed_by
     )
-    select count(*)::int as due, coalesce(jsonb_agg(jsonb_build_array(account_id, app_id, user_id)) filter (
-      where claimed_by = ${first.name}), '[]') as begun from marked`.execute(command.db);
+    select count(*)::int as due, string_agg(concat_ws(' ', account_id, app_id, user_id), ',') filter (
+      where claimed_by = ${first.name}) as begun from marked`.execute(command.db);
   await releaseAccounts(world, command, changed);
-  const { due = 0, begun = [] } = rows[0] ?? {};
-  return { due, claimed: first.claimed(lines, begun) };
+  const { due = 0, begun } = rows[0] ?? {};
+  return { due, claimed: first.claimed(lines, begun ?? "") };
 }
 
 const switched = ({ before, desired }: Compared) =>

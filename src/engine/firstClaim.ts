@@ -31,17 +31,15 @@ type Written = Readonly<{
 
 /**
  * `takes`: is there a place for this one? Asking takes it. `columns`: claimed_by, claimed_until and tried_keys of its work
- * row, as SQL over the input `i` and the saved `s`. `claimed`: what the statement claimed, by the rows that it gave.
+ * row, as SQL over the input `i` and the saved `s`. `claimed`: what the statement claimed, by the work rows that are this
+ * claim's: account, app and user with blanks between them, and commas between the rows.
  */
 export type FirstClaims = Readonly<{
   takes(app_id: string): boolean;
   name: string;
   columns: RawBuilder<unknown>;
-  claimed(lines: readonly Written[], rows: readonly FirstRow[]): readonly Claimed[];
+  claimed(lines: readonly Written[], rows: string): readonly Claimed[];
 }>;
-
-/** A work row that is this claim's: account, app and user. */
-export type FirstRow = readonly [account_id: string, app_id: string, user_id: string];
 
 /** Makes the first claims of one transaction of desire. */
 export function firstClaims(world: World, places: Places): FirstClaims {
@@ -58,11 +56,12 @@ export function firstClaims(world: World, places: Places): FirstClaims {
     columns: sql`case when i.begins and s.made then ${name} end, case when i.begins and s.made then ${until}::timestamptz end,
       case when i.begins and s.made and i.match_key is not null then array[i.match_key] else '{}' end`,
     claimed: (lines, rows) => {
-      if (rows.length === 0) return [];
+      if (rows === "") return [];
       const written = new Map(lines.map((line) => [`${line.app_id} ${line.user_id}`, line]));
-      return rows.flatMap(([account_id, app_id, user_id]) => {
-        const line = written.get(`${app_id} ${user_id}`);
-        return line ? claimOf(line, { account_id, name, until }) : [];
+      return rows.split(",").flatMap((row) => {
+        const end = row.indexOf(" ");
+        const line = written.get(row.slice(end + 1));
+        return line ? claimOf(line, { account_id: row.slice(0, end), name, until }) : [];
       });
     },
   };

@@ -60,7 +60,10 @@ export function contradictions(sent: Sent, found: RemoteAccount, schema: PlacedS
   if (sent.enabled !== undefined && sent.enabled !== found.enabled) {
     all.push({ attribute: "enabled", sent: sent.enabled, found: found.enabled });
   }
-  for (const [name, value] of Object.entries(sent.set)) {
+  for (const name of Object.keys(sent.set)) {
+    const value = sent.set[name] ?? null;
+    // Nearly always it is there as it was sent.
+    if (value === found.profile[name]) continue;
     const attribute = schema.get(name)?.attribute;
     if (attribute === undefined || !attribute.readable) continue;
     const was = sent.was === undefined ? "unknown" : sent.was.profile[name];

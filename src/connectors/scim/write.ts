@@ -74,7 +74,8 @@ async function readBack(
 function checkNew(profile: Profile, { schema, profile: app, wire }: Parts): void {
   const refuse = (name: string, why: string) =>
     new ConnectorFault("invalid", `${wire.base_url}: ${name} ${why}`, { attribute: name });
-  for (const [name, value] of Object.entries(profile)) {
+  for (const name of Object.keys(profile)) {
+    const value = profile[name];
     const attribute = schema.get(name)?.attribute;
     if (attribute === undefined) throw refuse(name, `is not an attribute of this app; take it out of the mapping`);
     if (attribute.writable === "never") throw refuse(name, "cannot be written, the app decides it");
