@@ -245,14 +245,26 @@ describe("pages", () => {
       400,
       'sortOrder: "NOPE" is no order; use asc or desc',
     ]);
-    const place = (...parts: unknown[]) => Buffer.from(JSON.stringify(parts)).toString("base64url");
+    const coded = (...parts: unknown[]) => Buffer.from(JSON.stringify(parts)).toString("base64url");
+    const place = (value: unknown, id: unknown) => coded("s", "created asc", value, id);
     const id = "00u00000000000000001";
-    const places = [place(200), place("s", "2026-13-01", id), place("s", "1'; drop table users --", id)];
-    for (const after of [...places, place("s", "1", "x"), place("s", "1e999", id), place("s", 1, id), "nonsense"]) {
+    const places = [coded(200), place("2026-13-01", id), place("1'; drop table users --", id), place("1e999", id)];
+    const others = [coded("s", "created desc", "1.5", id), coded("s", "lastUpdated asc", "1.5", id)];
+    for (const after of [...places, ...others, place("1", "x"), place(1, id), coded("s", "1.5", id), "nonsense"]) {
       const answer = await api.call("GET", `/api/v1/users?${sorted}&after=${after}`);
       expect([answer.status, after]).toEqual([400, after]);
     }
-    expect((await api.call("GET", `/api/v1/users?${sorted}&after=${place("s", "1.5", id)}`)).status).toBe(200);
+    expect((await api.call("GET", `/api/v1/users?${sorted}&after=${place("1.5", id)}`)).status).toBe(200);
+  });
+
+  test.each(["users", "groups", "logs"])("an order that is none is refused of /%s, sorted or not", async (list) => {
+    const wrong = await api.call("GET", `/api/v1/${list}?sortOrder=up`);
+    expect([wrong.status, wrong.body.errorCauses?.[0].errorSummary]).toEqual([
+      400,
+      'sortOrder: "up" is no order; use asc or desc',
+    ]);
+    for (const order of ["asc", "DESCENDING"])
+      expect((await api.call("GET", `/api/v1/${list}?sortOrder=${order}`)).status).toBe(200);
   });
 
   test("groups, sorted, go on behind the last one too", async () => {

@@ -10,7 +10,7 @@ import { afterOf, idCursor, limitOf, page, setLinks } from "../paging.ts";
 import { appBody } from "./appBody.ts";
 import { groupBody } from "./groupBody.ts";
 import { groupApps, groupStats, sourceApps } from "./groupReads.ts";
-import { filterGroups, searchGroups, sortCursor, sortGroups } from "./search.ts";
+import { filterGroups, isDescending, searchGroups, sortCursor, sortGroups } from "./search.ts";
 import { userBody } from "./userBody.ts";
 import { profile_input, profileOf } from "./userInput.ts";
 import { oneUser } from "./users.ts";
@@ -151,7 +151,8 @@ function memberRoutes(server: Server, api: Api): void {
 type ListQuery = z.infer<typeof list_query>;
 
 async function listOf(api: Api, query: ListQuery) {
-  const { search, filter, q, limit, after } = query;
+  const { search, filter, q, limit, after, sortBy } = query;
+  isDescending(query.sortOrder);
   const where = [
     ...(search === undefined ? [] : [await searchGroups(api, search)]),
     ...(filter === undefined ? [] : [await filterGroups(api, filter)]),
@@ -160,9 +161,10 @@ async function listOf(api: Api, query: ListQuery) {
     ...(where.length === 0 ? {} : { where: sql.join(where, sql` and `) }),
     ...(q === undefined ? {} : { q }),
   };
-  if (query.sortBy !== undefined) {
-    const sort = await sortGroups(api, { ...query, sortBy: query.sortBy });
-    return { groups: await listGroups(api.db, choice, { limit: limit + 1, sort }), after: sortCursor };
+  if (sortBy !== undefined) {
+    const sort = await sortGroups(api, { ...query, sortBy });
+    const groups = await listGroups(api.db, choice, { limit: limit + 1, sort });
+    return { groups, after: sortCursor({ ...query, sortBy }) };
   }
   const from = idCursor(after, "00g");
   const groups = await listGroups(api.db, choice, { limit: limit + 1, ...(from === undefined ? {} : { after: from }) });

@@ -20,7 +20,7 @@ import { type Api, about, type Server } from "../api.ts";
 import { invalid } from "../errors.ts";
 import { afterOf, badCursor, cursor, limitOf, readCursor, setLinks } from "../paging.ts";
 import { logEventBody } from "./logBody.ts";
-import { condition } from "./search.ts";
+import { condition, isDescending } from "./search.ts";
 
 const query_input = z.object({
   since: z.string().max(200).optional().describe("Default: seven days before until"),
@@ -43,7 +43,7 @@ export function logRoutes(server: Server, api: Api): void {
     "/api/v1/logs",
     about("logs", "What happened: bounded by until, or polled for ever", { querystring: query_input }),
     async (request, reply) => {
-      const descending = request.query.sortOrder?.toUpperCase().startsWith("DESC") ?? false;
+      const descending = isDescending(request.query.sortOrder);
       const polling = request.query.until === undefined && !descending;
       const { events, next } = polling
         ? await poll(api.db, request.query, api.world.now())

@@ -125,12 +125,17 @@ function sorting(resolve: ResolveColumn, { sortBy, sortOrder = "asc", after }: S
   const column = resolve({ text: sortBy, schema: null, names: sortBy.split("."), at: 0 });
   if (column === undefined || column.shape === "json")
     throw badSearch(`There is no property "${sortBy.slice(0, 100)}" to sort by`);
+  const { type, value } = sortValue(column);
+  const descending = isDescending(sortOrder);
+  const place = sortPlace(after, type, sortName(sortBy, descending));
+  return { value: sql.raw(value), type, descending, ...(place ? { after: place } : {}) };
+}
+
+/** What `sortOrder=` says, which without anything to sort by says nothing. @throws ApiError 400 for what is no order. */
+export function isDescending(sortOrder = "asc"): boolean {
   if (!/^(asc|desc)(ending)?$/i.test(sortOrder))
     throw badSearch(`sortOrder: "${sortOrder.slice(0, 100)}" is no order; use asc or desc`);
-  const { type, value } = sortValue(column);
-  const descending = sortOrder.toLowerCase().startsWith("desc");
-  const place = sortPlace(after, type);
-  return { value: sql.raw(value), type, descending, ...(place ? { after: place } : {}) };
+  return sortOrder.toLowerCase().startsWith("desc");
 }
 
 function sortValue({ kind, sql: source }: Column): Readonly<{ type: SortType; value: string }> {
@@ -140,14 +145,21 @@ function sortValue({ kind, sql: source }: Column): Readonly<{ type: SortType; va
   return { type: "text", value: `left(lower(${source}), ${sorted_characters})` };
 }
 
-/** The next link's place behind a row of a sorted list. */
-export const sortCursor = ({ id, sort_value = null }: Sorted & { id: string }): string => cursor("s", sort_value, id);
+/** A place of a list is none of the same list in another order. */
+const sortName = (sortBy: string, descending: boolean) => `${sortBy} ${descending ? "desc" : "asc"}`;
 
-function sortPlace(after: string | undefined, type: SortType): SortPlace | undefined {
+/** The next link's place behind a row of a sorted list. */
+export function sortCursor({ sortBy, sortOrder }: SortWish): (last: Sorted & { id: string }) => string {
+  const name = sortName(sortBy, isDescending(sortOrder));
+  return ({ id, sort_value = null }) => cursor("s", name, sort_value, id);
+}
+
+function sortPlace(after: string | undefined, type: SortType, name: string): SortPlace | undefined {
   if (after === undefined) return undefined;
-  const [mode, value, id] = readCursor(after) ?? [];
+  const [mode, of, value, id] = readCursor(after) ?? [];
   const known = value === null || (typeof value === "string" && isSortValue[type](value));
-  if (mode !== "s" || !known || typeof id !== "string" || !/^[0-9A-Za-z]{20}$/.test(id)) throw badCursor(after);
+  if (mode !== "s" || of !== name || !known || typeof id !== "string" || !/^[0-9A-Za-z]{20}$/.test(id))
+    throw badCursor(after);
   return { value: value as string | null, id };
 }
 

@@ -28,7 +28,7 @@ import { sendJson, sendJsonList } from "../pageBytes.ts";
 import { afterOf, idCursor, page, setLinks } from "../paging.ts";
 import { groupBody } from "./groupBody.ts";
 import { ownerBody } from "./me.ts";
-import { filterUsers, searchUsers, sortCursor, sortUsers } from "./search.ts";
+import { filterUsers, isDescending, searchUsers, sortCursor, sortUsers } from "./search.ts";
 import { shown_names, userBody, userText } from "./userBody.ts";
 import { type CredentialsInput, new_user, passwordOf, profileOf, typeOf, user_change } from "./userInput.ts";
 
@@ -188,7 +188,8 @@ type Rows = Readonly<{ users: readonly Shown[]; limit: number; after: (last: Sho
 
 /** The page that a query asks for, with one row more when there is more. */
 async function listOf(api: Api, query: ListQuery): Promise<Rows> {
-  const { search, filter, q } = query;
+  const { search, filter, q, sortBy } = query;
+  isDescending(query.sortOrder);
   const limit = Math.min(query.limit ?? (q !== undefined && search === undefined ? 10 : 200), 200);
   if (search !== undefined && filter !== undefined) {
     throw new ApiError(400, "E0000031", "Invalid search criteria.", ["Use search or filter, not both"]);
@@ -202,10 +203,10 @@ async function listOf(api: Api, query: ListQuery): Promise<Rows> {
     ...(q === undefined ? {} : { q }),
     deactivated: search !== undefined || filter !== undefined,
   };
-  if (search !== undefined && query.sortBy !== undefined) {
-    const sort = await sortUsers(api, { ...query, sortBy: query.sortBy });
+  if (search !== undefined && sortBy !== undefined) {
+    const sort = await sortUsers(api, { ...query, sortBy });
     const users = await showUsers(api.reads, choice, { limit: limit + 1, sort }, shown_names);
-    return { users, limit, after: sortCursor };
+    return { users, limit, after: sortCursor({ ...query, sortBy }) };
   }
   const from = idCursor(query.after, "00u");
   const after = from === undefined ? {} : { after: from };
