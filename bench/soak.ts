@@ -21,7 +21,7 @@ import { type Database, sql } from "../src/store/database.ts";
 import type { Bench, BenchOptions } from "./frame/bench.ts";
 import { addScimApp, benchKey, commandOf, must, startNode, untilDone } from "./frame/engine.ts";
 import type { Ground } from "./frame/ground.ts";
-import { measure } from "./frame/meter.ts";
+import { heldMb, measure } from "./frame/meter.ts";
 import { insertPeople, profileOf, rowOf } from "./frame/people.ts";
 import { spawnTarget } from "./frame/target.ts";
 
@@ -32,6 +32,10 @@ const reconcile_ms = 60_000;
 const departments = ["Sales", "Engineering", "Finance", "People", "Legal"];
 
 type Sample = Readonly<{ at_s: number; rss_mb: number; queue_age_s: number; dead: number; live: number }>;
+
+/** What the process holds without garbage, once it has warmed up and at the end. */
+type Held = Readonly<{ at_s: number; held_mb: number }>;
+type Seen = Readonly<{ samples: Sample[]; held: Held[] }>;
 
 /** What life acts on: ids by state, kept here so that choosing whom costs no query. */
 type Company = { active: string[]; gone: string[]; groups: readonly string[]; next: number; size: number };
@@ -49,8 +53,9 @@ export const bench: Bench = {
       await untilDone(ground.db);
       options.say(`${options.size} people have their accounts; life begins`);
       const samples: Sample[] = [];
-      const lived = await measure(ground, () => live(ground, options, company, apps, samples));
-      return resultOf(options, lived, samples);
+      const held: Held[] = [];
+      const lived = await measure(ground, () => live(ground, options, company, apps, { samples, held }));
+      return { ...resultOf(options, lived, samples), ...growthOf(held) };
     } finally {
       await node.stop();
       await Promise.all(targets.map((target) => target.stop()));
@@ -109,7 +114,7 @@ async function live(
   options: BenchOptions,
   company: Company,
   apps: readonly string[],
-  samples: Sample[],
+  { samples, held }: Seen,
 ): Promise<number> {
   const seconds = options.seconds ?? seconds_default;
   const began = performance.now();
@@ -124,6 +129,7 @@ async function live(
       samples.push({ at_s: elapsed(), ...(await look(ground.db)) });
       if (samples.length % 60 === 0) options.say(`${Math.round(elapsed())} s: ${JSON.stringify(samples.at(-1))}`);
     }
+    if (held.length === 0 && elapsed() > seconds / 3) held.push({ at_s: elapsed(), held_mb: await heldMb() });
     if (now_ms - reconciled_at >= reconcile_ms) {
       reconciled_at = now_ms;
       const app_id = apps[Math.round(now_ms / reconcile_ms) % apps.length];
@@ -132,6 +138,7 @@ async function live(
     while (done < elapsed() * rate_per_s) await act(ground.db, company, done++);
     await sleep(10);
   }
+  held.push({ at_s: elapsed(), held_mb: await heldMb() });
   return done;
 }
 
@@ -198,6 +205,16 @@ function resultOf(
     queue_age_max_s: Math.max(...settled.map((one) => one.queue_age_s)),
     dead_tuple_ratio: share(settled.slice(half)),
     dead_tuple_ratio_before: share(settled.slice(0, half)),
+  };
+}
+
+/** Sawteeth of RSS are a minute and more apart and up to 100 MB high: whether memory grows, only what is held can tell. */
+function growthOf(held: readonly Held[]) {
+  const [first, last] = [held[0], held.at(-1)];
+  if (first === undefined || last === undefined) return {};
+  return {
+    ...{ held_first_mb: first.held_mb, held_last_mb: last.held_mb },
+    held_slope_mb_per_min: slope([first, last].map(({ at_s, held_mb }) => [at_s / 60, held_mb])),
   };
 }
 

@@ -7,6 +7,8 @@
  */
 import { readFileSync } from "node:fs";
 import process from "node:process";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import type { Ground } from "./ground.ts";
 import { median, spread } from "./stats.ts";
 
@@ -80,6 +82,19 @@ export function together(all: readonly Metered<unknown>[]): Omit<Metered<unknown
       : sum(all.map((one) => one.cpu_postgres_s ?? 0)),
     rss_peak_mb: Math.max(...all.map((one) => one.rss_peak_mb)),
   };
+}
+
+/** What this process holds when all garbage is collected, in MB: what RSS tells only as the collector comes and goes. */
+export async function heldMb(): Promise<number> {
+  setFlagsFromString("--expose-gc");
+  const collect = runInNewContext("gc") as () => void;
+  // What a promise held for this turn is free in the next one.
+  for (let turn = 0; turn < 3; turn++) {
+    await new Promise((done) => setImmediate(done));
+    collect();
+  }
+  const { heapUsed, external } = process.memoryUsage();
+  return (heapUsed + external) / 2 ** 20;
 }
 
 const sum = (numbers: readonly number[]) => numbers.reduce((total, one) => total + one, 0);
