@@ -212,9 +212,10 @@ function resultOf(
 function growthOf(held: readonly Held[]) {
   const [first, last] = [held[0], held.at(-1)];
   if (first === undefined || last === undefined) return {};
+  const minutes = (last.at_s - first.at_s) / 60;
   return {
     ...{ held_first_mb: first.held_mb, held_last_mb: last.held_mb },
-    held_slope_mb_per_min: slope([first, last].map(({ at_s, held_mb }) => [at_s / 60, held_mb])),
+    held_slope_mb_per_min: (last.held_mb - first.held_mb) / Math.max(1e-9, minutes),
   };
 }
 

@@ -7,8 +7,7 @@
  */
 import { readFileSync } from "node:fs";
 import process from "node:process";
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
+import { collectGarbage } from "../../test/support/collect.ts";
 import type { Ground } from "./ground.ts";
 import { median, spread } from "./stats.ts";
 
@@ -86,13 +85,7 @@ export function together(all: readonly Metered<unknown>[]): Omit<Metered<unknown
 
 /** What this process holds when all garbage is collected, in MB: what RSS tells only as the collector comes and goes. */
 export async function heldMb(): Promise<number> {
-  setFlagsFromString("--expose-gc");
-  const collect = runInNewContext("gc") as () => void;
-  // What a promise held for this turn is free in the next one.
-  for (let turn = 0; turn < 3; turn++) {
-    await new Promise((done) => setImmediate(done));
-    collect();
-  }
+  await collectGarbage();
   const { heapUsed, external } = process.memoryUsage();
   return (heapUsed + external) / 2 ** 20;
 }

@@ -22,8 +22,7 @@ export type Collector = Readonly<{
 /**
  * `released`: resolves when nobody more urgent needs what there is; a batch of waves only begins then. `quiet`: nobody more
  * urgent is to be expected, so batches may be large. `coming`: calls are under way, so there is company to wait for.
- * `confirmed`: told
- * of each batch, and how many of its accounts are due again at once.
+ * `confirmed`: told of each batch, and how many of its accounts are due again at once.
  */
 export type CollectorTools = Readonly<{
   wait(ms: number): Promise<void>;

@@ -32,7 +32,7 @@ type Written = Readonly<{
 /**
  * `takes`: is there a place for this one? Asking takes it. `columns`: claimed_by, claimed_until and tried_keys of its work
  * row, as SQL over the input `i` and the saved `s`. `claimed`: what the statement claimed, by the work rows that are this
- * claim's: account, app and user with blanks between them, and commas between the rows.
+ * claim's: account, app and user with blanks between them, and commas between the rows (our ids have neither).
  */
 export type FirstClaims = Readonly<{
   takes(app_id: string): boolean;

@@ -1,7 +1,7 @@
 /**
  * Rows as columns: what a bulk statement takes as `unnest($1::text[])` and its like, side by side in `rows from (…)`.
  *
- * Called by the bulk statements of log.ts, newUsers.ts and imports.
+ * Called by bulk statements of all folders.
  */
 
 /**

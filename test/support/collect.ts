@@ -1,4 +1,4 @@
-/** A full collection of garbage, for tests of what is held. */
+/** A full collection of garbage, for tests and benchmarks of what is held. */
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 

@@ -107,20 +107,21 @@ export function withSchemas(resource: ScimObject): ScimObject {
 
 /** Lays attributes upon a resource, in place. Attributes that the schema has not got are left to the caller. */
 export function layOver(resource: ScimObject, set: Profile, schema: PlacedSchema): void {
-  for (const name of Object.keys(set)) {
-    const at = schema.get(name);
-    if (at !== undefined) writePath(resource, at.path, set[name], at.attribute.array);
-  }
+  for (const name of Object.keys(set)) lay(resource, name, set[name], schema);
+}
+
+function lay(resource: ScimObject, name: string, value: Value | undefined, schema: PlacedSchema): void {
+  const at = schema.get(name);
+  if (at !== undefined) writePath(resource, at.path, value, at.attribute.array);
 }
 
 /** A new resource upon `base`, in place: what the profile sends with every account. Empty values are left out. */
 export function toResource(profile: Profile, enabled: boolean, schema: PlacedSchema, base: ScimObject): ScimObject {
   // First, and without what fills it: every account's object then grows in the same way.
-  base["schemas"] ??= [];
+  if (keyOf(base, "schemas") === undefined) base["schemas"] = [];
   for (const name of Object.keys(profile)) {
     const value = profile[name];
-    const at = value === null || value === "" ? undefined : schema.get(name);
-    if (at !== undefined) writePath(base, at.path, value, at.attribute.array);
+    if (value !== null && value !== "") lay(base, name, value, schema);
   }
   base["active"] = enabled;
   return withSchemas(base);

@@ -152,6 +152,7 @@ type ListQuery = z.infer<typeof list_query>;
 
 async function listOf(api: Api, query: ListQuery) {
   const { search, filter, q, limit, after, sortBy } = query;
+  // Who asks for an order that is none is told so, sorted or not.
   isDescending(query.sortOrder);
   const where = [
     ...(search === undefined ? [] : [await searchGroups(api, search)]),

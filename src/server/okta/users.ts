@@ -189,6 +189,7 @@ type Rows = Readonly<{ users: readonly Shown[]; limit: number; after: (last: Sho
 /** The page that a query asks for, with one row more when there is more. */
 async function listOf(api: Api, query: ListQuery): Promise<Rows> {
   const { search, filter, q, sortBy } = query;
+  // Who asks for an order that is none is told so, sorted or not.
   isDescending(query.sortOrder);
   const limit = Math.min(query.limit ?? (q !== undefined && search === undefined ? 10 : 200), 200);
   if (search !== undefined && filter !== undefined) {
