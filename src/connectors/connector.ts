@@ -69,6 +69,7 @@ export type PageRequest = Readonly<{ cursor?: string; since?: string; limit?: nu
  * `gone`: ids that the app says were deleted. `next`: there is more. `since`, on the last page: token for the next
  * incremental list, of a list that was asked without one, too.
  * `complete: false` on the last page: the list may lack accounts, so absence proves nothing.
+ * `distinct`, on the last page: no id comes twice in all the list; the connector has seen to it.
  * `refused`: what could not be read, such as a broken row of a file. With an `id` only that account is in doubt; without
  * one it makes the list incomplete, not void.
  * `attributes`: which attributes the items of this list can have, if it says so itself, as the header of a file does.
@@ -80,6 +81,7 @@ export type Page<T = RemoteAccount> = Readonly<{
   next?: string;
   since?: string;
   complete?: boolean;
+  distinct?: true;
   refused?: readonly Readonly<{ place: string; reason: string; id?: ExternalId }>[];
 }>;
 

@@ -72,14 +72,15 @@ export function heldBecause({ sourcing }: Pick<ImportRun, "sourcing">, losses: r
   return "held" in judged ? judged.held.map(({ why }) => why).join(". ") : undefined;
 }
 
-/** `total`: people who are active in the source now. `changing`: people of ours whose row differs and who stay. */
+/** `total`: people who are active in the source now; 0 where nobody's row differs, which a million need not be read for. `changing`: people of ours whose row differs and who stay. */
 type Counts = Readonly<{ leaving: number; changing: number; total: number }>;
 
 async function countChanges({ world, id, app_id }: ImportRun): Promise<Counts> {
   const { rows } = await sql<Counts>`
     select count(*) filter (where not c.enabled and u.status not in ('DEPROVISIONED', 'SUSPENDED'))::int as leaving,
       count(*) filter (where c.enabled)::int as changing,
-      (select count(*)::int from accounts a where a.app_id = ${app_id} and (a.have->>'enabled')::boolean) as total
+      case when count(*) = 0 then 0 else (
+        select count(*)::int from accounts a where a.app_id = ${app_id} and (a.have->>'enabled')::boolean) end as total
     from ${changesOf(id)} c join users u on u.id = c.user_id`.execute(world.db);
   return rows[0] ?? { leaving: 0, changing: 0, total: 0 };
 }

@@ -102,7 +102,7 @@ export async function fillStage(
   { needs, since, several, onPage, onBlock }: Reading,
 ): Promise<Staged> {
   const blocks = openBlocks(db, import_id, onBlock);
-  let [rows, refused, complete] = [0, 0, true];
+  let [rows, refused, complete, distinct] = [0, 0, true, false];
   let cursor: string | undefined;
   let next: string | undefined;
   const first = since === undefined ? {} : { since };
@@ -120,6 +120,7 @@ export async function fillStage(
       rows += judged.good.length;
       refused += judged.bad.length;
       complete = page.complete ?? page.next === undefined;
+      distinct = page.distinct === true;
       [cursor, next] = [page.next, page.since];
       onPage(rows);
     } while (cursor !== undefined);
@@ -129,7 +130,7 @@ export async function fillStage(
     throw error;
   }
   const folded = several ? await foldRows(db, import_id) : { gone: 0, refused: 0 };
-  const doubles = await dropDoubles(db, import_id);
+  const doubles = distinct ? 0 : await dropDoubles(db, import_id);
   return {
     rows: rows - doubles - folded.gone - folded.refused,
     refused: refused + doubles + folded.refused,

@@ -97,6 +97,24 @@ describe("a CSV source", () => {
     expect(last).toMatchObject({ items: [{ id: "3" }], complete: false });
   });
 
+  it("vouches at the end that no id came twice, unless several rows of one id were wanted", async () => {
+    await file("ids.csv", "id,name\n1,a\n2,b\n1,c\n");
+    const first = await connect({ file: "ids.csv" }).list(ctx, { limit: 2 });
+    expect(first.distinct).toBeUndefined();
+    expect(await connect({ file: "ids.csv" }).list(ctx, { cursor: first.next! })).toMatchObject({
+      items: [],
+      distinct: true,
+    });
+    const all = await connect({ file: "ids.csv" }).list(ctx, { repeats: true });
+    expect([all.items.length, all.distinct]).toEqual([3, undefined]);
+  });
+
+  it("gives attributes in the order in which they are kept: shorter names first", async () => {
+    await file("order.csv", "title,id,dept,name\nBoss,1,Mills,Ada\n");
+    const { items } = await connect({ file: "order.csv" }).list(ctx, {});
+    expect(Object.keys(items[0]!.profile)).toEqual(["id", "dept", "name", "title"]);
+  });
+
   it.each([
     ["../secret.csv", "denied"],
     ["/etc/passwd", "denied"],

@@ -129,6 +129,8 @@ describe("the rows of a query", () => {
     const query = "select * from (values ('1', 'Risk'), ('1', 'Trade')) as v(id, unit)";
     const page = await source({ query }).list(ctx, { repeats: true });
     expect([page.items.map(({ profile }) => profile["unit"]), page.complete]).toEqual([["Risk", "Trade"], true]);
+    // Where one of an id is wanted, the list says that it has seen to it.
+    expect([page.distinct, (await source({ query }).list(ctx, {})).distinct]).toEqual([undefined, true]);
   });
 
   test("are found by a value, and one by its id", async () => {

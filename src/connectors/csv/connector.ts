@@ -10,7 +10,7 @@
  */
 import { realpath, stat } from "node:fs/promises";
 import { resolve, sep } from "node:path";
-import { setOwn } from "../../core/profile.ts";
+import { inKeptOrder, setOwn } from "../../core/profile.ts";
 import type { Attribute, Schema, Value } from "../../core/types.ts";
 import {
   type Connector,
@@ -105,9 +105,10 @@ const attributesUnder = (header: readonly string[], { config }: Parts): readonly
 /** What turns the rows under a header into accounts: where each attribute stands is looked up once. */
 function accountsUnder(header: readonly string[], { config }: Parts): AccountOf {
   const place = new Map(header.map((name, n) => [name, n]));
-  const attributes = Object.entries(config.columns ?? Object.fromEntries(header.map((name) => [name, name]))).map(
-    ([name, column]) => ({ name, n: place.get(column) ?? 0 }),
+  const columns = new Map(
+    config.columns === undefined ? header.map((name) => [name, name]) : Object.entries(config.columns),
   );
+  const attributes = inKeptOrder(columns.keys()).map((name) => ({ name, n: place.get(columns.get(name) ?? "") ?? 0 }));
   const id_at = place.get(config.id_column) ?? 0;
   const state_at = config.enabled_column === undefined ? undefined : place.get(config.enabled_column);
   const isEnabled = isEnabledBy(config.enabled_values);
@@ -251,6 +252,7 @@ async function list(parts: Parts, { signal, now }: Context, request: PageRequest
       return {
         items,
         complete: isWhole() && !reading.broken,
+        ...(request.repeats === true ? {} : { distinct: true }),
         attributes: reading.attributes,
         ...(refused.length === 0 ? {} : { refused }),
       };

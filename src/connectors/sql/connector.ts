@@ -88,7 +88,8 @@ async function list(parts: Parts, ctx: Context, request: PageRequest): Promise<P
     if (rows.length === limit) return { ...told, next: await keep(parts, reading) };
     await reading.session.close();
     const since = reading.mark === undefined ? {} : { since: tokenOf(reading.mark, ctx.now()) };
-    return { ...told, complete: reading.whole, ...since };
+    const distinct = request.repeats === true ? {} : { distinct: true as const };
+    return { ...told, complete: reading.whole, ...distinct, ...since };
   } catch (error) {
     await reading.session.close();
     throw error;

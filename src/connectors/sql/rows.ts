@@ -2,7 +2,7 @@
  * Rows of a query as accounts. Numbers, truth values and lists of texts keep their kind; all else is the text that the
  * database writes for it, dates and times in ISO form, alike in all databases where that can be. An empty value is no value.
  */
-import { setOwn } from "../../core/profile.ts";
+import { inKeptOrder, setOwn } from "../../core/profile.ts";
 import type { Attribute, Value } from "../../core/types.ts";
 import { ConnectorFault, type RemoteAccount } from "../connector.ts";
 import { isEnabledBy } from "../rowForm.ts";
@@ -50,11 +50,12 @@ export function accountsUnder(
   const at = (name: string | undefined) => fields.findIndex((field) => field.name === name);
   const [id_at, state_at] = [at(settings.id_column), at(settings.enabled_column)];
   const isEnabled = isEnabledBy(settings.enabled_values);
+  const attributes = inKeptOrder(places.keys()).map((name) => ({ name, n: places.get(name) ?? 0 }));
   return (row, line) => {
     const id = row[id_at];
     if (typeof id !== "string" || id === "") return { error: `column ${settings.id_column}: the id is empty` };
     const profile: Record<string, Value> = {};
-    for (const [name, n] of places) {
+    for (const { name, n } of attributes) {
       const value = cellValue(row[n], fields[n]?.kind);
       if (value !== undefined) setOwn(profile, name, value);
     }
