@@ -42,18 +42,26 @@ export type ShownUser = Readonly<
     /** JSON of the addresses; null: none. */
     email: string | null;
     second_email: string | null;
-    /** JSON of the times: UTC without a zone, as in `"2026-03-02T09:00:00.25"`, quotes and all. */
-    created: string;
-    updated: string;
-    activated: string | null;
-    status_changed: string | null;
-    last_login: string | null;
-    password_changed: string | null;
+    /** JSON list of `shown_times`: UTC without a zone, as in `["2026-03-02T09:00:00.25",null]`. */
+    times: string;
   }
 >;
 
-/** `to_json` writes ISO 8601 whatever the session's settings are. */
-const utc = (column: string) => `to_json(u.${column} at time zone 'UTC')::text`;
+/** The times of a ShownUser, in their order. */
+export const shown_times = [
+  "created_at",
+  "activated_at",
+  "status_changed_at",
+  "last_login_at",
+  "updated_at",
+  "password_changed_at",
+] as const;
+
+/**
+ * `to_json` writes ISO 8601 whatever the session's settings are. One list: as a column each, the times were a seventh of
+ * what a page of 200 people cost the database, and a fifth of what reading it cost Node.
+ */
+const times = `to_json(array[${shown_times.map((name) => `u.${name} at time zone 'UTC'`).join()}])::text`;
 
 /** What is selected of `u` for a ShownUser. */
 function shown(names: readonly string[]): RawBuilder<unknown> {
@@ -66,9 +74,7 @@ function shown(names: readonly string[]): RawBuilder<unknown> {
   const columns = sql.raw(`
   u.id, u.status, u.type_id, u.profile::text as profile, u.credentials, ${has} as has,
   (u.profile->'email')::text as email, (u.profile->'secondEmail')::text as second_email,
-  ${utc("created_at")} as created, ${utc("updated_at")} as updated, ${utc("activated_at")} as activated,
-  ${utc("status_changed_at")} as status_changed, ${utc("last_login_at")} as last_login,
-  ${utc("password_changed_at")} as password_changed`);
+  ${times} as times`);
   shown_columns.set(names, columns);
   return columns;
 }

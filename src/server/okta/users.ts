@@ -29,7 +29,7 @@ import { afterOf, idCursor, page, setLinks } from "../paging.ts";
 import { groupBody } from "./groupBody.ts";
 import { ownerBody } from "./me.ts";
 import { filterUsers, isDescending, searchUsers, sortCursor, sortUsers } from "./search.ts";
-import { shown_names, userBody, userText } from "./userBody.ts";
+import { shown_names, updatedAt, userBody, userText } from "./userBody.ts";
 import { type CredentialsInput, new_user, passwordOf, profileOf, typeOf, user_change } from "./userInput.ts";
 
 const deletion_tries = 20;
@@ -117,8 +117,7 @@ function oneUserRoutes(server: Server, api: Api): void {
       const { user_id } = request.params;
       if (user_id === "me") return ownerBody(api, request);
       const user = found(await showUser(api.reads, user_id, shown_names), user_id, "User");
-      // As the database wrote it: quoted, in UTC, without saying so.
-      setTag(reply, new Date(`${user.updated.slice(1, -1)}Z`));
+      setTag(reply, updatedAt(user));
       return sendJson(reply, userText(user, request.base_url));
     },
   );
