@@ -21,6 +21,7 @@ const commands: Readonly<Record<string, Readonly<{ summary: string; load?: () =>
   unassign: { summary: "Take an app away", load: () => import("./unassign.ts") },
   plan: { summary: "What would be done for a person now, and why", load: () => import("./plan.ts") },
   explain: { summary: "Why an account is as it is", load: () => import("./explain.ts") },
+  past: { summary: "Who had what on a past day, and why", load: () => import("./past.ts") },
   tasks: { summary: "What a person must do or decide", load: () => import("./tasks.ts") },
   hooks: { summary: "Event hooks: how they stand, and telling them again", load: () => import("./hooks.ts") },
   log: { summary: "What happened, and what happens", load: () => import("./log.ts") },

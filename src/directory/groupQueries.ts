@@ -102,6 +102,22 @@ export async function membersAsOf(
   return rows;
 }
 
+/** A group of a person as it was then. `name`: as it is now; null: it was deleted since. */
+export type PastGroup = Readonly<{ group_id: string; name: string | null; grants: PastMember["grants"] }>;
+
+/** The groups in which a person was at a moment by grants (Everyone has none), in order of id; at most 1,000. */
+export async function groupsAsOf(db: Database, user_id: string, at: Date): Promise<readonly PastGroup[]> {
+  const { rows } = await sql<PastGroup>`
+    select m.group_id, g.profile->>'name' as name,
+      jsonb_agg(jsonb_build_object('kind', m.kind, 'source_id', m.source_id) order by m.kind, m.source_id) as grants
+    from membership_grants_periods m left join groups g on g.id = m.group_id
+    where m.user_id = ${user_id} and m.valid_from <= ${at}::timestamptz
+      and (m.valid_to is null or m.valid_to > ${at}::timestamptz)
+      and (m.expires_at is null or m.expires_at > ${at}::timestamptz)
+    group by m.group_id, g.profile->>'name' order by m.group_id limit 1000`.execute(db);
+  return rows;
+}
+
 /** Why a user is in a group: the grants, oldest first; none in Everyone. */
 export async function membershipGrants(
   db: Database,

@@ -11,6 +11,7 @@ import { adminInlineHookRoutes } from "./inlineHooks.ts";
 import { memberImportRoutes } from "./members.ts";
 import { notifyAdminRoutes } from "./notify.ts";
 import { passwordPolicyRoutes } from "./passwordPolicy.ts";
+import { historyRoutes } from "./past.ts";
 import { peopleImportRoutes } from "./people.ts";
 import { planRoutes } from "./plan.ts";
 import { planMappingRoutes } from "./planMappings.ts";
@@ -22,6 +23,7 @@ import { waitingRoutes } from "./waiting.ts";
 /** Registers every route under /admin/v1. */
 export function adminRoutes(server: Server, api: Api): void {
   planRoutes(server, api);
+  historyRoutes(server, api);
   planMappingRoutes(server, api);
   taskRoutes(server, api);
   importRoutes(server, api);

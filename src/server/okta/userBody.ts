@@ -111,14 +111,19 @@ function credentialsText(credentials: Credentials): string {
 const time_names = ["created", "activated", "statusChanged", "lastLogin", "lastUpdated", "passwordChanged"];
 const updated_place = shown_times.indexOf("updated_at");
 
-/** Many people came and changed at the same time. */
+/** Whoever came with others came when they did. */
 let last_times = { json: "", text: "" };
 
-/** The members of a body that are times, from the list that the database wrote. */
+/** The members of a body that are times, from the list that the database wrote. Most of a person's are the same. */
 function timesText(json: string): string {
   if (json === last_times.json) return last_times.text;
   const all = json.slice(1, -1).split(",");
-  const text = time_names.map((name, n) => `"${name}":${dateText(all[n] ?? "null")}`).join();
+  let [text, last, written] = ["", "null", "null"];
+  for (let n = 0; n < time_names.length; n++) {
+    const time = all[n] ?? "null";
+    if (time !== last) [last, written] = [time, dateText(time)];
+    text += `${n === 0 ? "" : ","}"${time_names[n]}":${written}`;
+  }
   last_times = { json, text };
   return text;
 }
@@ -127,10 +132,7 @@ function timesText(json: string): string {
 function dateText(json: string): string {
   if (json === "null") return json;
   const seconds_end = 20;
-  const milliseconds = json
-    .slice(seconds_end + 1, -1)
-    .slice(0, 3)
-    .padEnd(3, "0");
+  const milliseconds = json.slice(seconds_end + 1, Math.min(seconds_end + 4, json.length - 1)).padEnd(3, "0");
   return `${json.slice(0, seconds_end)}.${milliseconds}Z"`;
 }
 
