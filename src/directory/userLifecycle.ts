@@ -41,6 +41,8 @@ export type TransitionOptions = PasswordKeeping &
     password?: NewPassword;
     /** Why, for the log. */
     reason?: string;
+    /** By person: the event that led to it, where that is not the command's own cause. */
+    causes?: ReadonlyMap<string, number>;
   }>;
 
 /** The person after the event. `token`: the one-time token of an activation or reset, told only here. */
@@ -270,6 +272,7 @@ async function followMoves(
       targets: [userTarget(move.before)],
       user_id: move.before.id,
       reason: options.reason ?? null,
+      ...causeOf(options.causes?.get(move.before.id)),
       detail: { by: event.kind, from: move.before.status, to: move.transition.status },
     })),
   );
@@ -287,6 +290,8 @@ async function followMoves(
     moves.map((move) => ({ user_id: move.before.id, clear })),
   );
 }
+
+const causeOf = (cause: number | undefined) => (cause === undefined ? {} : { cause });
 
 /** Sessions end with a status that has none and with the old password; wrong passwords are forgotten with it. */
 async function endWhatWasOpen(

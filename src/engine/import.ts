@@ -269,7 +269,7 @@ async function proceed(run: ImportRun, known: Known): Promise<ImportSummary> {
   });
   const kept = await findKept(run, staged);
   if (kept !== undefined) known.kept = kept;
-  const verdict = released === undefined ? await judgeImport(run) : undefined;
+  const verdict = released === undefined ? await judgeImport(run, staged) : undefined;
   const held = verdict !== undefined && !request.dry_run;
   const note = await passChanges(run, known.counts, held || request.dry_run === true, signal);
   // Of whom the hook has said nothing is to be asked about again.

@@ -10,7 +10,7 @@ import type { ImportRun } from "./import.ts";
 import { findCutOff } from "./importGuardDates.ts";
 import type { CutOff } from "./importHeld.ts";
 import { readBy } from "./importNeeds.ts";
-import { changesOf, stageOf } from "./importStage.ts";
+import { changesOf, type Staged, stageOf } from "./importStage.ts";
 import { lossOfMembers } from "./sessionGroups.ts";
 
 /** Leavers that a source names one by one are judged as if it had named all of a day at once. */
@@ -19,14 +19,18 @@ const together_ms = 86_400_000;
 /** `count`: of the largest loss, to be typed in by whoever lets it pass. `cut_off`: whom dates cut off, if that counted. */
 export type Verdict = Readonly<{ why: string; count: number; cut_off: readonly CutOff[] }>;
 
-/** Why the import is held, or undefined. Okta's measure (20 %) with a floor in people, so that small companies can work. */
-export async function judgeImport(run: ImportRun): Promise<Verdict | undefined> {
+/**
+ * Why the import is held, or undefined. Okta's measure (20 %) with a floor in people, so that small companies can work. A
+ * list without a single row has no floor: it is far more often a file that went wrong than a company that closed.
+ */
+export async function judgeImport(run: ImportRun, staged: Staged): Promise<Verdict | undefined> {
   const { sourcing, app_id, label } = run;
   const { session } = run.request;
   const counts = await countChanges(run);
   const scope = { type: "source", id: app_id, name: label } as const;
   const losses: Loss[] = [];
-  const limit = { percent: sourcing.guard_percent, at_least: sourcing.guard_people, absolute: null };
+  const empty = staged.rows === 0 && run.request.mode === "full" && session === undefined;
+  const limit = { percent: sourcing.guard_percent, at_least: empty ? 0 : sourcing.guard_people, absolute: null };
   const rules = [{ kind: null, scope_type: null, scope_id: null, limit }];
   const leaving = sourcing.on_inactive === "none" ? 0 : counts.leaving;
   const before = (session?.single || run.people) && leaving > 0 ? await countSingles(run) : 0;
@@ -44,7 +48,8 @@ export async function judgeImport(run: ImportRun): Promise<Verdict | undefined> 
   }
   const judged = judgeLosses(losses, rules);
   if (!("held" in judged)) return undefined;
-  const why = judged.held.map((one) => one.why).join(". ");
+  const whys = judged.held.map((one) => one.why);
+  const why = [...(empty ? [`The list of ${label} has no row that can be read`] : []), ...whys].join(". ");
   return { why, count: Math.max(...judged.held.map(({ loss }) => loss.count)), cut_off };
 }
 

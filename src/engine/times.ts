@@ -35,13 +35,23 @@ export async function passDays(world: World, command: Command): Promise<boolean>
 
 const freeAt = (now: Date) => sql`(u.hold is null or (u.hold->>'until')::timestamptz <= ${now}::timestamptz)`;
 
+/** The event that gave the person `u` the day they have: their last change of it, else how they came. */
+const toldBy = (day: "starts_at" | "ends_at") => sql`
+  (select e.seq from events e where e.user_id = u.id and (e.type = 'user.lifecycle.create'
+    or (e.type = 'user.account.update_profile' and e.detail->'changes' ? ${sql.lit(day)})) order by e.seq desc limit 1)`;
+
+type DuePerson = Readonly<{ id: string; told_by: number | null }>;
+
+const causesOf = (people: readonly DuePerson[]): ReadonlyMap<string, number> =>
+  new Map(people.flatMap(({ id, told_by }) => (told_by === null ? [] : [[id, told_by] as const])));
+
 async function endAndStart(world: World, command: Command): Promise<number> {
   const now = world.now();
-  const ending = await sql<{ id: string; ends_at: Date }>`
-    select id, ends_at from users u where status <> 'DEPROVISIONED' and ends_at <= ${now}::timestamptz and not super_admin
+  const ending = await sql<DuePerson & { ends_at: Date }>`
+    select id, ends_at, ${toldBy("ends_at")} as told_by from users u where status <> 'DEPROVISIONED' and ends_at <= ${now}::timestamptz and not super_admin
       and ${freeAt(now)} order by ends_at limit ${batch}`.execute(world.db);
-  const starting = await sql<{ id: string }>`
-    select id from users u where status = 'STAGED' and starts_at <= ${now}::timestamptz
+  const starting = await sql<DuePerson>`
+    select id, ${toldBy("starts_at")} as told_by from users u where status = 'STAGED' and starts_at <= ${now}::timestamptz
       and (ends_at is null or ends_at > ${now}::timestamptz) and ${freeAt(now)} order by starts_at limit ${batch}`.execute(
     world.db,
   );
@@ -49,11 +59,13 @@ async function endAndStart(world: World, command: Command): Promise<number> {
   for (const [days, people] of late) {
     const since = days === 0 ? "" : `, for ${days === 1 ? "a day" : `${days} days`} already`;
     const ids = people.map(({ id }) => id);
-    await transitionUsers(command, ids, { kind: "end_reached" }, { reason: `the last day is over${since}` });
+    const told = { reason: `the last day is over${since}`, causes: causesOf(people) };
+    await transitionUsers(command, ids, { kind: "end_reached" }, told);
   }
   const ids = starting.rows.map((row) => row.id);
   if (ids.length > 0) {
-    await transitionUsers(command, ids, { kind: "start_reached" }, { reason: "the first day has come" });
+    const told = { reason: "the first day has come", causes: causesOf(starting.rows) };
+    await transitionUsers(command, ids, { kind: "start_reached" }, told);
   }
   return Math.max(starting.rows.length, ending.rows.length);
 }

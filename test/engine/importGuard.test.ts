@@ -53,6 +53,39 @@ describe("a column that is missing", () => {
   });
 });
 
+describe("a file that has only its header", () => {
+  const header_only = columns.join();
+
+  test("is held however few work here, saying so, until a person lets it pass", async () => {
+    const hr = await hrSource(world, { guard_people: 10, guard_percent: 20 });
+    await hr.run(people(3));
+    hr.writeText(header_only);
+    const held = await hr.run();
+    expect(held).toMatchObject({
+      status: "HELD",
+      reason:
+        "The list of HR has no row that can be read. This would deactivate 3 of 3 people of source HR (100 %; the limit is 20 %)",
+    });
+    expect(await statusOf(1)).toBe("PROVISIONED");
+    expect(await openTasks()).toEqual([expect.stringContaining("has no row that can be read")]);
+    expect(await hr.run(undefined, { released: held.id })).toMatchObject({ status: "DONE", counts: { left: 3 } });
+    expect(await statusOf(1)).toBe("DEPROVISIONED");
+  });
+
+  test("passes where the guard is off, or nobody of the source is left; one row is judged by the floor as ever", async () => {
+    const off = await hrSource(world, { guard_people: 0, guard_percent: 100 }, "Off");
+    await off.run(people(3));
+    off.writeText(header_only);
+    expect(await off.run()).toMatchObject({ status: "DONE", counts: { left: 3 } });
+    expect(await off.run()).toMatchObject({ status: "DONE" });
+    const hr = await hrSource(world, { guard_people: 10, guard_percent: 20 });
+    hr.writeText(header_only);
+    expect(await hr.run()).toMatchObject({ status: "DONE" });
+    await hr.run([rowOf("71", "Ada", "Hill"), rowOf("72", "Bob", "Hill")]);
+    expect(await hr.run([rowOf("71", "Ada", "Hill")])).toMatchObject({ status: "DONE", counts: { left: 1 } });
+  });
+});
+
 describe("an attribute that is emptied", () => {
   test("for too many people holds the import, saying which attribute and how many, until a person lets it pass", async () => {
     const hr = await hrSource(world, { guard_people: 5, guard_percent: 20 });

@@ -3,8 +3,10 @@
  * the two is jobs.test.ts. Each row of what such a feed must be able to say is one of these promises.
  */
 import { describe, expect, test } from "vitest";
+import { createUsers, updateUsers } from "../../src/directory/users.ts";
 import { sql } from "../../src/store/database.ts";
 import { rowOf } from "../engine/hr.ts";
+import { must, profileOf } from "../support/world.ts";
 import { hrStage } from "./hrStage.ts";
 import { stage } from "./support.ts";
 
@@ -127,6 +129,28 @@ describe("a leave", () => {
     const { rows } = await sql<{ reason: string }>`
       select reason from events where type = 'user.lifecycle.deactivate'`.execute(s.world().db);
     expect(rows).toEqual([{ reason: "the last day is over, for 11 days already" }]);
+  });
+
+  test("and a hire that come by the clock are led back to whoever told the day", async () => {
+    const { command } = s.world();
+    const by = (name: string) => ({ ...command, actor: { id: `00u${name}`, type: "User", name } as const });
+    const bob = { profile: profileOf("Bob", "Stone"), starts_at: new Date("2026-03-10T00:00:00Z") };
+    const [user] = await must(createUsers(by("Anne"), [bob]));
+    await at("2026-03-10T00:00:00Z");
+    await must(
+      updateUsers(by("Grace"), [{ id: user!.id, ends_at: new Date("2026-03-05T00:00:00Z"), starts_at: null }]),
+    );
+    await must(updateUsers(by("Hugo"), [{ id: user!.id, profile: { title: "Baker" } }]));
+    await at("2026-03-10T01:00:00Z");
+    const { rows } = await sql<{ type: string; cause: string; by: string }>`
+      select e.type, c.type as cause, c.actor->>'name' as by from events e join events c on c.seq = e.cause
+      where e.user_id = ${user!.id} and e.detail->>'by' in ('start_reached', 'end_reached') order by e.seq`.execute(
+      s.world().db,
+    );
+    expect(rows).toEqual([
+      { type: "user.lifecycle.activate", cause: "user.lifecycle.create", by: "Anne" },
+      { type: "user.lifecycle.deactivate", cause: "user.account.update_profile", by: "Grace" },
+    ]);
   });
 
   test("ends access with the last working day, though the employment goes on", async () => {
