@@ -68,7 +68,8 @@ export function readArgs(usage: Usage, args: readonly string[]): Given {
 /** The words of a command by position. @throws CliError when there are too few or too many. */
 export function requireWords(usage: Usage, words: readonly string[], least: number, most = least): readonly string[] {
   if (words.length >= least && words.length <= most) return words;
-  const what = words.length < least ? "something is missing" : `"${words[most]}" is too much`;
+  const missing = usage.words.split(" ")[words.length]?.replace(/\.\.\.$/, "") ?? "something";
+  const what = words.length < least ? `${missing} is missing` : `"${words[most]}" is too much`;
   throw new CliError(exit_codes.usage, `tenure ${usage.name}: ${what}\n\n${helpOf(usage)}`);
 }
 

@@ -173,9 +173,9 @@ function cutOff(error: Error, { id, label, dry_run, progress: at }: Import): Cli
 }
 
 function tell(done: Import, rows: readonly Row[]): void {
-  print(
-    `${done.label}: ${done.status.toLowerCase()}${done.dry_run ? " (dry run: nothing was applied)" : ""}: ${countsText(done.counts) || "no rows"}`,
-  );
+  const counts = countsText(done.counts) || (done.status === "DONE" ? "no rows" : "");
+  const dry = done.dry_run ? " (dry run: nothing was applied)" : "";
+  print(`${done.label}: ${done.status.toLowerCase()}${dry}${counts === "" ? "" : `: ${counts}`}`);
   const { since_at, whole } = done.detail;
   if (since_at !== undefined)
     print(

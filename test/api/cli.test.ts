@@ -69,6 +69,8 @@ describe("the command line", () => {
     [["apps", "add", "scim", "--label", "Foo", "--base-url", "http://127.0.0.1:9"], /--token-file FILE is missing/],
     [["rules", "add", "R", "--if", "true"], /--group GROUP is missing/],
     [["rules", "preview"], /--if EXPRESSION is missing/],
+    [["users", "show"], /tenure users show: USER is missing/],
+    [["explain", "carl@x.co"], /tenure explain: APP is missing/],
     [["hooks", "replay", "Billing"], /say one of --seq, --from and --delivery/],
     [["hooks", "replay", "Billing", "--seq", "one"], /takes an event's number/],
     [["user", "list"], /no command "user": did you mean users\?/],

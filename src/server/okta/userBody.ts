@@ -103,10 +103,8 @@ const lacking_texts = Array.from({ length: 1 << shown_names.length }, (_, has) =
 const no_credentials = JSON.stringify(credentialsBody({})).slice(0, -1);
 
 /** Credentials without their end. */
-function credentialsText(credentials: Credentials): string {
-  for (const _ in credentials) return JSON.stringify(credentialsBody(credentials)).slice(0, -1);
-  return no_credentials;
-}
+const credentialsText = (credentials: Credentials | null): string =>
+  credentials === null ? no_credentials : JSON.stringify(credentialsBody(credentials)).slice(0, -1);
 
 const time_names = ["created", "activated", "statusChanged", "lastLogin", "lastUpdated", "passwordChanged"];
 const updated_place = shown_times.indexOf("updated_at");
@@ -159,7 +157,8 @@ function linkText(user: ShownUser, base: string, which: Links): string {
     if (link_texts.size >= link_texts_max) link_texts.clear();
     link_texts.set(key, parts);
   }
-  return parts.join(user.id);
+  // The link to oneself alone has the id once.
+  return parts.length === 2 ? parts[0] + user.id + parts[1] : parts.join(user.id);
 }
 
 /** Which credentials there are; never what they are. */
