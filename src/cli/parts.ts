@@ -136,7 +136,9 @@ function readMoment(name: string, text: string, now: Date, way: Readonly<{ ahead
     const unit_ms = { m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 }[length[2] ?? "d"] ?? 0;
     return new Date(now.getTime() + way.ahead * Number(length[1]) * unit_ms).toISOString();
   }
-  const at = /^\d{4}-\d{2}-\d{2}$/.test(text) ? new Date(`${text}${way.of_day}`) : new Date(text);
+  // Without a zone it is UTC, as a day is: the same command means the same wherever it is typed.
+  const zone = /(?:z|[+-]\d{2}:?\d{2})$/i.test(text) ? "" : "Z";
+  const at = new Date(/^\d{4}-\d{2}-\d{2}$/.test(text) ? `${text}${way.of_day}` : `${text}${zone}`);
   if (!Number.isNaN(at.getTime()) && /^\d{4}-\d{2}-\d{2}/.test(text)) return at.toISOString();
   throw new CliError(
     exit_codes.usage,

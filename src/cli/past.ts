@@ -9,11 +9,11 @@ import { type Reason, wordsOf } from "./why.ts";
 type Giver = Reason["membership"][number];
 type Account = Readonly<{
   app: Readonly<{ id: string; label: string | null }>;
+  source: boolean;
   user: Readonly<{ id: string; login: string | null }>;
   external_id: string | null;
   enabled: boolean | null;
   why: readonly Reason[];
-  since: string;
 }>;
 type Member = Readonly<{ user: Readonly<{ id: string; login: string | null }>; by: readonly Giver[] }>;
 type Person = Readonly<{
@@ -27,7 +27,14 @@ const encode = encodeURIComponent;
 
 const givers = (by: readonly Giver[]) => by.map(({ kind, name }) => `${kind} ${plain(name)}`).join(", and by ");
 const reasons = (why: readonly Reason[]) => why.map(wordsOf).join(", and ");
-const state = ({ enabled }: Account) => (enabled === null ? "no account yet" : enabled ? "enabled" : "disabled");
+/** What somebody has for no reason is a source's row, or left there by those who manage the app. */
+const because = ({ source, why }: Account) =>
+  why.length > 0 ? reasons(why) : source ? "a row of this source" : "no reason";
+
+function state({ enabled, source }: Account): string {
+  if (enabled === null) return "still to be made";
+  return source ? (enabled ? "active" : "inactive") : enabled ? "enabled" : "disabled";
+}
 
 export const { run } = command({
   usage: {
@@ -47,6 +54,7 @@ export const { run } = command({
   run: async (client, given, [user]) => {
     const at = pastOf(given, "at");
     const [app, group] = [given.text("app"), given.text("group")];
+    if (user === "") throw new CliError(exit_codes.usage, "tenure past: USER is empty");
     if (at === undefined)
       throw new CliError(exit_codes.usage, "tenure past: --at WHEN is missing: a day, a time, or 30d");
     if ([user, app, group].filter((one) => one !== undefined).length !== 1) {
@@ -58,7 +66,7 @@ export const { run } = command({
         ["person", ({ user: one }) => one.login ?? one.id],
         ["account", ({ external_id }) => external_id],
         ["state", state],
-        ["because of", ({ why }) => reasons(why)],
+        ["because of", because],
       ]);
     } else if (group !== undefined) {
       const path = `/admin/v1/past/groups/${await groupId(client, group)}/members`;
@@ -83,11 +91,12 @@ function printPerson({ at, user, groups, accounts }: Person): void {
   for (const [name, value] of Object.entries(user.profile)) {
     print(`  ${plain(name)}: ${plain(typeof value === "string" ? value : JSON.stringify(value))}`);
   }
-  for (const { id, name, by } of groups) print(`  was in ${plain(name ?? id)} by ${givers(by)}`);
+  for (const { id, name, by } of groups) {
+    print(`  was in ${plain(name ?? id)}${by.length === 0 ? "" : ` by ${givers(by)}`}`);
+  }
   for (const account of accounts) {
-    const { app, external_id, why, since } = account;
-    const id = external_id === null ? "" : ` ${plain(external_id)}`;
-    const because = why.length === 0 ? ", for no reason any more" : ` because of ${reasons(why)}`;
-    print(`  had ${plain(app.label ?? app.id)}${because}: account${id} ${state(account)}, so since ${since}`);
+    const { app, external_id } = account;
+    const what = external_id === null ? "account" : `account ${plain(external_id)}`;
+    print(`  had ${plain(app.label ?? app.id)} (${because(account)}): ${what}, ${state(account)}`);
   }
 }

@@ -195,11 +195,12 @@ function wantOf(row: Row, assigned: boolean): Want | null {
   return assigned ? null : { ...row.want, enabled: false };
 }
 
-/** An account as its row was at a past moment. */
+/** An account as its row was at a past moment. `source`: the app is a source of people now; of such a one it is a row. */
 export type PastAccount = Readonly<{
   id: string;
   app_id: string;
   app_label: string | null;
+  source: boolean;
   user_id: string;
   login: string | null;
   assigned: boolean;
@@ -211,19 +212,23 @@ export type PastAccount = Readonly<{
   valid_to: Date | null;
 }>;
 
-/** Who had what at a moment: accounts of an app, of a person, or of both, as they then were. Deleted ones too. */
+/**
+ * Who had what at a moment: accounts of an app, of a person, or of both, as they then were. Deleted ones too. `had`: those
+ * alone that were wanted or there.
+ */
 export async function accountsAsOf(
   db: Database,
-  filter: Readonly<{ app_id?: string; user_id?: string; after?: string; limit?: number }>,
+  filter: Readonly<{ app_id?: string; user_id?: string; had?: boolean; after?: string; limit?: number }>,
   at: Date,
 ): Promise<PastAccount[]> {
   const { rows } = await sql<PastAccount>`
-    select a.id, a.app_id, p.label as app_label, a.user_id, u.login, a.assigned, a.external_id, a.want, a.have, a.grants,
-           a.valid_from, a.valid_to
+    select a.id, a.app_id, p.label as app_label, p.sourcing is not null as source, a.user_id, u.login, a.assigned,
+           a.external_id, a.want, a.have, a.grants, a.valid_from, a.valid_to
     from accounts_periods a left join apps p on p.id = a.app_id left join users u on u.id = a.user_id
     where a.valid_from <= ${at}::timestamptz and (a.valid_to is null or a.valid_to > ${at}::timestamptz)
       ${filter.app_id === undefined ? sql`` : sql`and a.app_id = ${filter.app_id}`}
       ${filter.user_id === undefined ? sql`` : sql`and a.user_id = ${filter.user_id}`}
+      ${filter.had ? sql`and (a.assigned or a.have is not null)` : sql``}
       and a.id > ${filter.after ?? ""}
     order by a.id limit ${Math.min(filter.limit ?? 200, page_max)}`.execute(db);
   return rows;

@@ -85,13 +85,24 @@ export type PastMember = Readonly<{
   grants: readonly Readonly<{ kind: GrantKind; source_id: string }>[];
 }>;
 
-/** A page of those who were in a group at a moment, in order of id. Also of groups deleted since. */
+/**
+ * A page of those who were in a group at a moment, in order of id. Also of groups deleted since. In Everyone is whoever was
+ * here and not deactivated, by no grant.
+ */
 export async function membersAsOf(
   db: Database,
   group_id: string,
   at: Date,
   page: Readonly<{ limit: number; after?: string }>,
 ): Promise<readonly PastMember[]> {
+  const { rows: everyone } = await sql`select from groups where id = ${group_id} and type = 'BUILT_IN'`.execute(db);
+  if (everyone.length > 0) {
+    const { rows } = await sql<{ user_id: string }>`
+      select id as user_id from users_periods where id > ${page.after ?? ""} and status <> 'DEPROVISIONED'
+        and valid_from <= ${at}::timestamptz and (valid_to is null or valid_to > ${at}::timestamptz)
+      order by id limit ${page.limit}`.execute(db);
+    return rows.map(({ user_id }) => ({ user_id, grants: [] }));
+  }
   const { rows } = await sql<PastMember>`
     select user_id, jsonb_agg(jsonb_build_object('kind', kind, 'source_id', source_id) order by kind, source_id) as grants
     from membership_grants_periods
@@ -105,16 +116,24 @@ export async function membersAsOf(
 /** A group of a person as it was then. `name`: as it is now; null: it was deleted since. */
 export type PastGroup = Readonly<{ group_id: string; name: string | null; grants: PastMember["grants"] }>;
 
-/** The groups in which a person was at a moment by grants (Everyone has none), in order of id; at most 1,000. */
-export async function groupsAsOf(db: Database, user_id: string, at: Date): Promise<readonly PastGroup[]> {
+/** The groups of a person who was here at a moment, in order of id; at most 1,000, and Everyone unless they were deactivated. */
+export async function groupsAsOf(
+  db: Database,
+  { id: user_id, status }: Pick<StoredUser, "id" | "status">,
+  at: Date,
+): Promise<readonly PastGroup[]> {
   const { rows } = await sql<PastGroup>`
+    select id as group_id, profile->>'name' as name, '[]'::jsonb as grants from groups
+    where type = 'BUILT_IN' and ${status !== "DEPROVISIONED"}::boolean
+    union all (
     select m.group_id, g.profile->>'name' as name,
       jsonb_agg(jsonb_build_object('kind', m.kind, 'source_id', m.source_id) order by m.kind, m.source_id) as grants
     from membership_grants_periods m left join groups g on g.id = m.group_id
     where m.user_id = ${user_id} and m.valid_from <= ${at}::timestamptz
       and (m.valid_to is null or m.valid_to > ${at}::timestamptz)
       and (m.expires_at is null or m.expires_at > ${at}::timestamptz)
-    group by m.group_id, g.profile->>'name' order by m.group_id limit 1000`.execute(db);
+    group by m.group_id, g.profile->>'name' order by m.group_id limit 1000)
+    order by group_id`.execute(db);
   return rows;
 }
 

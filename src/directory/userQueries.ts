@@ -202,6 +202,17 @@ export async function userAsOf(db: Database, id: string, at: Date): Promise<Stor
   return rows[0];
 }
 
+/**
+ * Whose login this was at a moment, when it is nobody's of today: their id. The whole history is read for it, a second of a
+ * million changes.
+ */
+export async function loginAsOf(db: Database, login: string, at: Date): Promise<string | undefined> {
+  const { rows } = await sql<{ id: string }>`
+    select id from users_history where login = lower(${login}) and valid_from <= ${at}::timestamptz
+      and valid_to > ${at}::timestamptz limit 1`.execute(db);
+  return rows[0]?.id;
+}
+
 /** The groups of a user in order of id, Everyone among them unless the user is deactivated. */
 export async function groupsOf(db: Database, user_id: string): Promise<readonly Selectable<GroupRow>[]> {
   const { rows } = await sql<Selectable<GroupRow>>`

@@ -8,14 +8,18 @@ import type { Profile, Refusal } from "../core/types.ts";
 import { accountsAsOf } from "../directory/accounts.ts";
 import { groupsAsOf, membersAsOf } from "../directory/groupQueries.ts";
 import { userSchema } from "../directory/schemaQueries.ts";
-import { getUser, getUsers, userAsOf } from "../directory/userQueries.ts";
+import { getUser, getUsers, loginAsOf, type StoredUser, userAsOf } from "../directory/userQueries.ts";
 import type { Database } from "../store/database.ts";
 import { type Giver, nameReasons, type Reason } from "./reasons.ts";
 
-/** `enabled`: as the app had it, as far as we knew; null: there was no account there. `since`, `until`: of this state. */
+/**
+ * `enabled`: as the app had it, as far as we knew; null: it was still to be made. `source`: the app is a source, and this the
+ * person's row there. `since`, `until`: of what we knew and wanted; the account itself may be older.
+ */
 export type PastAccountView = Readonly<{
   id: string;
   app: Readonly<{ id: string; label: string | null }>;
+  source: boolean;
   user: Readonly<{ id: string; login: string | null }>;
   external_id: string | null;
   assigned: boolean;
@@ -53,17 +57,18 @@ async function nameGivers(db: Database, all: readonly (readonly Grant[])[]) {
 }
 
 /**
- * A person as they were at a moment: by id or by the login of today; also someone deleted since, by id. Refuses
- * `not_found` whoever was not here then. At most 1,000 groups and 1,000 accounts.
+ * A person as they were at a moment: by id, by their login of today, or by the one they had then; also someone deleted since.
+ * Refuses `not_found` whoever was not here then. At most 1,000 groups and 1,000 accounts.
  */
 export async function pastPerson(db: Database, id_or_login: string, at: Date): Promise<PastPerson | Refusal> {
-  const id = (await getUser(db, id_or_login))?.id ?? id_or_login;
-  const user = await userAsOf(db, id, at);
+  const user = await personAsOf(db, id_or_login, at);
   if (user === undefined) {
-    return { refused: `${id_or_login} was not here at ${at.toISOString()}`, code: "not_found", place: "user" };
+    const refused = `${id_or_login} was not here at ${at.toISOString()}: nobody had this login or id then`;
+    return { refused, code: "not_found", place: "user" };
   }
+  const { id } = user;
   const [groups, accounts, schema] = [
-    await groupsAsOf(db, id, at),
+    await groupsAsOf(db, user, at),
     await pastAccounts(db, { user_id: id, limit: 1_000 }, at),
     await userSchema(db),
   ];
@@ -83,13 +88,21 @@ export async function pastPerson(db: Database, id_or_login: string, at: Date): P
   };
 }
 
-/** A page of the accounts of an app, or of a person, at a moment, in order of id. */
+async function personAsOf(db: Database, id_or_login: string, at: Date): Promise<StoredUser | undefined> {
+  const id = (await getUser(db, id_or_login))?.id ?? id_or_login;
+  const known = await userAsOf(db, id, at);
+  if (known !== undefined) return known;
+  const then = await loginAsOf(db, id_or_login, at);
+  return then === undefined ? undefined : userAsOf(db, then, at);
+}
+
+/** A page of the accounts of an app, or of a person, at a moment, in order of id: wanted ones, and those there. */
 export async function pastAccounts(
   db: Database,
   filter: Readonly<{ app_id?: string; user_id?: string; after?: string; limit: number }>,
   at: Date,
 ): Promise<readonly PastAccountView[]> {
-  const rows = await accountsAsOf(db, filter, at);
+  const rows = await accountsAsOf(db, { ...filter, had: true }, at);
   const reason = await nameReasons(
     db,
     rows.flatMap(({ grants }) => grants),
@@ -97,6 +110,7 @@ export async function pastAccounts(
   return rows.map((row) => ({
     ...{ id: row.id, external_id: row.external_id, assigned: row.assigned, enabled: row.have?.enabled ?? null },
     app: { id: row.app_id, label: row.app_label },
+    source: row.source,
     user: { id: row.user_id, login: row.login },
     why: row.grants.map((grant) => {
       const named = reason(grant);

@@ -29,16 +29,20 @@ describe("tenure past", () => {
     ]);
     expect((await node.cli("past", "--group", "Finance", "--at", before)).out).toContain("ann@x.co");
     expect((await node.cli("past", "--group", "Finance", "--at", "0m")).out).not.toContain("ann@x.co");
+    // Without a zone it is UTC, wherever it is typed.
+    expect((await node.cli("past", "--group", "Finance", "--at", before.slice(0, -1))).out).toContain("ann@x.co");
     const json = await node.cli("past", "ann@x.co", "--at", before, "--json");
+    const names = JSON.parse(json.out).groups.map(({ name }: { name: string }) => name);
+    expect(names.sort()).toEqual(["Everyone", "Finance"]);
     expect(JSON.parse(json.out)).toMatchObject({
       user: { login: "ann@x.co" },
-      groups: [{ name: "Finance" }],
       accounts: [],
     });
   });
 
   test.each([
     [["past", "ann@x.co"], 2, /--at WHEN is missing/],
+    [["past", "", "--at", "2026-05-01"], 2, /USER is empty/],
     [["past", "--at", "2026-05-01"], 2, /name one of USER, --app APP, --group GROUP/],
     [["past", "ann@x.co", "--group", "Finance", "--at", "2026-05-01"], 2, /name one of/],
     [["past", "ann@x.co", "--at", "yesterday"], 2, /is no day/],
