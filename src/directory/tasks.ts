@@ -137,13 +137,18 @@ export type TaskChoice = Readonly<{
 
 /**
  * Closes the open tasks of what has mended itself (or, by completion.ts, of what a person has done). Gives the closed
- * ones. A choice that names nothing closes nothing.
+ * ones. A choice that names nothing closes nothing. `causes`: by account, what the log names as the cause of it.
  */
 export async function closeTasksFor(
   command: Command,
-  choice: TaskChoice & Readonly<{ note?: string; status?: Exclude<TaskStatus, "OPEN"> }>,
+  choice: TaskChoice &
+    Readonly<{
+      note?: string;
+      status?: Exclude<TaskStatus, "OPEN">;
+      causes?: ReadonlyMap<string, number | null>;
+    }>,
 ): Promise<readonly Readonly<{ id: string; kind: TaskKind; title: string }>[]> {
-  const { ids, account_ids, app_id, dedupe, kinds, note, status = "DONE" } = choice;
+  const { ids, account_ids, app_id, dedupe, kinds, note, status = "DONE", causes } = choice;
   if ([ids, account_ids, app_id, dedupe].every((part) => part === undefined)) return [];
   const added = note
     ? [{ at: command.now().toISOString(), by: command.actor.name, text: note.slice(0, note_length_max) }]
@@ -154,6 +159,7 @@ export async function closeTasksFor(
     title: string;
     app_id: string | null;
     user_id: string | null;
+    account_id: string | null;
   }>`
     with picked as (
       select id from tasks where status = 'OPEN'
@@ -167,7 +173,7 @@ export async function closeTasksFor(
     update tasks t set status = ${status}, closed_at = ${command.now()}::timestamptz, closed_by = ${command.actor.id},
       notes = t.notes || ${json(added)}
     from picked where t.id = picked.id
-    returning t.id, t.kind, t.title, t.app_id, t.user_id`.execute(command.db);
+    returning t.id, t.kind, t.title, t.app_id, t.user_id, t.account_id`.execute(command.db);
   await logAll(
     command,
     rows.map((row) => ({
@@ -176,6 +182,7 @@ export async function closeTasksFor(
       app_id: row.app_id,
       user_id: row.user_id,
       reason: note ?? null,
+      cause: causes?.get(row.account_id ?? "") ?? command.cause ?? null,
       detail: { kind: row.kind, status },
     })),
   );

@@ -120,10 +120,17 @@ async function tellPeople(
     ({ claimed, ended }) =>
       (ended === "done" && claimed.pending !== null) || ((ended === "done" || ended === "again") && claimed.had_fault),
   );
-  if (mended.length > 0) {
-    await closeTasksFor(command, { account_ids: mended.map(({ claimed }) => claimed.account_id), note: "done" });
+  const led = new Map(
+    mended.map(({ claimed: { account_id, cause } }) => [account_id, causes.get(account_id) ?? cause]),
+  );
+  for (const [note, some] of Map.groupBy(mended, noteOf)) {
+    await closeTasksFor(command, { account_ids: some.map(({ claimed }) => claimed.account_id), note, causes: led });
   }
 }
+
+/** Whom nobody had to make an account for has none. */
+const noteOf = ({ claimed, have }: Result) =>
+  claimed.pending === "create" && have === null ? "not needed any more" : "done";
 
 function taskFor(world: World, result: Result, cause: number | null): NewTask | undefined {
   const { claimed, fault, pending } = result;

@@ -1,10 +1,12 @@
 /** The acceptance scenarios of apps that resist, of pushed groups by rule, and of apps without connector: 11, 16 and 17. */
+
 import { expect, test } from "vitest";
 import { ConnectorFault } from "../../src/connectors/connector.ts";
 import { appHealth } from "../../src/directory/appHealth.ts";
 import { completeTask } from "../../src/directory/completion.ts";
 import { deleteGroups, updateGroups } from "../../src/directory/groups.ts";
 import { createPushRule, deletePushRule } from "../../src/directory/pushRules.ts";
+import { sql } from "../../src/store/database.ts";
 import { day_ms, hour_ms, minute_ms, must, stage } from "./support.ts";
 
 const s = stage();
@@ -207,4 +209,11 @@ test("Scenario 17: a move asks for a change with the new values, and only once; 
   await s.turn(bob, "deactivate");
   await s.settle();
   expect(await s.tasks()).toEqual([]);
+  // What closed it leads back to the leave, and does not say that somebody did it.
+  const { rows } = await sql<{ reason: string; cause: string; before: string }>`
+    select e.reason, c.type as cause, b.type as before
+    from events e left join events c on c.seq = e.cause left join events b on b.seq = c.cause
+    where e.type = 'task.lifecycle.deactivate' and e.user_id = ${bob}`.execute(s.world().db);
+  const chain = { cause: "application.user_membership.remove", before: "user.lifecycle.deactivate" };
+  expect(rows).toEqual([{ reason: "not needed any more", ...chain }]);
 });
