@@ -218,6 +218,31 @@ describe("custom roles", () => {
     expect((await api.call("DELETE", `/api/v1/iam/roles/Pauser`)).status).toBe(204);
   });
 
+  test("over whoever has a login now open nothing of whoever had it before, deleted people included", async () => {
+    const [sales, ann, bob] = [await group("Sales"), await person("ann"), await person("bob")];
+    const later = () => new Promise((resolve) => setTimeout(resolve, 5));
+    await later();
+    const then = new Date().toISOString();
+    await later();
+    await api.call("POST", `/api/v1/users/${bob.id}`, { profile: { login: "robert@x.co" } });
+    const next = await person("bob", sales.id);
+    await create("/api/v1/iam/roles", { label: "Reader", description: "d", permissions: ["okta.users.read"] });
+    const resources = [`https://acme.okta.com/api/v1/groups/${sales.id}/users`];
+    const set = await create("/api/v1/iam/resource-sets", { label: "Sales people", description: "d", resources });
+    const member = `http://tenure.test/api/v1/users/${ann.id}`;
+    await create(`/api/v1/iam/resource-sets/${set.id}/bindings`, { role: "Reader", members: [member] });
+    const token = await tokenOf(ann);
+    const who = async (at: string, asked?: string) => {
+      const { status, body } = await api.call("GET", `/admin/v1/past/users/bob@x.co?at=${at}`, undefined, asked);
+      return status === 200 ? body.user.id : status;
+    };
+    await later();
+    const now = new Date().toISOString();
+    expect([await who(then), await who(now), await who(then, token), await who(now, token)]).toEqual([
+      ...[bob.id, next.id, 403, next.id],
+    ]);
+  });
+
   test("a permission with conditions opens nothing, because nobody checks them", async () => {
     const ann = await person("ann");
     const role = await create("/api/v1/iam/roles", { label: "R", description: "", permissions: ["okta.users.read"] });

@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { pastAccounts, pastMembers, pastPerson } from "../../engine/past.ts";
 import { type Api, about, type Server } from "../api.ts";
+import { reach } from "../auth.ts";
 import { invalid, must } from "../errors.ts";
 import { oneGroup } from "../okta/groups.ts";
 import { user_params } from "../okta/users.ts";
@@ -23,7 +24,12 @@ export function historyRoutes(server: Server, api: Api): void {
       params: user_params,
       querystring: z.object({ at }),
     }),
-    async (request) => must(await pastPerson(api.db, request.params.user_id, past(request.query.at))),
+    async (request) => {
+      const told = must(await pastPerson(api.db, request.params.user_id, past(request.query.at)));
+      // Whose login it was then may be another than whose it is now, about whom the request was judged.
+      if (told.user.id !== request.params.user_id) await reach(api, request, { user: [told.user.id] });
+      return told;
+    },
   );
 
   server.get(
