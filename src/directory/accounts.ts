@@ -13,6 +13,7 @@ import type { FaultKind, GrantKind, Have, Profile, Refusal, UserStatus, Want } f
 import type { Database } from "../store/database.ts";
 import type { AccountGrant, Provisioning } from "../store/tables.ts";
 import { type Command, log, run } from "./command.ts";
+import { rowsOf } from "./pages.ts";
 import { keepsAccounts } from "./provisioning.ts";
 
 /** One person's account in one app, with its two derived states. `id` null: the engine has not yet made the row. */
@@ -64,8 +65,6 @@ export type AccountFilter = Readonly<{
   limit?: number;
 }>;
 
-const page_max = 1_000;
-
 /** A page of accounts of an app in order of user ids, or of a person in order of app ids; one of the two is given. */
 export async function listAccounts(db: Database, filter: AccountFilter, now: Date): Promise<AccountView[]> {
   const { app_id, user_id, fault, q, after = "" } = filter;
@@ -80,7 +79,7 @@ export async function listAccounts(db: Database, filter: AccountFilter, now: Dat
       ? sql``
       : sql`and exists (
     select from work w where w.account_id = k.id and ${fault === "any" ? sql`w.fault is not null` : sql`w.fault = ${fault}`})`;
-  const limit = Math.min(filter.limit ?? 200, page_max);
+  const limit = rowsOf(filter.limit);
   // Each side gives no more than the page needs, by its index; but a search has to see them all.
   const first = q === undefined ? sql`order by k.${by} limit ${limit}` : sql``;
   const granted =
@@ -230,7 +229,7 @@ export async function accountsAsOf(
       ${filter.user_id === undefined ? sql`` : sql`and a.user_id = ${filter.user_id}`}
       ${filter.had ? sql`and (a.assigned or a.have is not null)` : sql``}
       and a.id > ${filter.after ?? ""}
-    order by a.id limit ${Math.min(filter.limit ?? 200, page_max)}`.execute(db);
+    order by a.id limit ${rowsOf(filter.limit)}`.execute(db);
   return rows;
 }
 
@@ -267,7 +266,7 @@ export async function listOrphans(
     where o.app_id || ' ' || o.external_id > ${filter.after ?? ""}
       ${filter.app_id === undefined ? sql`` : sql`and o.app_id = ${filter.app_id}`}
       ${filter.ignored ? sql`` : sql`and o.decision is null`}
-    order by o.app_id || ' ' || o.external_id limit ${Math.min(filter.limit ?? 200, page_max)}`.execute(db);
+    order by o.app_id || ' ' || o.external_id limit ${rowsOf(filter.limit)}`.execute(db);
   return rows;
 }
 

@@ -20,6 +20,7 @@ import { defaultLines, plainAttributes } from "./defaultMapping.ts";
 import { importHookProblem } from "./inlineHooks.ts";
 import { markDirtyWhere } from "./marks.ts";
 import { judgeMatchAttribute } from "./matchAttribute.ts";
+import { rowsOf } from "./pages.ts";
 import { changeProvisioning, changeSourcing, provisioningDefaults, sourcingDefaults } from "./provisioning.ts";
 import { markAccountsDue, markAppDirty } from "./reach.ts";
 import { putAppSchema } from "./schemas.ts";
@@ -411,7 +412,7 @@ export type AppFilter = Readonly<{
 
 /** A page of apps in order of ids. `q`: the beginning of a label or name, without case. */
 export async function listApps(db: Database, filter: AppFilter = {}): Promise<App[]> {
-  const { q, status, kind, name, sources, after = "", limit = 200 } = filter;
+  const { q, status, kind, name, sources, after = "", limit } = filter;
   const found = await sql<App>`
     select * from apps where id > ${after}
       ${q === undefined ? sql`` : sql`and (starts_with(lower(label), lower(${q})) or starts_with(lower(name), lower(${q})))`}
@@ -419,7 +420,7 @@ export async function listApps(db: Database, filter: AppFilter = {}): Promise<Ap
       ${kind === undefined ? sql`` : sql`and kind = ${kind}`}
       ${name === undefined ? sql`` : sql`and name = ${name}`}
       ${sources ? sql`and sourcing is not null` : sql``}
-    order by id limit ${Math.min(limit, 1_000)}`.execute(db);
+    order by id limit ${rowsOf(limit)}`.execute(db);
   return found.rows;
 }
 

@@ -24,6 +24,7 @@ import type { Attribute, MappingLine, MappingLines, Refusal, Value } from "../co
 import { type Database, json } from "../store/database.ts";
 import type { MappingRow } from "../store/tables.ts";
 import { type Command, log, priority, type Running, run } from "./command.ts";
+import { rowsOf } from "./pages.ts";
 import { markAssignedDirty } from "./reach.ts";
 import { judgeProfile, userSchema } from "./schemaQueries.ts";
 import { closeTasksFor } from "./tasks.ts";
@@ -411,7 +412,7 @@ export function listMappings(
     .$if(app_id !== undefined, (query) => query.where("app_id", "=", app_id ?? ""))
     .$if(direction !== undefined, (query) => query.where("direction", "=", direction ?? "to_app"))
     .orderBy("id")
-    .limit(Math.min(filter.limit ?? 200, 1_000))
+    .limit(rowsOf(filter.limit))
     .execute();
 }
 

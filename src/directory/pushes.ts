@@ -13,6 +13,7 @@ import { type Database, violatedUnique } from "../store/database.ts";
 import type { PushedGroupRow, Target } from "../store/tables.ts";
 import { type App, type AppTools, capabilitiesOf } from "./apps.ts";
 import { type Command, logAll, type Running, run, wake } from "./command.ts";
+import { rowsOf } from "./pages.ts";
 
 /** A pushed group with names and figures. `state` is Okta's status: ERROR while its last push failed. */
 export type Push = Readonly<
@@ -292,7 +293,7 @@ export function listPushes(db: Database, filter: PushFilter = {}): Promise<Push[
     ${filter.push_rule_id === undefined ? sql`` : sql`and p.push_rule_id = ${filter.push_rule_id}`}
     ${filter.state === undefined ? sql`` : states[filter.state]}
     ${filter.updated_since === undefined ? sql`` : sql`and p.updated_at >= ${filter.updated_since}::timestamptz`}`;
-  return readPushes(db, where, Math.min(filter.limit ?? 100, 1_000));
+  return readPushes(db, where, rowsOf(filter.limit ?? 100));
 }
 
 /** One push, unless it is gone. */

@@ -9,6 +9,7 @@ import type { Refusal, Value } from "../core/types.ts";
 import { type Database, json, sql } from "../store/database.ts";
 import type { Target, TaskRow } from "../store/tables.ts";
 import { type Command, log, logAll, type Running, run } from "./command.ts";
+import { rowsOf } from "./pages.ts";
 
 /** What there is to do, and so what its buttons are. */
 export const taskKinds = [
@@ -308,7 +309,7 @@ const conditions = (filter: TaskFilter) => sql`
 export async function listTasks(db: Database, filter: TaskFilter = {}): Promise<Task[]> {
   const { rows } = await sql<Task>`
     select ${shown} where ${conditions(filter)} ${filter.after === undefined ? sql`` : sql`and t.id < ${filter.after}`}
-    order by t.id desc limit ${Math.min(filter.limit ?? 200, 1_000)}`.execute(db);
+    order by t.id desc limit ${rowsOf(filter.limit)}`.execute(db);
   return rows;
 }
 
@@ -337,6 +338,6 @@ export async function groupTasks(db: Database, filter: TaskFilter = { status: "O
              count(*)::int as count, min(t.created_at) as oldest_at, max(t.created_at) as newest_at, max(t.id) as sample_id
       from tasks t where ${conditions(filter)} group by 1, 2, 3, 4
     ) g join tasks s on s.id = g.sample_id left join apps on apps.id = g.app_id
-    order by g.count desc, g.sample_id desc limit ${Math.min(filter.limit ?? 200, 1_000)}`.execute(db);
+    order by g.count desc, g.sample_id desc limit ${rowsOf(filter.limit)}`.execute(db);
   return rows;
 }
