@@ -41,7 +41,7 @@ export const { run } = command({
     name: "past",
     words: "[USER]",
     summary:
-      "Says who had what on a past day, and why: a person with their groups and accounts, the accounts of an app, or the members of a group. Whoever or whatever was deleted since is asked for by id.",
+      "Says who had what on a past day, and why: a person with their groups and accounts, the accounts of an app, or the members of a group. An app or a group that was deleted since is asked for by id.",
     options: {
       at: { value: "WHEN", help: "A day (its beginning, UTC), a time, or how long ago: 30d, 8h" },
       app: { value: "APP", help: "The accounts of this app instead" },

@@ -272,7 +272,7 @@ async function followMoves(
       targets: [userTarget(move.before)],
       user_id: move.before.id,
       reason: options.reason ?? null,
-      ...causeOf(options.causes?.get(move.before.id)),
+      cause: options.causes?.get(move.before.id) ?? running.cause ?? null,
       detail: { by: event.kind, from: move.before.status, to: move.transition.status },
     })),
   );
@@ -290,8 +290,6 @@ async function followMoves(
     moves.map((move) => ({ user_id: move.before.id, clear })),
   );
 }
-
-const causeOf = (cause: number | undefined) => (cause === undefined ? {} : { cause });
 
 /** Sessions end with a status that has none and with the old password; wrong passwords are forgotten with it. */
 async function endWhatWasOpen(

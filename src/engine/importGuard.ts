@@ -77,7 +77,10 @@ export function heldBecause({ sourcing }: Pick<ImportRun, "sourcing">, losses: r
   return "held" in judged ? judged.held.map(({ why }) => why).join(". ") : undefined;
 }
 
-/** `total`: people who are active in the source now; 0 where nobody's row differs, which a million need not be read for. `changing`: people of ours whose row differs and who stay. */
+/**
+ * `total`: people who are active in the source now; 0 where nobody's row differs, which a million need not be read for.
+ * `changing`: people of ours whose row differs and who stay.
+ */
 type Counts = Readonly<{ leaving: number; changing: number; total: number }>;
 
 async function countChanges({ world, id, app_id }: ImportRun): Promise<Counts> {

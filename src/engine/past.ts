@@ -10,7 +10,7 @@ import { groupsAsOf, membersAsOf } from "../directory/groupQueries.ts";
 import { userSchema } from "../directory/schemaQueries.ts";
 import { getUser, getUsers, loginAsOf, type StoredUser, userAsOf } from "../directory/userQueries.ts";
 import type { Database } from "../store/database.ts";
-import { type Giver, nameReasons, type Reason } from "./reasons.ts";
+import { type Giver, nameGivers, nameReasons, type Reason } from "./reasons.ts";
 
 /**
  * `enabled`: as the app had it, as far as we knew; null: it was still to be made. `source`: the app is a source, and this the
@@ -40,21 +40,8 @@ export type PastPerson = Readonly<{
 }>;
 
 /** A rule's condition is that of today: of a past day only its name is told. */
-const withoutRule = (giver: Giver): Giver => ({ ...giver, expression: null });
-
-type Grant = Readonly<{ kind: Giver["kind"]; source_id: string }>;
-
-/** Gives the function that words the grants of memberships. */
-async function nameGivers(db: Database, all: readonly (readonly Grant[])[]) {
-  const grant = (membership: readonly Grant[]) => ({
-    scope: "GROUP" as const,
-    source_id: "",
-    kind: "group" as const,
-    membership,
-  });
-  const worded = await nameReasons(db, all.map(grant));
-  return (membership: readonly Grant[]): readonly Giver[] => worded(grant(membership)).membership.map(withoutRule);
-}
+const withoutRules = (givers: readonly Giver[]): readonly Giver[] =>
+  givers.map((giver) => ({ ...giver, expression: null }));
 
 /**
  * A person as they were at a moment: by id, by their login of today, or by the one they had then; also someone deleted since.
@@ -83,7 +70,7 @@ export async function pastPerson(db: Database, id_or_login: string, at: Date): P
   return {
     at,
     user: { id, login: user.login, status: user.status, profile },
-    groups: groups.map(({ group_id, name, grants }) => ({ id: group_id, name, by: givers(grants) })),
+    groups: groups.map(({ group_id, name, grants }) => ({ id: group_id, name, by: withoutRules(givers(grants)) })),
     accounts,
   };
 }
@@ -114,7 +101,7 @@ export async function pastAccounts(
     user: { id: row.user_id, login: row.login },
     why: row.grants.map((grant) => {
       const named = reason(grant);
-      return { ...named, membership: named.membership.map(withoutRule) };
+      return { ...named, membership: withoutRules(named.membership) };
     }),
     since: row.valid_from,
     until: row.valid_to,
@@ -139,6 +126,6 @@ export async function pastMembers(
   );
   return members.map(({ user_id, grants }) => ({
     user: { id: user_id, login: users.get(user_id)?.login ?? null },
-    by: givers(grants),
+    by: withoutRules(givers(grants)),
   }));
 }

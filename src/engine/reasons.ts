@@ -6,6 +6,9 @@ import { type Database, sql } from "../store/database.ts";
 /** One way a membership was given. */
 export type Giver = Readonly<{ kind: GrantKind; source_id: string; name: string; expression: string | null }>;
 
+/** How a person is in a group. */
+export type Membership = NonNullable<AccountGrant["membership"]>;
+
 /** Why an account is wanted: by whom or by which group, and why the user is in that group. */
 export type Reason = Readonly<{
   scope: "USER" | "GROUP";
@@ -14,6 +17,17 @@ export type Reason = Readonly<{
   priority: number | null;
   membership: readonly Giver[];
 }>;
+
+/** Looks the names up for memberships; gives the function that words the grants of one. */
+export async function nameGivers(
+  db: Database,
+  memberships: readonly Membership[],
+): Promise<(membership: Membership) => readonly Giver[]> {
+  // The group itself is not asked for: its grant is the way in which memberships are worded.
+  const grantOf = (membership: Membership) => ({ scope: "GROUP", kind: "group", source_id: "", membership }) as const;
+  const worded = await nameReasons(db, memberships.map(grantOf));
+  return (membership) => worded(grantOf(membership)).membership;
+}
 
 /** Looks the names up in a handful of queries; gives the function that words a grant. */
 export async function nameReasons(

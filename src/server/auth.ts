@@ -160,6 +160,20 @@ export async function reach(
 }
 
 /**
+ * May this bearer see all that the route is about? For an answer about what is not there any more: no target and no resource
+ * set holds it, so only whoever may see all is told.
+ *
+ * @throws ApiError 403 E0000006 for whoever is narrowed.
+ */
+export async function reachAll(api: Pick<Api, "db">, request: FastifyRequest): Promise<void> {
+  const { bearer } = request;
+  const { config, url = "" } = request.routeOptions;
+  if (bearer === null || config.area === undefined) return;
+  const need = { ...needOf(request.method, url, config), within: false, names: [] };
+  await decide(api, { bearer: { ...bearer, scopes: null }, need }, {});
+}
+
+/**
  * Which of these people or groups this bearer may not change, with the reason: for routes that change many at once and
  * refuse one by one. `db`: the transaction that changes them.
  */

@@ -39,9 +39,13 @@ export function cursor(...parts: readonly (string | number | null)[]): string {
   return Buffer.from(JSON.stringify(parts)).toString("base64url");
 }
 
+/** Whether a text is an id of this kind. */
+export const isId = (prefix: string, text: string): boolean =>
+  text.startsWith(prefix) && /^[0-9A-Za-z]{20}$/.test(text);
+
 /** A cursor that is the id of the last thing seen. @throws ApiError 400 E0000029 when it is none with this prefix. */
 export function idCursor(after: string | undefined, prefix: string): string | undefined {
-  if (after === undefined || (after.startsWith(prefix) && /^[0-9A-Za-z]{20}$/.test(after))) return after;
+  if (after === undefined || isId(prefix, after)) return after;
   throw badCursor(after);
 }
 

@@ -241,6 +241,40 @@ describe("custom roles", () => {
     expect([await who(then), await who(now), await who(then, token), await who(now, token)]).toEqual([
       ...[bob.id, next.id, 403, next.id],
     ]);
+    for (let n = 0; n < 2; n++) expect((await api.call("DELETE", `/api/v1/users/${bob.id}`)).status).toBe(204);
+    expect([await who(then), await who(then, token)]).toEqual([bob.id, 403]);
+  });
+
+  test("over some groups and apps open nothing of those that are gone", async () => {
+    const [ann, sales, board] = [await person("ann"), await group("Sales"), await group("Board")];
+    const [wiki, chat] = [await app("Wiki"), await app("Chat")];
+    const permissions = ["okta.groups.read", "okta.apps.read"];
+    await create("/api/v1/iam/roles", { label: "Reader", description: "d", permissions });
+    const resources = [
+      `https://acme.okta.com/api/v1/groups/${sales.id}`,
+      `https://acme.okta.com/api/v1/apps/${wiki.id}`,
+    ];
+    const set = await create("/api/v1/iam/resource-sets", { label: "Some", description: "d", resources });
+    const members = [`http://tenure.test/api/v1/users/${ann.id}`];
+    await create(`/api/v1/iam/resource-sets/${set.id}/bindings`, { role: "Reader", members });
+    await api.call("DELETE", `/api/v1/groups/${board.id}`);
+    await api.call("POST", `/api/v1/apps/${chat.id}/lifecycle/deactivate`);
+    await api.call("DELETE", `/api/v1/apps/${chat.id}`);
+    const token = await tokenOf(ann);
+    const at = new Date().toISOString();
+    const answers = async (asked?: string) =>
+      Promise.all(
+        [
+          `groups/${sales.id}/members`,
+          `groups/${board.id}/members`,
+          `apps/${wiki.id}/accounts`,
+          `apps/${chat.id}/accounts`,
+        ].map(async (path) => (await api.call("GET", `/admin/v1/past/${path}?at=${at}`, undefined, asked)).status),
+      );
+    expect([await answers(), await answers(token)]).toEqual([
+      [200, 200, 200, 200],
+      [200, 403, 200, 403],
+    ]);
   });
 
   test("a permission with conditions opens nothing, because nobody checks them", async () => {

@@ -6,7 +6,7 @@ import { membershipGrants } from "../../directory/groupQueries.ts";
 import { grantMemberships, revokeMemberships } from "../../directory/memberships.ts";
 import { holdUser, unholdUser } from "../../directory/userLifecycle.ts";
 import { knownIds } from "../../directory/userQueries.ts";
-import { nameReasons } from "../../engine/reasons.ts";
+import { nameGivers } from "../../engine/reasons.ts";
 import { type Api, about, commandOf, type Server } from "../api.ts";
 import { reach } from "../auth.ts";
 import { invalid, must } from "../errors.ts";
@@ -83,8 +83,7 @@ function membershipRoutes(server: Server, api: Api): void {
       const group = await oneGroup(api, request.query.group_id);
       const user = await oneUser(api, request.query.user);
       const membership = await membershipGrants(api.db, group.id, user.id);
-      const grant = { scope: "GROUP", kind: "group", source_id: group.id, membership } as const;
-      const named = (await nameReasons(api.db, [grant]))(grant).membership;
+      const named = (await nameGivers(api.db, [membership]))(membership);
       return membership.map((one, n) => ({ ...one, name: named[n]?.name ?? one.source_id }));
     },
   );

@@ -1,13 +1,16 @@
 /** Who had what on a past day: a person, the accounts of an app, the members of a group. */
+import type { FastifyRequest } from "fastify";
 import { z } from "zod";
+import { appByIdOrLabel } from "../../directory/apps.ts";
+import { getGroup } from "../../directory/groupQueries.ts";
+import { knownIds } from "../../directory/userQueries.ts";
 import { pastAccounts, pastMembers, pastPerson } from "../../engine/past.ts";
 import { type Api, about, type Server } from "../api.ts";
-import { reach } from "../auth.ts";
-import { invalid, must } from "../errors.ts";
-import { oneGroup } from "../okta/groups.ts";
+import { reach, reachAll } from "../auth.ts";
+import { found, invalid, must } from "../errors.ts";
 import { user_params } from "../okta/users.ts";
-import { page } from "../paging.ts";
-import { anApp, app_params, given, moment, paged } from "./shared.ts";
+import { isId, page } from "../paging.ts";
+import { app_params, given, moment, paged } from "./shared.ts";
 
 const at = moment.describe("When: ISO 8601 with a zone; not ahead");
 
@@ -26,8 +29,10 @@ export function historyRoutes(server: Server, api: Api): void {
     }),
     async (request) => {
       const told = must(await pastPerson(api.db, request.params.user_id, past(request.query.at)));
+      const { id } = told.user;
+      if ((await knownIds(api.db, [id])).size === 0) await reachAll(api, request);
       // Whose login it was then may be another than whose it is now, about whom the request was judged.
-      if (told.user.id !== request.params.user_id) await reach(api, request, { user: [told.user.id] });
+      else if (id !== request.params.user_id) await reach(api, request, { user: [id] });
       return told;
     },
   );
@@ -40,8 +45,9 @@ export function historyRoutes(server: Server, api: Api): void {
     }),
     async (request, reply) => {
       const { after, limit } = request.query;
-      const app = request.params.app_id;
-      const app_id = isId("0oa", app) ? app : (await anApp(api, app)).id;
+      const asked = request.params.app_id;
+      const app = await appByIdOrLabel(api.db, asked);
+      const app_id = app?.id ?? (await idOfGone(api, request, asked, ["0oa", "AppInstance"]));
       const wish = { app_id, ...given("after", after), limit: limit + 1 };
       return page(request, reply, await pastAccounts(api.db, wish, past(request.query.at)), limit, ({ id }) => id);
     },
@@ -56,8 +62,9 @@ export function historyRoutes(server: Server, api: Api): void {
     }),
     async (request, reply) => {
       const { after, limit } = request.query;
-      const { group_id } = request.params;
-      if (!isId("00g", group_id)) await oneGroup(api, group_id);
+      const asked = request.params.group_id;
+      const group = await getGroup(api.db, asked);
+      const group_id = group?.id ?? (await idOfGone(api, request, asked, ["00g", "UserGroup"]));
       const wish = { ...given("after", after), limit: limit + 1 };
       const members = await pastMembers(api.db, group_id, past(request.query.at), wish);
       return page(request, reply, members, limit, ({ user }) => user.id);
@@ -65,5 +72,14 @@ export function historyRoutes(server: Server, api: Api): void {
   );
 }
 
-/** Whether a text is an id of this kind: then it is taken as it is, because whatever had it may be gone. */
-const isId = (prefix: string, text: string): boolean => text.startsWith(prefix) && /^[0-9A-Za-z]{20}$/.test(text);
+/** The id of what is gone, or never was: the history answers by it. 404 for a text that is none. */
+async function idOfGone(
+  api: Api,
+  request: FastifyRequest,
+  asked: string,
+  [prefix, what]: readonly [prefix: string, what: string],
+): Promise<string> {
+  if (!isId(prefix, asked)) found(undefined, asked, what);
+  await reachAll(api, request);
+  return asked;
+}
