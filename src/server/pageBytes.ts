@@ -20,18 +20,23 @@ export function sendJson(reply: FastifyReply, text: string): FastifyReply {
   return reply.header("content-type", "application/json; charset=utf-8").send(text);
 }
 
-/** Answers with a JSON list of items that are JSON texts already. */
-export function sendJsonList(reply: FastifyReply, items: readonly string[]): FastifyReply {
+/**
+ * Answers with a JSON list of items that are JSON texts already, each in parts. A part with a letter beyond Latin-1 takes
+ * fourteen times as long to write as one without, so that a name is better not in one part with all else of a person.
+ */
+export function sendJsonList(reply: FastifyReply, items: readonly (readonly string[])[]): FastifyReply {
   const block = blocks.pop() ?? Buffer.allocUnsafeSlow(block_bytes);
   let end = block.write("[");
-  for (const [n, item] of items.entries()) {
-    // Only what is left decides: most texts take a byte a unit.
-    if (end + item.length * unit_bytes_max + 2 > block_bytes) {
-      giveBack(block);
-      return sendJson(reply, `[${items.join()}]`);
-    }
+  for (const [n, parts] of items.entries()) {
     if (n > 0) block[end++] = comma;
-    end += block.write(item, end);
+    for (const part of parts) {
+      // Only what is left decides: most texts take a byte a unit. A comma or the end of the list may follow.
+      if (end + part.length * unit_bytes_max + 1 > block_bytes) {
+        giveBack(block);
+        return sendJson(reply, `[${items.map((one) => one.join("")).join()}]`);
+      }
+      end += block.write(part, end);
+    }
   }
   end += block.write("]", end);
   reply.raw.once("close", () => giveBack(block));

@@ -29,7 +29,7 @@ import { afterOf, idCursor, page, setLinks } from "../paging.ts";
 import { groupBody } from "./groupBody.ts";
 import { ownerBody } from "./me.ts";
 import { filterUsers, isDescending, searchUsers, sortCursor, sortUsers } from "./search.ts";
-import { shown_names, updatedAt, userBody, userText } from "./userBody.ts";
+import { shown_names, updatedAt, userBody, userParts, userText } from "./userBody.ts";
 import { type CredentialsInput, new_user, passwordOf, profileOf, typeOf, user_change } from "./userInput.ts";
 
 const deletion_tries = 20;
@@ -65,7 +65,7 @@ export function userRoutes(server: Server, api: Api): void {
       const items = page(request, reply, rows.users, rows.limit, rows.after);
       return sendJsonList(
         reply,
-        items.map((user) => userText(user, request.base_url, "self")),
+        items.map((user) => userParts(user, request.base_url, "self")),
       );
     },
   );
