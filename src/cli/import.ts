@@ -10,10 +10,12 @@ import { countsText, plain, print, printFacts, printJson, progress, table } from
 import { command } from "./parts.ts";
 import { cutOffEarly, sending } from "./upload.ts";
 
-/** An import as the API gives it. */
-/** Who began it: the clock, the source itself, else a person or program. `people`: whom it is about, if not about all. */
+/** What began it: the clock, the source itself, else whoever `started_by` names. `people`: whom it is about, if not about all. */
 type Beginning = { scheduled?: boolean; told?: boolean; people?: readonly string[] };
+/** What became of a held one; `ended_as`: the import that did its work. */
+type Ending = { ended?: string; ended_by?: string; ended_as?: string };
 
+/** An import as the API gives it. */
 export type Import = Readonly<{
   id: string;
   label: string;
@@ -21,8 +23,15 @@ export type Import = Readonly<{
   mode: string;
   dry_run: boolean;
   counts: Readonly<Record<string, number>>;
-  /** Of an incremental one: `since_at`, only what changed since then was asked for; `whole`: why everything was. */
-  detail: Readonly<{ reason?: string; complete?: boolean; since_at?: string; whole?: string } & Beginning>;
+  /**
+   * Of an incremental one: `since_at`, only what changed since then was asked for; `whole`: why everything was. Of a dry
+   * run: `would_be_held`, by the guard.
+   */
+  detail: Readonly<
+    { reason?: string; complete?: boolean; since_at?: string; whole?: string; would_be_held?: boolean } & Beginning &
+      Ending
+  >;
+  started_by: string | null;
   started_at: string;
   finished_at: string | null;
   progress: Readonly<{ phase: string; done: number; total: number | null }> | null;
@@ -151,7 +160,7 @@ async function follow(
   }
   bar.end();
   // Whoever is to decide about a held import must see whom it is about.
-  const chosen = now.status === "HELD" ? { loses: true } : { outcome: "refused" };
+  const chosen = isHeld(now) ? { loses: true } : { outcome: "refused" };
   // Of one person there is one row, whatever became of it.
   const every = given.flag("rows") || given.text("person") !== undefined;
   const rows = await client.all<Row>(
@@ -199,7 +208,7 @@ function tell(done: Import, rows: readonly Row[]): void {
       ["WHY", (r) => r.detail?.reason ?? (r.detail?.cut_off && `access ends ${r.detail.cut_off}`)],
     ]),
   );
-  if (done.status === "HELD") {
+  if (isHeld(done)) {
     if (rows.length === rows_shown) print("… the first of them: tenure import ... --json --rows has them all");
     return;
   }
@@ -215,10 +224,12 @@ function changesOf({ detail }: Row): string {
     .join("; ");
 }
 
-function exitOf({ status, counts }: Import): ExitCode {
-  if (status === "HELD") return exit_codes.refused;
-  // Why is told: a file that was refused, a source that did not answer, somebody who stopped it.
-  if (status !== "DONE") return exit_codes.refused;
+/** It is, or, being a dry run, would be. */
+const isHeld = ({ status, detail }: Import): boolean => status === "HELD" || detail.would_be_held === true;
+
+function exitOf({ status, counts, detail }: Import): ExitCode {
+  // Why is told: the guard holds it, a file was refused, a source did not answer, or somebody stopped it.
+  if (status !== "DONE" || detail.would_be_held) return exit_codes.refused;
   return (counts["refused"] ?? 0) > 0 ? exit_codes.partly : exit_codes.done;
 }
 

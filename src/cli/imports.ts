@@ -43,15 +43,22 @@ export const { run } = command({
         ["OF", ofWhom],
         ["AT", (i) => i.started_at],
         ["ROWS", (i) => countsText(i.counts)],
-        ["WHY", (i) => i.detail.reason],
+        ["WHY", whyOf],
       ],
       "no imports",
     );
   },
 });
 
-const byOf = ({ detail }: Import): string =>
-  detail.told ? "the source, which told of them" : detail.scheduled ? "the clock" : "a person or program";
+const byOf = ({ detail, started_by }: Import): string | null =>
+  detail.told ? "the source, which told of them" : detail.scheduled ? "the clock" : started_by;
+
+/** Of one that was held: what became of it, before why it was. */
+function whyOf({ detail: { reason, ended, ended_by, ended_as } }: Import): string | undefined {
+  if (ended === undefined) return reason;
+  const by = ended === "overtaken" ? `overtaken by import ${ended_by}` : `${ended} by ${ended_by}`;
+  return `${by}${ended_as === undefined ? "" : `, as import ${ended_as}`}: ${reason ?? "it was held"}`;
+}
 
 const ofWhom = ({ mode, detail: { people, since_at } }: Import): string => {
   if (people !== undefined) return people.length === 1 ? `person ${people[0]}` : `${people.length} people`;
@@ -75,5 +82,5 @@ const factsOf = (past: Import): readonly (readonly [string, unknown])[] => [
   ["began", past.started_at],
   ["ended", past.finished_at],
   ["rows", countsText(past.counts)],
-  ["reason", past.detail.reason],
+  ["reason", whyOf(past)],
 ];

@@ -140,6 +140,8 @@ type Known = {
   kept?: Kept;
   groups?: GroupCounts;
   passing?: boolean;
+  /** Of a dry run: the guard would hold it. */
+  held?: boolean;
 };
 
 async function begin(world: World, app_id: string, request: ImportRequest): Promise<ImportRun | Refusal> {
@@ -271,6 +273,7 @@ async function proceed(run: ImportRun, known: Known): Promise<ImportSummary> {
   if (kept !== undefined) known.kept = kept;
   const verdict = released === undefined ? await judgeImport(run, staged) : undefined;
   const held = verdict !== undefined && !request.dry_run;
+  known.held = verdict !== undefined && request.dry_run === true;
   const note = await passChanges(run, known.counts, held || request.dry_run === true, signal);
   // Of whom the hook has said nothing is to be asked about again.
   if (note !== undefined) known.next = undefined;
@@ -282,7 +285,8 @@ async function proceed(run: ImportRun, known: Known): Promise<ImportSummary> {
   if (!request.dry_run) await settleDecisions(run);
   await tellKept(run, kept, staged.complete);
   const dangling = await tellDangling(run, known.counts.arriving);
-  const told = [verdict?.why, kept?.why, note, members, dangling].filter((one) => one !== undefined);
+  const guarded = verdict && `it would be held: ${verdict.why}`;
+  const told = [guarded, kept?.why, note, members, dangling].filter((one) => one !== undefined);
   return finish(run, known, "DONE", told.length === 0 ? undefined : told.join(". "));
 }
 
@@ -340,7 +344,17 @@ async function finish(run: ImportRun, known: Known, status: ImportStatus, reason
   const why = reason === undefined ? {} : { reason };
   const hold = status === "HELD" ? { ...known.hold, next_since: known.next } : {};
   const { since_at, whole } = known.asked ?? {};
-  const detail = { complete, node: world.node, since_at, whole, ...why, ...hold, ...originOf(request, run.people) };
+  const would = known.held === true ? { would_be_held: true } : {};
+  const detail = {
+    complete,
+    node: world.node,
+    since_at,
+    whole,
+    ...would,
+    ...why,
+    ...hold,
+    ...originOf(request, run.people),
+  };
   await runCommand<true>(run.command, async (running) => {
     await sql`
       update imports set status = ${status}, finished_at = ${world.now()}::timestamptz, counts = ${JSON.stringify(counts)}::jsonb,

@@ -189,7 +189,9 @@ describe("the command line", () => {
     expect(again.status).toBe("DONE");
     expect(again.rows.length).toBe(1);
     const past = await node.cli("imports", "--app", "HR");
-    expect(past.out.split("\n").filter((line) => /HR +DONE +a person/.test(line)).length).toBeGreaterThan(1);
+    expect(past.out.split("\n").filter((line) => /HR +DONE +admin@tenure\.example/.test(line)).length).toBeGreaterThan(
+      1,
+    );
     const one = await node.cli("imports", again.id, "--outcome", "refused");
     expect([one.code, one.out]).toEqual([0, expect.stringMatching(/refused[\s\S]*lastName: is required/)]);
     expect((await node.cli("imports", "imp0")).code).toBe(3);
@@ -197,6 +199,28 @@ describe("the command line", () => {
     const changed = await node.cli("import", "HR", file, "--dry-run", "--rows");
     expect(changed.out).toMatch(/update +1 +carl@x\.co +line 2, 1 +department: Sales -> Trade/);
     writeFileSync(file, people);
+  });
+
+  test("a dry run that the guard would hold says whom it is about; released, it is told what became of the held one", async () => {
+    const file = path.join(node.folder, "crew.csv");
+    const crew = (n: number) =>
+      ["id,login,mail", ...Array.from({ length: n }, (_, at) => `${at},c${at}@x.co,c${at}@x.co`)].join("\n");
+    writeFileSync(file, `${crew(20)}\n`);
+    const id = ["--label", "Crew", "--source", "--id-column", "id", "--columns-from", file];
+    expect((await node.cli("apps", "add", "csv", ...id)).code).toBe(0);
+    const lines = ["login=appuser.login", "email=appuser.mail", 'firstName="C"', 'lastName="Rew"'];
+    expect((await node.cli("apps", "map", "Crew", "--to-user", ...lines)).code).toBe(0);
+    expect((await node.cli("import", "Crew", file)).code).toBe(0);
+    writeFileSync(file, `${crew(2)}\n`);
+    const dry = await node.cli("import", "Crew", file, "--dry-run");
+    expect([dry.code, dry.out]).toEqual([4, expect.stringMatching(/it would be held: .*18 of 20[\s\S]*c9@x\.co/)]);
+    const held = JSON.parse((await node.cli("import", "Crew", file, "--json")).out);
+    const passed = await node.cli("import", "--release", held.id, "--count", "18", "--json");
+    expect(passed.code, passed.err).toBe(0);
+    const { out } = await node.cli("imports", "--app", "Crew");
+    expect(out).toMatch(
+      /CANCELLED +admin@tenure\.example .*released by admin@tenure\.example, as import \w+: .*18 of 20/,
+    );
   });
 
   test("an app that does not answer is not left half made, and its token is not told", async () => {
@@ -295,7 +319,9 @@ describe("the command line", () => {
       expect(again.out, again.err).toMatch(/outcome +DELIVERED/);
       const from = await node.cli("hooks", "replay", "Billing", "--from", "1h");
       expect(from.code, from.err).toBe(0);
-      await expect.poll(() => events().filter((event) => event.target[0].displayName === "Told").length).toBe(3);
+      await expect
+        .poll(() => events().filter((event) => event.target[0].displayName === "Told").length, { timeout: 10_000 })
+        .toBe(3);
       expect(node.output() + listed.out + again.out).not.toContain("hook-secret");
       await send(`eventHooks/${id}/lifecycle/deactivate`);
     } finally {

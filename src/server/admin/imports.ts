@@ -37,6 +37,8 @@ type ImportRow = {
   dry_run: boolean;
   counts: Record<string, number>;
   detail: Record<string, unknown>;
+  /** What whoever began it is called. */
+  started_by: string | null;
   started_at: Date;
   finished_at: Date | null;
 };
@@ -275,7 +277,8 @@ async function userAttributes(api: Api, app_id: string): Promise<number> {
 }
 
 const columns = sql`
-  i.id, i.app_id, a.label, i.status, i.mode, i.dry_run, i.counts, i.detail - 'next_since' as detail, i.started_at, i.finished_at
+  i.id, i.app_id, a.label, i.status, i.mode, i.dry_run, i.counts, i.detail - 'next_since' as detail,
+  i.started_by->>'name' as started_by, i.started_at, i.finished_at
   from imports i join apps a on a.id = i.app_id`;
 
 async function readImport(api: Api, running: ReadonlyMap<string, Running>, id: string) {
