@@ -1,4 +1,5 @@
 /** tenure assign: gives an app to people or to groups. */
+import { CliError, exit_codes } from "./errors.ts";
 import { findApp, findGroup } from "./find.ts";
 import { printFacts } from "./output.ts";
 import { command, momentOf, pairsOf } from "./parts.ts";
@@ -20,6 +21,8 @@ export const { run } = command({
   least: 1,
   most: 1_000,
   run: async (client, given, [app = "", ...users]) => {
+    if (users.length === 0 && given.texts("group").length === 0)
+      throw new CliError(exit_codes.usage, "tenure assign: to whom? Name people, or groups with --group");
     const { id, label } = await findApp(client, app);
     const groups = await Promise.all(given.texts("group").map(async (group) => (await findGroup(client, group)).id));
     const profile = pairsOf(given.texts("set"));
@@ -34,7 +37,7 @@ export const { run } = command({
     printFacts(given, outcome, [
       ["app", label],
       ["people who now have it", outcome.began?.length],
-      ["changed", outcome.changed?.length],
+      ["changed", outcome.changed?.length || undefined],
       ["groups that give it", outcome.groups?.length],
     ]);
   },

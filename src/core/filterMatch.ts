@@ -102,9 +102,10 @@ export function innerPath(outer: FilterPath, inner: FilterPath): FilterPath {
   };
 }
 
-/** The refusal of a property nobody knows. */
-export function unknownProperty(filter: Filter, path: FilterPath): FilterOutcome<never> {
-  const wrong = `there is no property "${path.text.slice(0, 100)}" to look for`;
+/** The refusal of a property nobody knows. `near`: one that may have been meant. */
+export function unknownProperty(filter: Filter, path: FilterPath, near?: string): FilterOutcome<never> {
+  const meant = near === undefined ? "" : `: did you mean ${near}?`;
+  const wrong = `there is no property "${path.text.slice(0, 100)}" to look for${meant}`;
   return filterRefusal(filter.text, path.at, wrong);
 }
 

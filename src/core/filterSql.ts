@@ -88,10 +88,17 @@ function joined(writer: Writer, tree: Extract<FilterTree, { kind: "and" | "or" }
 
 function some(writer: Writer, tree: Extract<FilterTree, { kind: "some" }>, resolve: ResolveColumn): Written {
   const column = resolve(tree.path);
-  if (column === undefined) return unknownProperty(writer.filter, tree.path);
+  if (column === undefined) return unknown(writer, tree.path, resolve);
   const item = newAlias(writer);
   const where = write(writer, tree.where, (path) => memberOf(column, item, path));
   return typeof where === "string" ? `exists (select from ${elements(column)} as ${item}(item) where ${where})` : where;
+}
+
+/** Whoever leaves out the word that every attribute begins with is told so. */
+function unknown({ filter }: Writer, path: FilterPath, resolve: ResolveColumn): Written {
+  const text = `profile.${path.text}`;
+  const near = resolve({ ...path, text, names: ["profile", ...path.names] });
+  return unknownProperty(filter, path, near && text);
 }
 
 /** The column of a path inside one element; a plain value has only itself, as `value`. */
@@ -107,7 +114,7 @@ function test(
   resolve: ResolveColumn,
 ): Written {
   const column = resolve(tree.path);
-  if (column === undefined) return unknownProperty(writer.filter, tree.path);
+  if (column === undefined) return unknown(writer, tree.path, resolve);
   const refusal = operatorRefusal(writer.filter, tree, column);
   if (refusal) return refusal;
   if (tree.kind === "present") return present(writer, column);

@@ -73,6 +73,7 @@ describe("the command line", () => {
     [["explain", "carl@x.co"], /tenure explain: APP is missing/],
     [["hooks", "replay", "Billing"], /say one of --seq, --from and --delivery/],
     [["hooks", "replay", "Billing", "--seq", "one"], /takes an event's number/],
+    [["assign", "HR"], /tenure assign: to whom\? Name people, or groups with --group/],
     [["user", "list"], /no command "user": did you mean users\?/],
     [["users", "lst"], /no "lst": did you mean list\?/],
   ])("what is missing or misspelt is named: %j", async (words, message) => {

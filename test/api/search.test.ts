@@ -443,4 +443,13 @@ describe("a bad expression is 400 E0000031 and says where", () => {
     expect([answer.status, answer.body.errorCode]).toEqual([400, "E0000031"]);
     expect(answer.body.errorCauses[0].errorSummary).toMatch(/line 1, column \d+/);
   });
+
+  test("an attribute without its word is told which may be meant, and what is none is not", async () => {
+    const told = async (search: string) => {
+      const { body } = await api.call("GET", `/api/v1/users?${new URLSearchParams({ search })}`);
+      return body.errorCauses[0].errorSummary;
+    };
+    expect(await told('title eq "Head"')).toMatch(/no property "title" to look for: did you mean profile\.title\?/);
+    expect(await told('tittle eq "Head"')).not.toContain("did you mean");
+  });
 });
