@@ -94,7 +94,7 @@ function some(writer: Writer, tree: Extract<FilterTree, { kind: "some" }>, resol
   return typeof where === "string" ? `exists (select from ${elements(column)} as ${item}(item) where ${where})` : where;
 }
 
-/** Whoever leaves out the word that every attribute begins with is told so. */
+/** Okta's attributes begin with `profile.`, which is easily left out; where a resolver knows no such word (SCIM), nothing is said. */
 function unknown({ filter }: Writer, path: FilterPath, resolve: ResolveColumn): Written {
   const text = `profile.${path.text}`;
   const near = resolve({ ...path, text, names: ["profile", ...path.names] });
