@@ -33,6 +33,8 @@ describe("a table that was emptied and has grown since", () => {
     await sql`insert into steady select generate_series(1, 5000)`.execute(db);
     // The last row stays, else the pages would be given back and the planner would count on their size.
     await sql`delete from queue where id < 5000`.execute(db);
+    // What is counted and not yet told would be taken off what VACUUM sees: half of it, when a second lies between the two.
+    await flush();
     await sql`vacuum analyze queue, steady`.execute(db);
     await fill(5_001, 10_000);
     await flush();
