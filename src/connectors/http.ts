@@ -39,8 +39,8 @@ export type HttpRequest = Readonly<{
   search?: string;
   /** Sent as JSON. */
   json?: unknown;
-  /** Sent as it is, in place of `json`: where what is sent was signed, or is no JSON. */
-  text?: string;
+  /** Sent as it is, in place of `json`: where what is sent was signed, is no JSON, or is JSON already. */
+  text?: string | Buffer;
   headers?: Readonly<Record<string, string>>;
   /** Further texts to blot out of this call's messages, such as a password in the body. */
   secrets?: readonly string[];

@@ -22,6 +22,9 @@ export type AccountGrant = Readonly<{
   priority?: number;
 }>;
 
+/** An assignment of an app to a group, with the values that it gives. */
+type GroupAssignment = Readonly<{ group_id: string; priority: number; profile: Profile }>;
+
 /** An app as far as deciding goes. `lines` may be empty: an app without mappings has accounts with assigned values. */
 export type AppFacts<Facts> = Readonly<{
   id: string;
@@ -33,7 +36,7 @@ export type AppFacts<Facts> = Readonly<{
   create: boolean;
   match_attribute: string;
   attributes: readonly Attribute[];
-  groups: readonly Readonly<{ group_id: string; priority: number; profile: Profile }>[];
+  groups: readonly GroupAssignment[];
   lines: readonly CompiledLine<Facts>[];
 }>;
 
@@ -75,16 +78,15 @@ export type Desired = Readonly<{
 
 /** The accounts a person should have, in the order of `apps`; an app with neither grant nor account is not in it. */
 export function desiredAccounts<Facts>(person: Person<Facts>, apps: readonly AppFacts<Facts>[]): Desired[] {
-  const before = new Map(person.before.map((row) => [row.app_id, row]));
   const desired: Desired[] = [];
+  const may = assignable(person.status, person.prior_status, person.prepared);
   for (const app of apps) {
     if (!app.active) continue;
-    const had = before.get(app.id);
-    const grants = grantsFor(person, app);
-    const may = assignable(person.status, person.prior_status, person.prepared);
-    if (grants.length > 0 && may !== "none" && !app.expired) {
+    const had = person.before.find((row) => row.app_id === app.id);
+    const given = givenOf(person, app);
+    if (given.own.length + given.by_group.length > 0 && may !== "none" && !app.expired) {
       const off = may === "off" || (may === "per_app" && app.on_suspend === "disable");
-      desired.push(assigned(person, app, grants, had, off));
+      desired.push(assigned(person, app, given, had, off));
     } else if (had !== undefined) {
       desired.push(unassigned(app, had));
     }
@@ -92,42 +94,40 @@ export function desiredAccounts<Facts>(person: Person<Facts>, apps: readonly App
   return desired;
 }
 
-function grantsFor<Facts>(person: Person<Facts>, app: AppFacts<Facts>): AccountGrant[] {
-  const own = person.grants
-    .filter((grant) => grant.app_id === app.id)
-    .map((grant): AccountGrant => ({ scope: "USER", source_id: grant.source_id, kind: grant.kind }));
-  const byGroup = app.groups
-    .filter((assignment) => person.groups.has(assignment.group_id))
-    .toSorted((a, b) => a.priority - b.priority || (a.group_id < b.group_id ? -1 : 1))
-    .map((assignment): AccountGrant => {
-      const membership = person.groups.get(assignment.group_id) ?? [];
-      return {
-        scope: "GROUP",
-        source_id: assignment.group_id,
-        kind: "group",
-        membership,
-        priority: assignment.priority,
-      };
-    });
-  return [...own, ...byGroup];
+/** What gives a person an app: their own grants, and their groups' assignments by priority. */
+type Given = Readonly<{ own: readonly OwnGrant[]; by_group: readonly GroupAssignment[] }>;
+
+function givenOf<Facts>(person: Person<Facts>, app: AppFacts<Facts>): Given {
+  const by_group = app.groups.filter((assignment) => person.groups.has(assignment.group_id));
+  if (by_group.length > 1) by_group.sort((a, b) => a.priority - b.priority || (a.group_id < b.group_id ? -1 : 1));
+  return { own: person.grants.filter((grant) => grant.app_id === app.id), by_group };
+}
+
+function grantsFor<Facts>(person: Person<Facts>, { own, by_group }: Given): AccountGrant[] {
+  const grants = own.map(({ source_id, kind }): AccountGrant => ({ scope: "USER", source_id, kind }));
+  for (const { group_id, priority } of by_group) {
+    const membership = person.groups.get(group_id) ?? [];
+    grants.push({ scope: "GROUP", source_id: group_id, kind: "group", membership, priority });
+  }
+  return grants;
 }
 
 function assigned<Facts>(
   person: Person<Facts>,
   app: AppFacts<Facts>,
-  grants: readonly AccountGrant[],
+  given: Given,
   had: Before | undefined,
   off: boolean,
 ): Desired {
   const previous = had?.assigned && had.want !== null ? had.want.profile : undefined;
   const mapped = mapProfile(app.lines, person.facts(app), previous);
-  const profile = { ...mapped.profile, ...assignedValues(person, app) };
+  const profile = { ...mapped.profile, ...assignedValues(app, given) };
   const key = profile[app.match_attribute];
   return {
     app_id: app.id,
     assigned: true,
     want: { enabled: !off, create: app.create, profile, ...(person.status === "STAGED" ? { early: true } : {}) },
-    grants,
+    grants: grantsFor(person, given),
     match_key: typeof key === "string" && key !== "" ? key : (had?.match_key ?? null),
     release: false,
     errors: mapped.errors,
@@ -135,25 +135,25 @@ function assigned<Facts>(
 }
 
 /** Values given with the assignments: groups by priority or joined, then the person's own on top, attribute by attribute. */
-function assignedValues<Facts>(person: Person<Facts>, app: AppFacts<Facts>): Profile {
-  const joined = new Set(app.attributes.filter((attribute) => attribute.array && attribute.union).map((a) => a.name));
+function assignedValues<Facts>(app: AppFacts<Facts>, { own, by_group }: Given): Profile {
   const values: Record<string, Value> = Object.create(null);
-  const ranked = app.groups
-    .filter((assignment) => person.groups.has(assignment.group_id))
-    .toSorted((a, b) => a.priority - b.priority || (a.group_id < b.group_id ? -1 : 1));
-  for (const { profile } of ranked) {
-    for (const [name, value] of Object.entries(profile)) {
+  for (const { profile } of by_group) {
+    for (const name of Object.keys(profile)) {
+      const value = profile[name] ?? null;
       if (value === null) continue;
       if (!Object.hasOwn(values, name)) values[name] = value;
-      else if (joined.has(name)) values[name] = union(values[name], value);
+      else if (isJoined(app, name)) values[name] = union(values[name], value);
     }
   }
-  for (const grant of person.grants) {
-    if (grant.app_id !== app.id) continue;
-    for (const [name, value] of Object.entries(grant.profile)) if (value !== null) values[name] = value;
+  for (const { profile } of own) {
+    for (const name of Object.keys(profile))
+      if ((profile[name] ?? null) !== null) values[name] = profile[name] as Value;
   }
   return values;
 }
+
+const isJoined = <Facts>(app: AppFacts<Facts>, name: string): boolean =>
+  app.attributes.some((attribute) => attribute.name === name && attribute.array && attribute.union);
 
 function union(a: Value | undefined, b: Value): Value {
   const all = [a ?? [], b].flat() as Value[];

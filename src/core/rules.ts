@@ -156,10 +156,19 @@ export function groupReader(reads: ReadyRule["reads"]): (group: GroupFact) => bo
     matches.some((match) => match(name));
 }
 
+/** The same rules are evaluated for one person after the other. */
+const known_ids = new WeakMap<readonly ReadyRule[], ReadonlySet<string>>();
+
+function idsOf(rules: readonly ReadyRule[]): ReadonlySet<string> {
+  const known = known_ids.get(rules) ?? new Set(rules.map((rule) => rule.id));
+  known_ids.set(rules, known);
+  return known;
+}
+
 /** What `ordered` rules give one person: each rule also sees the groups that the rules before it gave. */
 export function evaluateRules(ordered: readonly ReadyRule[], person: RuledPerson): Ruling {
   const user_id = person.facts.user_id;
-  const ids = new Set(ordered.map((rule) => rule.id));
+  const ids = idsOf(ordered);
   const groups = new Map<string, GroupFact>();
   for (const group of person.facts.groups) {
     if (staysWithout(person.groups.get(group.id) ?? [], ids)) groups.set(group.id, group);
@@ -190,14 +199,16 @@ function holds(person: RuledPerson, group_id: string, rule_id: string): boolean 
   return (person.groups.get(group_id) ?? []).some(({ kind, source_id }) => kind === "rule" && source_id === rule_id);
 }
 
+const no_moves: RuleMoves = { add: [], remove: [], errors: [] };
+
 /**
  * What to write so that the person has exactly what `ordered` rules give. Grants of rules that are not among them
  * (inactive, invalid) are left as they are.
  */
 export function ruleMoves(ordered: readonly ReadyRule[], person: RuledPerson): RuleMoves {
-  if (person.facts.user_status === "DEPROVISIONED") return { add: [], remove: [], errors: [] };
+  if (person.facts.user_status === "DEPROVISIONED" || ordered.length === 0) return no_moves;
   const { grants, errors } = evaluateRules(ordered, person);
-  const ids = new Set(ordered.map((rule) => rule.id));
+  const ids = idsOf(ordered);
   const key = (group_id: string, rule_id: string) => `${group_id} ${rule_id}`;
   const wanted = new Set(grants.map((grant) => key(grant.group_id, grant.rule_id)));
   const remove: RuleGrant[] = [];

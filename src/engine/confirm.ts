@@ -132,9 +132,9 @@ function besideWant(have: Have | null, want: Want | null): Pick<Line, "as_wanted
     if (!Object.hasOwn(have.profile, name) || !sameValue(have.profile[name], want.profile[name])) return otherwise;
     held++;
   }
-  const all = Object.entries(have.profile);
-  if (all.length === held) return { as_wanted: true, beyond: null };
-  return { as_wanted: true, beyond: Object.fromEntries(all.filter(([name]) => !Object.hasOwn(want.profile, name))) };
+  if (Object.keys(have.profile).length === held) return { as_wanted: true, beyond: null };
+  const beyond = Object.entries(have.profile).filter(([name]) => !Object.hasOwn(want.profile, name));
+  return { as_wanted: true, beyond: Object.fromEntries(beyond) };
 }
 
 /** What of have is sent, as JSON: all of it, or what is beyond want. */

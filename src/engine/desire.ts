@@ -16,7 +16,7 @@ import { passGate } from "../directory/gate.ts";
 import { mappingTask } from "../directory/mappings.ts";
 import { applyRuleGrants } from "../directory/memberships.ts";
 import { raiseTasks } from "../directory/tasks.ts";
-import { column, shared } from "../store/columns.ts";
+import { column, jsonbList, shared } from "../store/columns.ts";
 import { sql, type Transaction, transact } from "../store/database.ts";
 import { system } from "../store/log.ts";
 import type { Claimed } from "./claim.ts";
@@ -267,7 +267,7 @@ function columnsOf(lines: readonly ReturnType<typeof toLine>[]) {
         urgency, cause, begins
       from rows from (unnest(${column(lines, (line) => line.app_id)}::text[]),
         unnest(${column(lines, (line) => line.user_id)}::text[]), unnest(${column(lines, (line) => line.assigned)}::boolean[]),
-        jsonb_array_elements(${JSON.stringify(lines.map((line) => line.want))}::jsonb),
+        jsonb_array_elements(${jsonbList(lines.map((line) => line.want))}),
         unnest(${column(lines, (line) => line.want_moved)}::boolean[]), unnest(${grants.at}::int[]),
         unnest(${column(lines, (line) => line.match_key)}::text[]), unnest(${column(lines, (line) => line.turn)}::text[]),
         unnest(${column(lines, (line) => line.external)}::boolean[]),

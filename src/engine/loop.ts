@@ -319,7 +319,8 @@ async function desireLane(state: State, lane: Lane): Promise<boolean> {
   });
   for (const [app_id, some] of Map.groupBy(counts.claimed, (one) => one.app_id)) pumpOf(state, app_id).take(some);
   const took_ms = world.now().getTime() - began;
-  if (counts.due > 0) wakeUp(state, "accounts");
+  // Those that are claimed already, as in a wave of hires, wait for nobody.
+  if (counts.due > counts.claimed.length) wakeUp(state, "accounts");
   if (counts.due > 0 && !urgent) await tellPlanner(world.db);
   // Only a full turn tells how long one takes.
   if (counts.users === people && took_ms > 0) {

@@ -124,10 +124,20 @@ type Rows = {
   linked: ReadonlyMap<string, PersonFact> | undefined;
 };
 
-function recordOf(company: Company, now: Date, user: UserFacts, rows: Rows): PersonRecord {
+const no_accounts: ReadonlyMap<string, AccountBefore> = new Map();
+const no_exceptions: ReadonlySet<string> = new Set();
+
+type InGroups = Readonly<{ groups: ReadonlyMap<string, readonly Grant[]>; seen: readonly GroupFact[] }>;
+
+/** Whoever is in Everyone alone, as all of a wave of hires are, shares this: a batch lives for two collections of memory. */
+const alone = new WeakMap<Company, InGroups>();
+
+function groupsOf(company: Company, grants: readonly GrantFacts[]): InGroups {
+  const known = grants.length === 0 ? alone.get(company) : undefined;
+  if (known !== undefined) return known;
   const groups = new Map<string, readonly Grant[]>([[company.everyone.id, []]]);
   const seen = new Map<string, GroupFact>([[company.everyone.id, company.everyone]]);
-  for (const [group_id, some] of Map.groupBy(rows.grants, (row) => row.group_id)) {
+  for (const [group_id, some] of Map.groupBy(grants, (row) => row.group_id)) {
     groups.set(
       group_id,
       some.map(({ kind, source_id }) => ({ kind, source_id })),
@@ -135,7 +145,17 @@ function recordOf(company: Company, now: Date, user: UserFacts, rows: Rows): Per
     const [first] = some;
     if (first) seen.set(group_id, groupFact(company, group_id, first));
   }
-  const accounts = new Map(rows.accounts.map((row) => [row.app_id, { ...row, external: row.external_id !== null }]));
+  const all = { groups, seen: [...seen.values()] };
+  if (grants.length === 0) alone.set(company, all);
+  return all;
+}
+
+function recordOf(company: Company, now: Date, user: UserFacts, rows: Rows): PersonRecord {
+  const { groups, seen } = groupsOf(company, rows.grants);
+  const accounts =
+    rows.accounts.length === 0
+      ? no_accounts
+      : new Map(rows.accounts.map((row) => [row.app_id, { ...row, external: row.external_id !== null }]));
   const profileIn = (app_id: string | undefined): Profile | null => {
     const account = app_id === undefined ? undefined : accounts.get(app_id);
     return account?.have?.profile ?? account?.want?.profile ?? null;
@@ -144,7 +164,7 @@ function recordOf(company: Company, now: Date, user: UserFacts, rows: Rows): Per
     user: user.profile,
     user_id: user.id,
     user_status: user.status,
-    groups: [...seen.values()],
+    groups: seen,
     org: company.org,
     account: (name) => profileIn(company.by_name.get(name)),
     accounts_of: (kind) =>
@@ -163,7 +183,7 @@ function recordOf(company: Company, now: Date, user: UserFacts, rows: Rows): Per
     login: user.login,
     accounts,
     groups,
-    exceptions: new Set(rows.exceptions),
+    exceptions: rows.exceptions.length === 0 ? no_exceptions : new Set(rows.exceptions),
     facts,
     person: {
       status: user.status,

@@ -134,6 +134,20 @@ async function lookFirst(world: World, app: EngineApp, ctx: Context, claimed: Cl
   return found !== undefined;
 }
 
+/** The names that the account may have there, each once. */
+function keysOf(world: World, app: EngineApp, { match_key, tried_keys, have }: Claimed): readonly string[] {
+  const keys: string[] = [];
+  const add = (key: unknown) => {
+    if (typeof key === "string" && key !== "" && !keys.includes(key)) keys.push(key);
+  };
+  if (!planted(world, "forget_tried_keys")) {
+    add(have?.profile[app.provisioning.match_attribute]);
+    for (const key of tried_keys) add(key);
+  }
+  add(match_key);
+  return keys;
+}
+
 /**
  * Looks for the account by the name it was last seen with, for an app that denied it once, and by every key a create may
  * have been sent with, the earliest first.
@@ -144,11 +158,7 @@ async function search(
   ctx: Context,
   claimed: Claimed,
 ): Promise<RemoteAccount | undefined> {
-  const today = claimed.match_key ?? "";
-  const seen = claimed.have?.profile[app.provisioning.match_attribute];
-  const before = [...(typeof seen === "string" ? [seen] : []), ...claimed.tried_keys];
-  const keys = planted(world, "forget_tried_keys") ? [today] : [...before, today];
-  for (const value of new Set(keys.filter((key): key is string => key !== "" && key !== null))) {
+  for (const value of keysOf(world, app, claimed)) {
     const all = await app.connector.find(ctx, { attribute: app.provisioning.match_attribute, value });
     const free = await unlinked(world, claimed, all);
     if (free.length > 1) {

@@ -7,7 +7,7 @@ import { reactions } from "../core/faults.ts";
 import type { Value } from "../core/types.ts";
 import { type Command, logAll } from "../directory/command.ts";
 import { closeTasksFor, type NewTask, raiseTasks } from "../directory/tasks.ts";
-import { column } from "../store/columns.ts";
+import { column, jsonbList } from "../store/columns.ts";
 import { sql, type Transaction } from "../store/database.ts";
 import { system } from "../store/log.ts";
 import { deniedTask } from "./health.ts";
@@ -96,7 +96,7 @@ async function insertOperations(
       unnest(${column(calls, ({ operation }) => operation.step)}::text[]),
       unnest(${column(calls, ({ operation }) => operation.outcome)}::text[]),
       unnest(${column(calls, ({ operation }) => operation.fault)}::text[]),
-      jsonb_array_elements(${JSON.stringify(calls.map(({ operation }) => operation.detail))}::jsonb),
+      jsonb_array_elements(${jsonbList(calls.map(({ operation }) => operation.detail))}),
       unnest(${column(calls, ({ result }) => result.claimed.cause)}::bigint[]),
       unnest(${column(calls, ({ operation }) => operation.started_at)}::timestamptz[]),
       unnest(${column(calls, ({ operation }) => operation.finished_at)}::timestamptz[]))

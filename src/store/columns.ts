@@ -3,6 +3,8 @@
  *
  * Called by bulk statements of all folders.
  */
+import { type RawBuilder, sql } from "kysely";
+import { listBytes } from "../core/utf8.ts";
 
 /**
  * One value of each row, as PostgreSQL writes an array; null as a whole when no row has one, which `rows from` takes as a
@@ -13,18 +15,22 @@ export function column<Row>(
   rows: readonly Row[],
   value: (row: Row) => string | number | boolean | Date | null | undefined,
 ): string | null {
-  let some = false;
-  // What many rows share mostly comes in a row, such as their app or the time.
-  let last: ReturnType<typeof value> = null;
-  let text = element(null);
-  const values = rows.map((row) => {
-    const one = value(row) ?? null;
-    some ||= one !== null;
+  if (rows.length === 0) return null;
+  // What all rows share, such as their app or the time, is half of all columns: it needs no list of its own.
+  const first = value(rows[0] as Row) ?? null;
+  let at = 1;
+  while (at < rows.length && (value(rows[at] as Row) ?? null) === first) at++;
+  if (at === rows.length) return first === null ? null : `{${`${element(first)},`.repeat(at - 1)}${element(first)}}`;
+  let last = first;
+  let text = element(first);
+  const values = new Array<string | number | boolean>(at).fill(text);
+  for (; at < rows.length; at++) {
+    const one = value(rows[at] as Row) ?? null;
     if (one !== last) text = element(one);
     last = one;
-    return text;
-  });
-  return some ? `{${values.join(",")}}` : null;
+    values.push(text);
+  }
+  return `{${values.join(",")}}`;
 }
 
 function element(value: string | number | boolean | Date | null): string | number | boolean {
@@ -44,6 +50,16 @@ function instant(date: Date): string {
     written_ms = ms;
   }
   return written;
+}
+
+/** Values as a jsonb list, in SQL: what people are called makes their text dear to write as one (core/utf8.ts). */
+export function jsonbList(values: readonly unknown[]): RawBuilder<unknown> {
+  const bytes = listBytes(
+    "[",
+    values.map((value) => JSON.stringify(value ?? null)),
+    "]",
+  );
+  return sql`convert_from(${bytes}::bytea, 'UTF8')::jsonb`;
 }
 
 const special = /["\\]/;

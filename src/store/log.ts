@@ -4,7 +4,7 @@
  */
 import type { Selectable } from "kysely";
 import type { Value } from "../core/types.ts";
-import { column, shared } from "./columns.ts";
+import { column, jsonbList, shared } from "./columns.ts";
 import { type Database, sql } from "./database.ts";
 import type { Actor, EventRow, Target } from "./tables.ts";
 
@@ -47,14 +47,14 @@ export async function appendEvents(db: Database, at: Date, events: readonly NewE
     shared(events.map(({ actor }) => actor)),
     shared(events.map(({ detail }) => detail ?? {})),
   ];
-  const targets = `[${events.map((event) => JSON.stringify(event.targets ?? [])).join(",")}]`;
+  const targets = jsonbList(events.map((event) => event.targets ?? []));
   const { rows } = await sql<{ seqs: string | null }>`
     with told as (
       insert into events (published_at, type, severity, outcome, reason, actor, targets, user_id, app_id, group_id, cause, detail)
       select ${at}::timestamptz, e.type, coalesce(e.severity, case e.outcome when 'FAILURE' then 'WARN' else 'INFO' end),
              coalesce(e.outcome, 'SUCCESS'), e.reason, ${actors.list}::jsonb -> e.actor, e.targets, e.user_id, e.app_id,
              e.group_id, e.cause, ${details.list}::jsonb -> e.detail
-      from rows from (jsonb_array_elements(${targets}::jsonb), unnest(${column(events, (event) => event.type)}::text[]),
+      from rows from (jsonb_array_elements(${targets}), unnest(${column(events, (event) => event.type)}::text[]),
         unnest(${column(events, (event) => event.severity)}::text[]), unnest(${column(events, (event) => event.outcome)}::text[]),
         unnest(${column(events, (event) => event.reason)}::text[]), unnest(${actors.at}::int[]),
         unnest(${column(events, (event) => event.user_id)}::text[]), unnest(${column(events, (event) => event.app_id)}::text[]),

@@ -10,6 +10,7 @@
  */
 import { packs } from "../../core/packs.ts";
 import { field, isObject } from "../../core/scim/path.ts";
+import { listBytes } from "../../core/utf8.ts";
 import { ConnectorFault, type Context } from "../connector.ts";
 import { gather } from "../gather.ts";
 import type { HttpAnswer, HttpRequest } from "../http.ts";
@@ -102,8 +103,8 @@ function operationOf(request: HttpRequest, n: number): Operation {
   return { bulk_id, request, text: JSON.stringify({ method, path, bulkId: bulk_id, data: json }) };
 }
 
-const bodyOf = (texts: readonly string[]) => `{"schemas":["${request_urn}"],"Operations":[${texts.join(",")}]}`;
-const envelope_bytes = Buffer.byteLength(bodyOf([]));
+const bodyOf = (texts: readonly string[]) => listBytes(`{"schemas":["${request_urn}"],"Operations":[`, texts, "]}");
+const envelope_bytes = bodyOf([]).length;
 
 function bulkRequest(wire: Wire, some: readonly Operation[]): HttpRequest {
   return {

@@ -89,8 +89,9 @@ export function isObject(value: unknown): value is ScimObject {
 export function keyOf(object: ScimObject, name: string): string | undefined {
   if (Object.hasOwn(object, name)) return name;
   let lower: string | undefined;
-  for (const key of Object.keys(object)) {
-    if (key.length !== name.length) continue;
+  // Unlike a list of the keys, this costs no memory; most names that are looked for are not there.
+  for (const key in object) {
+    if (key.length !== name.length || !Object.hasOwn(object, key)) continue;
     lower ??= name.toLowerCase();
     if (key.toLowerCase() === lower) return key;
   }
