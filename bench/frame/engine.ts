@@ -102,12 +102,15 @@ export async function startNode(ground: Pick<Ground, "db" | "url" | "folder">, k
 }
 
 /**
- * Each look reads past all that was just deleted, a millisecond and more of PostgreSQL: this is seldom enough, until little
- * is left. What an end is found late is measured too: with 150 ms until a thousand were left, up to 0.1 of 4 seconds.
+ * Each look reads past all that was just deleted, a millisecond and more of PostgreSQL: these are seldom enough, until
+ * little is left. What an end is found late is measured too: with 150 ms until a thousand were left, up to 0.1 of 4 seconds.
  */
-const look_ms = 150;
+const far_look_ms = 400;
+const look_ms = 100;
 const late_look_ms = 40;
 const last_look_ms = 10;
+/** No node answers so many people in half a second. */
+const many = 8_000;
 const little = 1_000;
 
 /** Waits until no user is dirty and no account due; gives how many seconds each took from now on. */
@@ -115,14 +118,15 @@ export async function untilDone(db: Database): Promise<Readonly<{ desired_s: num
   const began = performance.now();
   let desired_s: number | undefined;
   for (;;) {
-    const { rows } = await sql<{ dirty: boolean; due: number }>`
-      select exists (select from dirty) as dirty,
+    const { rows } = await sql<{ dirty: number; due: number }>`
+      select (select count(*)::int from (select from dirty limit ${many}) as many) as dirty,
         (select count(*)::int from (select from work limit ${little}) as few) as due`.execute(db);
-    const { dirty = false, due = 0 } = rows[0] ?? {};
+    const { dirty = 0, due = 0 } = rows[0] ?? {};
     const done_s = (performance.now() - began) / 1000;
-    if (!dirty) desired_s ??= done_s;
-    if (!dirty && due === 0) return { desired_s: desired_s ?? done_s, done_s };
-    await sleep(dirty ? look_ms : due === little ? late_look_ms : last_look_ms);
+    if (dirty === 0) desired_s ??= done_s;
+    if (dirty === 0 && due === 0) return { desired_s: desired_s ?? done_s, done_s };
+    const near_ms = due === little ? late_look_ms : last_look_ms;
+    await sleep(dirty === many ? far_look_ms : dirty > 0 ? look_ms : near_ms);
   }
 }
 

@@ -26,7 +26,7 @@ import { runnablePushes } from "./pushQueue.ts";
 import { evaluateRules } from "./ruleEvaluation.ts";
 import { reconcileDue, schedule } from "./schedule.ts";
 import { runNextSession } from "./sessionRuns.ts";
-import { tellPlanner } from "./statistics.ts";
+import { tellPlanner, waveLooks } from "./statistics.ts";
 import type { World } from "./world.ts";
 
 /** `poll_ms`: how often to look without being woken. `onError`: told of what the loop survived. */
@@ -70,6 +70,7 @@ type State = {
   readonly collector: Collector;
   readonly claims: Claimer;
   readonly precedence: Precedence;
+  readonly waveLook: ReturnType<typeof waveLooks>;
   stopping: boolean;
   /** Counts the wakes, so that one that comes in the middle of a turn is not slept through: of all, and those about people. */
   wakes: Readonly<Record<Heard, number>>;
@@ -139,6 +140,7 @@ export async function startEngine(world: World, options: EngineOptions = {}): Pr
     },
     ...{ urgent: undefined, telling: new Set<Promise<void>>() },
     imports: new Set(),
+    waveLook: waveLooks(),
     ending: new AbortController(),
     claims: claimer(world),
     precedence: precedence({
@@ -321,7 +323,7 @@ async function desireLane(state: State, lane: Lane): Promise<boolean> {
   const took_ms = world.now().getTime() - began;
   // Those that are claimed already, as in a wave of hires, wait for nobody.
   if (counts.due > counts.claimed.length) wakeUp(state, "accounts");
-  if (counts.due > 0 && !urgent) await tellPlanner(world.db);
+  if (!urgent && state.waveLook(counts.due, counts.users === people)) await tellPlanner(world.db);
   // Only a full turn tells how long one takes.
   if (counts.users === people && took_ms > 0) {
     const fitting = Math.round((people * turn_ms) / took_ms);

@@ -5,18 +5,22 @@
  * A version without one before it that was confirmed after its creation held nothing until then: `accounts_periods` tells
  * it as two versions. Only what a confirm itself writes may differ between them; with anything else, history is kept as ever.
  */
-const earliest = (row: string) => `not exists (select from accounts_history h where h.id = ${row}.id)`;
+export const earliest = (row: string) => `not exists (select from accounts_history h where h.id = ${row}.id)`;
 
 /** Since when a version holds that is the earliest one kept; greatest() passes over a null. */
-const since = (row: string) =>
+export const since = (row: string) =>
   `coalesce((select max(h.valid_to) from accounts_history h where h.id = ${row}.id), greatest(${row}.created_at, ${row}.synced_at))`;
 
-const unmoved = ["assigned", "want", "want_revision", "grants", "snapshot", "match_key", "pending", "error"].concat([
-  "created_at",
-  "updated_at",
-  "assigned_at",
-  "released_at",
-]);
+export const unmoved: readonly string[] = [
+  "assigned",
+  "want",
+  "want_revision",
+  "grants",
+  "snapshot",
+  "match_key",
+  "pending",
+  "error",
+].concat(["created_at", "updated_at", "assigned_at", "released_at"]);
 const all = (row: string) => `(${unmoved.map((name) => `${row}.${name}`).join(", ")})`;
 
 export const firstConfirms = `

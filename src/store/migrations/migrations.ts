@@ -28,6 +28,7 @@ import { noEqualKeys } from "./0032_no_equal_keys.ts";
 import { forgottenGrants } from "./0033_forgotten_grants.ts";
 import { workWithoutKey } from "./0034_work_without_key.ts";
 import { firstConfirms } from "./0035_first_confirms.ts";
+import { cheaperHistory } from "./0036_cheaper_history.ts";
 
 /** Statements of a script, one by one: PGlite's extended protocol takes no more; bodies between `$$` stay whole. */
 function statements(script: string): string[] {
@@ -71,6 +72,7 @@ const migrations: Record<string, Migration> = {
   "0033_forgotten_grants": run(forgottenGrants),
   "0034_work_without_key": run(workWithoutKey),
   "0035_first_confirms": run(firstConfirms),
+  "0036_cheaper_history": run(cheaperHistory),
 };
 
 /**
