@@ -2,7 +2,7 @@
  * The loop of one node: while there is work, work; else sleep until woken or until the next poll. Any number of nodes
  * may run it over one database; nothing here is needed for correctness, so it may be killed at any moment.
  *
- * Beside each other run: two lanes of desire, which answer dirty users; the evaluation of due rules; a pump for each app
+ * Beside each other run: three lanes of desire, which answer dirty users; the evaluation of due rules; a pump for each app
  * (pump.ts); the collector, which confirms for all of them; the schedule, which makes time pass; the import of what
  * sources sent by themselves; the reconcile of one app at a time; a look at what the planner believes (statistics.ts); and
  * the event hooks that are being told. One sick app therefore never slows another, and nothing large makes a leaver wait.
@@ -52,7 +52,9 @@ export type Engine = Readonly<{ stop(): Promise<void>; wake(): void }>;
  * the lane of waves a leaver would wait for hundreds of others. A turn has fixed costs of 25 ms where processors are
  * busy: with 40 ms for a turn a company of 10,000 that left went through by twenties, 470 a second; with 100 ms 1,300.
  * A turn of waves is in nobody's way for longer than 250 people take: with 1,000 a leaver waited 79 ms (p95), with 250 66.
- * `alone`: its bounds where nobody urgent is to be expected.
+ * `alone`: its bounds where nobody urgent is to be expected. A lane that is `quiet` has turns only there: of two waves' turns
+ * one is computed while the other is written, 7,700 hires a second instead of 7,100. Both may fill the same places of an
+ * app, which is then claimed for twice as far ahead.
  */
 type Lane = {
   readonly name: string;
@@ -61,6 +63,7 @@ type Lane = {
   readonly least: number;
   readonly most: number;
   readonly alone?: Readonly<{ turn_ms: number; most: number }>;
+  readonly quiet?: true;
   people: number;
 };
 
@@ -99,6 +102,12 @@ type Sleeper = Readonly<{ wake: Heard | "nothing"; first: boolean }>;
  */
 const urgent_alone_ms = 25;
 
+const of_waves = {
+  which: { from: priority.change, to: 32_767 },
+  ...{ turn_ms: 80, least: 100, most: 250, people: 200 },
+  alone: { turn_ms: 300, most: 800 },
+};
+
 const lanes = (): Lane[] => [
   {
     name: "desire of the urgent",
@@ -108,12 +117,8 @@ const lanes = (): Lane[] => [
     most: 500,
     people: 100,
   },
-  {
-    name: "desire",
-    which: { from: priority.change, to: 32_767 },
-    ...{ turn_ms: 80, least: 100, most: 250, people: 200 },
-    alone: { turn_ms: 300, most: 1_000 },
-  },
+  { name: "desire", ...of_waves },
+  { name: "desire beside it", ...of_waves, quiet: true },
 ];
 
 /** A pump that is fed has work for a fifth of a second, so a wait leaves it enough; and no lane waits longer than that. */
@@ -304,6 +309,7 @@ async function desireLane(state: State, lane: Lane): Promise<boolean> {
     await before.released();
   }
   if (!urgent && before.standsBack(priority.wave)) return false;
+  if (lane.quiet && !before.quiet()) return false;
   const { turn_ms, most } = before.quiet() ? { ...lane, ...lane.alone } : lane;
   const people = Math.min(lane.people, most);
   const began = world.now().getTime();
