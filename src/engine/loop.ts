@@ -304,12 +304,14 @@ async function hungry(state: State): Promise<void> {
 async function desireLane(state: State, lane: Lane): Promise<boolean> {
   const { world, precedence: before } = state;
   const urgent = isUrgent(lane);
+  const rests = () => lane.quiet === true && !before.quiet();
+  if (rests()) return false;
   if (!urgent) {
     await hungry(state);
     await before.released();
   }
   if (!urgent && before.standsBack(priority.wave)) return false;
-  if (lane.quiet && !before.quiet()) return false;
+  if (rests()) return false;
   const { turn_ms, most } = before.quiet() ? { ...lane, ...lane.alone } : lane;
   const people = Math.min(lane.people, most);
   const began = world.now().getTime();

@@ -1,7 +1,7 @@
 /** What goes to PostgreSQL as a column comes back as it was. */
 import fc from "fast-check";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { column } from "../../src/store/columns.ts";
+import { column, jsonbList } from "../../src/store/columns.ts";
 import { type Database, openDatabase, sql } from "../../src/store/database.ts";
 import { type TestDatabase, testDatabase } from "../support/postgres.ts";
 
@@ -56,4 +56,38 @@ test("numbers, truths and instants come back as they were; a column without any 
       unnest(${of((row) => row.at)}::timestamptz[])) as r(n, yes, at)`.execute(db);
   expect(answer.rows).toEqual(rows);
   expect(column(rows, () => null)).toBeNull();
+});
+
+test("what all rows have in common comes back for each of them", async () => {
+  for (const value of ["one", '"', "", "NULL"]) {
+    expect(await texts([value])).toEqual([value]);
+    expect(await texts([value, value, value])).toEqual([value, value, value]);
+    expect(await texts([value, value, null])).toEqual([value, value, null]);
+    expect(await texts([null, null, value])).toEqual([null, null, value]);
+  }
+  expect([column([], () => 1), column([1, 2], () => null)]).toEqual([null, null]);
+});
+
+const lists = async (values: readonly unknown[]) => {
+  const { rows } = await sql<{ value: unknown }>`
+    select value from jsonb_array_elements(${jsonbList(values)}) with ordinality as r(value, n) order by n`.execute(db);
+  return rows.map(({ value }) => value);
+};
+
+test("any JSON comes back from a list as it was, whatever letters it has, and what is absent as null", async () => {
+  expect(await lists([])).toEqual([]);
+  expect(await lists([undefined, null, "é", "Ł", "🐝", { 'a"b': ["\\", "\n"] }])).toEqual([
+    ...[null, null, "é", "Ł", "🐝"],
+    { 'a"b': ["\\", "\n"] },
+  ]);
+  const stored = fc.string({ unit: "binary" }).filter((text) => text.isWellFormed() && !text.includes("\0"));
+  const value = fc.oneof(stored, fc.integer(), fc.boolean(), fc.constant(null), fc.dictionary(fc.string(), stored));
+  const sound = (one: unknown) =>
+    !JSON.stringify(one).includes("\\u0000") && !JSON.stringify(one).includes("__proto__");
+  await fc.assert(
+    fc.asyncProperty(fc.array(value.filter(sound), { maxLength: 20 }), async (some) => {
+      expect(await lists(some)).toEqual(some.map((one) => JSON.parse(JSON.stringify(one))));
+    }),
+    { numRuns: 50 },
+  );
 });
