@@ -11,7 +11,7 @@ import type { RawBuilder } from "kysely";
 import { isZone } from "../core/expression/functions/zones.ts";
 import { transition } from "../core/lifecycle.ts";
 import type { Profile, Refusal, Schema, UserStatus } from "../core/types.ts";
-import { column, shared } from "../store/columns.ts";
+import { column, jsonbList, shared } from "../store/columns.ts";
 import { isRefusal, json, sql, violatedUnique } from "../store/database.ts";
 import type { Credentials, Provenance } from "../store/tables.ts";
 import { type Command, nudge, priority, type Running, run } from "./command.ts";
@@ -283,7 +283,7 @@ function givenColumns(drafts: readonly Draft[], now: Date): RawBuilder<unknown> 
   return sql`
     select r.*, new_id('00u') as id, ${statuses.list}::jsonb ->> r.status_at as status,
       ${credentials.list}::jsonb -> r.credentials_at as credentials, ${provenance.list}::jsonb -> r.provenance_at as provenance
-    from rows from (jsonb_array_elements(${`[${drafts.map((one) => JSON.stringify(one.profile)).join(",")}]`}::jsonb),
+    from rows from (jsonb_array_elements(${jsonbList(drafts.map((one) => one.profile))}),
       unnest(${statuses.at}::int[]), unnest(${credentials.at}::int[]), unnest(${provenance.at}::int[]),
       unnest(${column(drafts, (one) => one.input.super_admin || null)}::boolean[]),
       unnest(${column(drafts, (one) => one.input.time_zone)}::text[]),
