@@ -204,9 +204,7 @@ async function openRows(db: Database, import_id: string): Promise<Rows> {
     return {
       ...copy,
       write: (rows) =>
-        copy.write(
-          rows.map((row) => copyLine([row.line, row.external_id, row.profile, row.enabled, row.place])).join(""),
-        ),
+        copy.write(rows.map((row) => copyLine([row.line, row.external_id, row.profile, row.enabled, row.place]))),
     };
   }
   const write = async (rows: readonly StagedRow[]) => {

@@ -6,11 +6,12 @@
  * Called by engine/importStage.ts.
  */
 import { from } from "pg-copy-streams";
+import { textBytes } from "../core/utf8.ts";
 import { type Database, poolOf } from "./database.ts";
 
 /** A COPY under way. `write` takes whole lines (`copyLine`) and waits while the server has enough. */
 export type CopyIn = Readonly<{
-  write(lines: string): Promise<void>;
+  write(lines: readonly string[]): Promise<void>;
   end(): Promise<void>;
   /** Ends it with nothing kept. */
   abandon(): Promise<void>;
@@ -37,7 +38,7 @@ export async function openCopy(db: Database, table: string, columns: readonly st
   return {
     write: async (lines) => {
       if (failed !== undefined) throw failed;
-      if (stream.write(lines)) return;
+      if (stream.write(textBytes(lines))) return;
       await Promise.race([new Promise<void>((resolve) => stream.once("drain", () => resolve())), ended]);
     },
     end: async () => {

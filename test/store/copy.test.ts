@@ -31,7 +31,7 @@ describe("a COPY", () => {
       fc.asyncProperty(fc.array(fc.tuple(value, fc.option(fc.boolean())), { maxLength: 20 }), async (given) => {
         await sql`truncate copied`.execute(db);
         const copy = (await openCopy(db, "copied", ["n", "one", "two"]))!;
-        await copy.write(given.map(([one, two], n) => copyLine([n, one, two])).join(""));
+        await copy.write(given.map(([one, two], n) => copyLine([n, one, two])));
         await copy.end();
         expect(await rows()).toEqual(given.map(([one, two]) => ({ one, two })));
       }),
@@ -43,7 +43,7 @@ describe("a COPY", () => {
     await sql`truncate copied`.execute(db);
     for (let n = 0; n < 5; n++) {
       const copy = (await openCopy(db, "copied", ["n", "one", "two"]))!;
-      await copy.write(copyLine([n, "x", true]));
+      await copy.write([copyLine([n, "x", true])]);
       await copy.abandon();
     }
     expect(await rows()).toEqual([]);
@@ -51,7 +51,7 @@ describe("a COPY", () => {
 
   test("tells what the server objects to", async () => {
     const copy = (await openCopy(db, "copied", ["n", "one", "two"]))!;
-    await copy.write(copyLine(["no number", "x", true]));
+    await copy.write([copyLine(["no number", "x", true])]);
     await expect(copy.end()).rejects.toThrow(/invalid input syntax for type integer/);
     expect(await rows()).toEqual([]);
   });
