@@ -7,26 +7,21 @@
  */
 
 /** The texts, one after the other. */
-export function textBytes(texts: readonly string[]): Buffer {
-  const bytes = Buffer.allocUnsafe(texts.reduce((sum, text) => sum + Buffer.byteLength(text), 0));
-  let end = 0;
-  for (const text of texts) end += bytes.write(text, end);
-  return bytes;
-}
+export const textBytes = (texts: readonly string[]): Buffer => written("", texts, "", "");
 
 /** `head`, the texts with commas between them, and `tail`. */
-export function listBytes(head: string, texts: readonly string[], tail: string): Buffer {
-  const around = Buffer.byteLength(head) + Math.max(0, texts.length - 1) + Buffer.byteLength(tail);
+export const listBytes = (head: string, texts: readonly string[], tail: string): Buffer =>
+  written(head, texts, ",", tail);
+
+/** `between` is one ASCII letter, or none. */
+function written(head: string, texts: readonly string[], between: "," | "", tail: string): Buffer {
+  const around = Buffer.byteLength(head) + between.length * Math.max(0, texts.length - 1) + Buffer.byteLength(tail);
   const bytes = Buffer.allocUnsafe(texts.reduce((sum, text) => sum + Buffer.byteLength(text), around));
   let end = bytes.write(head);
-  let first = true;
-  for (const text of texts) {
-    if (!first) bytes[end++] = comma;
-    first = false;
-    end += bytes.write(text, end);
+  for (let n = 0; n < texts.length; n++) {
+    if (n > 0 && between !== "") bytes[end++] = between.charCodeAt(0);
+    end += bytes.write(texts[n] ?? "", end);
   }
   bytes.write(tail, end);
   return bytes;
 }
-
-const comma = 0x2c;

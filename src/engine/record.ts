@@ -162,7 +162,7 @@ async function markWaitingPushes(world: World, trx: Transaction, results: readon
       ended !== "pending" &&
       (external_id !== claimed.external_id || (have?.enabled ?? null) !== (claimed.have?.enabled ?? null)),
   );
-  if (moved.length === 0 || !(await anyPushes(trx))) return;
+  if (moved.length === 0 || !(await hasPushes(trx))) return;
   await markPushesOf(
     world,
     trx,
@@ -170,11 +170,15 @@ async function markWaitingPushes(world: World, trx: Transaction, results: readon
   );
 }
 
-/** Most companies push few groups or none: asking is a tenth of what planning the mark of a thousand takes. */
-async function anyPushes(trx: Transaction): Promise<boolean> {
-  const { rows } = await sql<{ any: boolean }>`
-    select exists (select from pushed_groups where status = ${"ACTIVE"}) as any`.execute(trx);
-  return rows[0]?.any ?? true;
+/**
+ * Are groups pushed at all? Most companies push none, and asking is a tenth of what planning the mark of a thousand takes.
+ * Asked with a value, because only such a statement is prepared (store/plans.ts); desire knows it from companyNow.ts.
+ */
+async function hasPushes(trx: Transaction): Promise<boolean> {
+  const active = "ACTIVE";
+  const { rows } = await sql<{ pushes: boolean }>`
+    select exists (select from pushed_groups where status = ${active}) as pushes`.execute(trx);
+  return rows[0]?.pushes ?? true;
 }
 
 /** Marks due the pushed groups of an app that hold any of these users. */

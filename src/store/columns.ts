@@ -15,21 +15,21 @@ export function column<Row>(
   rows: readonly Row[],
   value: (row: Row) => string | number | boolean | Date | null | undefined,
 ): string | null {
-  if (rows.length === 0) return null;
-  // What all rows share, such as their app or the time, is half of all columns: it needs no list of its own.
-  const first = value(rows[0] as Row) ?? null;
-  let at = 1;
-  while (at < rows.length && (value(rows[at] as Row) ?? null) === first) at++;
-  if (at === rows.length) return first === null ? null : `{${`${element(first)},`.repeat(at - 1)}${element(first)}}`;
-  let last = first;
+  const [head] = rows;
+  if (head === undefined) return null;
+  const first = value(head) ?? null;
   let text = element(first);
-  const values = new Array<string | number | boolean>(at).fill(text);
-  for (; at < rows.length; at++) {
-    const one = value(rows[at] as Row) ?? null;
+  // Half of all columns are what all rows share, such as their app or the time: they need no list of their own.
+  let shared = 1;
+  while (shared < rows.length && (value(rows[shared] as Row) ?? null) === first) shared++;
+  if (shared === rows.length) return first === null ? null : `{${`,${text}`.repeat(shared).slice(1)}}`;
+  let last = first;
+  const values = rows.map((row, n) => {
+    const one = n < shared ? first : (value(row) ?? null);
     if (one !== last) text = element(one);
     last = one;
-    values.push(text);
-  }
+    return text;
+  });
   return `{${values.join(",")}}`;
 }
 

@@ -11,16 +11,13 @@ export const earliest = (row: string) => `not exists (select from accounts_histo
 export const since = (row: string) =>
   `coalesce((select max(h.valid_to) from accounts_history h where h.id = ${row}.id), greatest(${row}.created_at, ${row}.synced_at))`;
 
-export const unmoved: readonly string[] = [
-  "assigned",
-  "want",
-  "want_revision",
-  "grants",
-  "snapshot",
-  "match_key",
-  "pending",
+export const unmoved = ["assigned", "want", "want_revision", "grants", "snapshot", "match_key", "pending"].concat([
   "error",
-].concat(["created_at", "updated_at", "assigned_at", "released_at"]);
+  "created_at",
+  "updated_at",
+  "assigned_at",
+  "released_at",
+]);
 const all = (row: string) => `(${unmoved.map((name) => `${row}.${name}`).join(", ")})`;
 
 export const firstConfirms = `
