@@ -22,6 +22,8 @@ test("a deadlock with a command that marks someone late is tried again, and nobo
   const [ada] = await hire(command, ["Ada"]);
   const world = await testWorld(db);
   const answering = await db.transaction().execute(async (trx) => {
+    // Both would look for a deadlock after a second, 30 ms apart: on a busy machine this one could be first, and end for it.
+    await sql`set local deadlock_timeout = '30s'`.execute(trx);
     await sql`select from users where id = ${ada.id} for no key update`.execute(trx);
     const running = desire(world, 10);
     while (!(await waiting())) await sleep(10);
