@@ -38,7 +38,8 @@ export type ChangeCounts = Readonly<{ arriving: number; leaving: number; vanishe
  * Compares the lines behind one and up to another with the source's accounts. Each row is looked up in an index, whatever
  * the planner thinks of a table that is just being filled (`limit` keeps it from choosing otherwise). Nearly all are byte
  * by byte what is remembered, which takes 2 microseconds less to see than walking through both documents; those that are
- * not (1.0 is another text than 1) are looked at so.
+ * not (1.0 is another text than 1) are looked at so. What has no account yet is not even parsed: half the time of a first
+ * import's comparing.
  */
 export async function compareLines(
   db: Database,
@@ -50,9 +51,9 @@ export async function compareLines(
   await sql`
     insert into ${changesOf(import_id)} (line, user_id, enabled)
     select s.line, a.user_id, s.enabled from ${stageOf(import_id)} s
-    cross join lateral (select ${haveOf} as have offset 0) said
     left join lateral (
       select a.user_id, a.have from accounts a where a.app_id = ${app_id} and a.external_id = s.external_id limit 1) a on true
+    left join lateral (select ${haveOf} as have where a.user_id is not null offset 0) said on true
     where s.line > ${after} and s.line <= ${to} and (a.user_id is null
       or (not record_image_eq(row(a.have), row(said.have)) and a.have is distinct from said.have))`.execute(db);
 }

@@ -2,6 +2,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { chunk_size } from "../../src/engine/importPass.ts";
 import { type Database, openDatabase, sql } from "../../src/store/database.ts";
 import { migrate } from "../../src/store/migrations/migrations.ts";
 import { type TestDatabase, testDatabase } from "../support/postgres.ts";
@@ -22,7 +23,8 @@ afterAll(async () => {
   await database.drop();
 });
 
-const size = 6_000;
+/** So many that two kills leave work for whoever comes after. */
+const size = 6 * chunk_size;
 const kills = 2;
 const rows = (count: number, more: Row = {}) =>
   Array.from({ length: count }, (_, n) => rowOf(`${n}`, `P${n}`, "Worker", more));
