@@ -4,6 +4,7 @@ import { run } from "../../src/directory/command.ts";
 import { endClaim } from "../../src/directory/sessionTurns.ts";
 import { listTasks } from "../../src/directory/tasks.ts";
 import { startImport } from "../../src/engine/import.ts";
+import { chunk_size } from "../../src/engine/importPass.ts";
 import { schedule } from "../../src/engine/schedule.ts";
 import { runNextSession } from "../../src/engine/sessionRuns.ts";
 import { type Database, openDatabase, sql } from "../../src/store/database.ts";
@@ -372,7 +373,8 @@ describe("a session that the guard holds", () => {
 });
 
 describe("a session whose import is cut off", () => {
-  const size = 4_000;
+  /** Chunks enough that some are left when the first is applied. */
+  const size = 4 * chunk_size;
   const loads = () => range(0, size / 200).map((n) => upsert(range(200 * n, 200 * n + 200)));
 
   test("is taken up by another node when its own is dead, and nobody is doubled", { timeout: 120_000 }, async () => {
