@@ -9,20 +9,28 @@ import { type Database, sql } from "../store/database.ts";
 import type { ImportRun } from "./import.ts";
 import { type Staged, stageOf } from "./importStage.ts";
 
+/** What an import has read, and whose accounts it is compared with. */
+type Compared = Readonly<{ import_id: string; app_id: string }>;
+
 /**
- * Asks a question about `missingFrom`. It compares two whole lists, so no plan may go through one of them once for each row
- * of the other: the planner thinks half of all people missing, and to find one of them would start so. Where nobody was,
- * that had not ended for 100,000 people after 2.5 minutes; their whole unchanged import takes 2 seconds.
+ * Asks a question about `missing`: the source's active accounts that an import has no row of, readable or not, as SQL.
+ *
+ * It compares two whole lists, so no plan may go through one of them once for each row of the other: the planner thinks
+ * half of all people missing, and to find one of them would start so. Where nobody was, that had not ended for 100,000
+ * people after 2.5 minutes; their whole unchanged import takes 2 seconds.
  */
-export function askMissing<Answer>(db: Database, question: (db: Database) => Promise<Answer>): Promise<Answer> {
+export function askMissing<Answer>(
+  db: Database,
+  compared: Compared,
+  question: (db: Database, missing: RawBuilder<unknown>) => Promise<Answer>,
+): Promise<Answer> {
   return db.transaction().execute(async (trx) => {
     await sql`set local enable_nestloop = off`.execute(trx);
-    return question(trx);
+    return question(trx, missingFrom(compared));
   });
 }
 
-/** The source's active accounts that an import has no row of, readable or not, as SQL; to be asked by `askMissing`. */
-export const missingFrom = (import_id: string, app_id: string): RawBuilder<unknown> => sql`
+const missingFrom = ({ import_id, app_id }: Compared) => sql`
   (select * from accounts a where a.app_id = ${app_id} and a.external_id is not null
     and coalesce((a.have->>'enabled')::boolean, false)
     and not exists (select from ${stageOf(import_id)} s where s.external_id = a.external_id)
@@ -53,13 +61,15 @@ export async function findKept(
   staged: Staged,
 ): Promise<Kept | undefined> {
   if (request.mode !== "full" || staged.complete) return undefined;
-  const asked = sql<{ count: number; bad: number; first: string | null }>`
+  type Answer = { count: number; bad: number; first: string | null };
+  const { rows } = await askMissing(world.db, { import_id: id, app_id }, (db, missing) =>
+    sql<Answer>`
     with bad as (
       select line, concat_ws(': ', detail->>'place', detail->>'reason') as words from import_rows
       where import_id = ${id} and outcome = 'refused')
-    select (select count(*)::int from ${missingFrom(id, app_id)} a) as count,
-      (select count(*)::int from bad) as bad, (select words from bad order by line limit 1) as first`;
-  const { rows } = await askMissing(world.db, (db) => asked.execute(db));
+    select (select count(*)::int from ${missing} a) as count,
+      (select count(*)::int from bad) as bad, (select words from bad order by line limit 1) as first`.execute(db),
+  );
   const { count = 0, bad = 0, first } = rows[0] ?? {};
   if (count === 0) return undefined;
   const who = count === 1 ? "1 person is" : `${count} people are`;

