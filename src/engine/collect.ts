@@ -42,7 +42,7 @@ export type CollectorTools = Readonly<{
 const wait_ms = 15;
 const waits_max = 6;
 const company = 10;
-const batch_max = 250;
+const batch_max = 150;
 const quiet_batch_max = 1_000;
 /** Confirmed at a time: while one transaction waits for the disk, the other one works. */
 const lanes = 2;

@@ -4,8 +4,8 @@
  * lacked: once of three runs, in a minute when the machine was slow, a leaver waited for 25 s; and on a good day each of
  * the dozen statements of their turn queued behind the wave's.
  *
- * Where nobody urgent came for some seconds, waves work in larger batches: of 1,000 instead of 250 they take a tenth less of
- * both processors, and who comes then waits once for the end of one.
+ * Where nobody urgent came for some seconds, waves work in larger batches: of 1,000 instead of 250 they took a tenth less
+ * of both processors, and who comes then waits once for the end of one.
  *
  * Law: nobody waits for ever. Where leavers come one by one, waves have half of the time; where their lane stays behind,
  * one second of ten.
