@@ -9,7 +9,10 @@ import { from } from "pg-copy-streams";
 import { textBytes } from "../core/utf8.ts";
 import { type Database, poolOf } from "./database.ts";
 
-/** A COPY under way. `write` takes whole lines (`copyLine`) and waits while the server has enough. */
+/**
+ * A COPY under way. `write` takes whole lines (`copyLine`) and waits until the server has had those before: while it reads
+ * these, the caller makes the next.
+ */
 export type CopyIn = Readonly<{
   write(lines: readonly string[]): Promise<void>;
   end(): Promise<void>;
@@ -24,6 +27,7 @@ export async function openCopy(db: Database, table: string, columns: readonly st
   const client = await pool.connect();
   const stream = client.query(from(`copy ${table} (${columns.join(", ")}) from stdin`));
   let failed: Error | undefined;
+  let taken: Promise<void> | undefined;
   const ended = new Promise<void>((resolve) => {
     stream.once("finish", resolve);
     stream.once("error", (error: Error) => {
@@ -37,9 +41,10 @@ export async function openCopy(db: Database, table: string, columns: readonly st
   };
   return {
     write: async (lines) => {
+      await taken;
       if (failed !== undefined) throw failed;
       if (stream.write(textBytes(lines))) return;
-      await Promise.race([new Promise<void>((resolve) => stream.once("drain", () => resolve())), ended]);
+      taken = Promise.race([new Promise<void>((resolve) => stream.once("drain", () => resolve())), ended]);
     },
     end: async () => {
       try {
