@@ -259,14 +259,17 @@ const preview_names = 20;
  * others, preview people one by one.
  *
  * @param id the rule that exists already, or null for a new one.
+ * @param input `exclude`: ids of those whom it is to leave alone for good, as Okta's PUT has them; without it whom it does
+ *   now. Whom it leaves alone until a day, it does in any case.
  */
 export async function previewRule(
   command: Command,
   id: string | null,
-  input: Readonly<{ expression: string; group_ids: readonly string[] }>,
+  input: Readonly<{ expression: string; group_ids: readonly string[]; exclude?: readonly string[] | undefined }>,
 ): Promise<RulePreview | Refusal> {
   const now = command.now();
-  const row = { ...input, name: "preview", id: id ?? "", group_ids: [...input.group_ids] };
+  const { expression, group_ids, exclude } = input;
+  const row = { expression, name: "preview", id: id ?? "", group_ids: [...group_ids] };
   const judged = await judge(command, row);
   if (isRefusal(judged)) return judged;
   const org = await readSetting(command.db, "org");
@@ -278,8 +281,9 @@ export async function previewRule(
       place: "expression",
     };
   }
-  const excluded = sql`exists (select from rule_exceptions x where x.rule_id = ${row.id} and x.user_id = u.id
-    and (x.expires_at is null or x.expires_at > ${now}::timestamptz))`;
+  const lasting = exclude === undefined ? sql`x.expires_at is null` : sql`false`;
+  const excluded = sql`(u.id = any(${[...(exclude ?? [])]}::text[]) or exists (select from rule_exceptions x
+    where x.rule_id = ${row.id} and x.user_id = u.id and (${lasting} or x.expires_at > ${now}::timestamptz)))`;
   const names = sql.lit(preview_names);
   const { rows } = await sql<RulePreview>`
     with judged as (

@@ -217,6 +217,19 @@ describe("groups and rules", () => {
       status: "ACTIVE",
       conditions: { people: { users: { exclude: [user.id] } }, expression: { value: 'user.title == "Chef"' } },
     });
+    // Whom a PUT does not name is not left alone any more, which the preview says with the same list.
+    const preview = async (more: object) => {
+      const input = {
+        rule_id: rule.id,
+        expression: `user.login == "${profile.login}"`,
+        group_ids: [group.id],
+        ...more,
+      };
+      return (await api.call("POST", "/admin/v1/rules/preview", input)).body.matching;
+    };
+    expect([await preview({}), await preview({ exclude: [user.id] }), await preview({ exclude: [] })]).toEqual([
+      0, 0, 1,
+    ]);
     const wrong = await api.call("PUT", `/api/v1/groups/rules/${rule.id}`, body("user.titel ==", []));
     expect([wrong.status, wrong.body.errorCode]).toEqual([400, "E0000001"]);
     await api.call("DELETE", `/api/v1/groups/${group.id}`);

@@ -348,6 +348,28 @@ describe("previews and bulk", () => {
     expect(Object.keys(await groupsBy(db, ada.id))).toContain("Sales");
   });
 
+  it("previews a rule with the people that it will leave alone, as with those that it leaves alone now", async () => {
+    const [sales] = await makeGroups(command, ["Sales"]);
+    const [ada, bo, cy] = await hire(command, ["Ada", "Bo", "Cy"], { profile: { department: "Sales" } });
+    const made = await rule("r", in_sales, [sales.id]);
+    accepted(await addExceptions(command, made.id, [{ user_id: ada.id }]));
+    const later = new Date(command.now().getTime() + 3_600_000);
+    accepted(await addExceptions(command, made.id, [{ user_id: bo.id, expires_at: later }]));
+    await settleRules(command);
+    const preview = async (exclude?: readonly string[]) => {
+      const input = { expression: in_sales, group_ids: [sales.id] };
+      const found = accepted(
+        await previewRule(command, made.id, exclude === undefined ? input : { ...input, exclude }),
+      );
+      return [found.matching, found.joining_logins, found.leaving_logins];
+    };
+    expect(await preview()).toEqual([1, [], []]);
+    expect(await preview([ada.id])).toEqual([1, [], []]);
+    // Whom it leaves alone until a day, it does until then.
+    expect(await preview([])).toEqual([2, ["ada@example.org"], []]);
+    expect(await preview([cy.id])).toEqual([1, ["ada@example.org"], ["cy@example.org"]]);
+  });
+
   /** Ada is in Sales by a rule, and deactivated when it is made to fill Legal instead. */
   async function awayWhenChanged() {
     const [sales, legal] = await makeGroups(command, ["Sales", "Legal"]);

@@ -46,13 +46,19 @@ export function planRoutes(server: Server, api: Api): void {
     rule_id: z.string().max(100).nullish(),
     expression: z.string().min(1).max(20_000),
     group_ids: z.array(z.string().max(100)).max(1_000),
+    exclude: z
+      .array(z.string().max(100))
+      .max(1_000)
+      .nullish()
+      .describe("Ids of people whom it is to leave alone for good; without it those whom it does now"),
   });
   server.post(
     "/admin/v1/rules/preview",
     about("rules", "Who would join and leave by a rule, before it is kept", { body: rule }, { access: "read" }),
     async (request) => {
-      const { rule_id = null, expression, group_ids } = request.body;
-      return must(await previewRule(commandOf(api, request), rule_id, { expression, group_ids }), "conditions");
+      const { rule_id = null, expression, group_ids, exclude } = request.body;
+      const input = { expression, group_ids, exclude: exclude ?? undefined };
+      return must(await previewRule(commandOf(api, request), rule_id, input), "conditions");
     },
   );
 }
