@@ -320,7 +320,7 @@ async function desireLane(state: State, lane: Lane): Promise<boolean> {
   const places: Places = (app_id) => state.pumps.get(app_id)?.room() ?? 0;
   const turn = desire(world, people, { which: lane.which, places, ...(urgent ? { found: before.found } : {}) });
   if (urgent) {
-    before.during(turn.then(({ users }) => users === people));
+    before.during(turn.then(({ users, due }) => ({ full: users === people, due })));
     state.urgent = turn.then(
       () => {},
       () => {},
@@ -360,7 +360,10 @@ function pumpOf(state: State, app_id: string): Pump {
   const known = state.pumps.get(app_id);
   if (known !== undefined) return known;
   const made = pump(world, app_id, {
-    done: results.add,
+    done: (result) => {
+      results.add(result);
+      if (result.claimed.priority <= priority.change) state.precedence.called();
+    },
     full: results.full,
     standsBack: state.precedence.standsBack,
     claims,
