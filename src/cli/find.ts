@@ -18,7 +18,10 @@ export type Rule = Readonly<{
   id: string;
   name: string;
   status: string;
-  conditions: Readonly<{ expression: Readonly<{ value: string }> }>;
+  conditions: Readonly<{
+    expression: Readonly<{ value: string }>;
+    people: Readonly<{ users: Readonly<{ exclude: readonly string[] }> }>;
+  }>;
   actions: Readonly<{ assignUserToGroups: Readonly<{ groupIds: readonly string[] }> }>;
 }>;
 export type Health = Readonly<{

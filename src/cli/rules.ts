@@ -1,5 +1,8 @@
 /** tenure rules: conditions that fill groups. */
-import { findGroup, findRule, type Rule } from "./find.ts";
+import type { Given } from "./args.ts";
+import type { Client } from "./client.ts";
+import { CliError } from "./errors.ts";
+import { findGroup, findRule, findUser, type Group, type Rule } from "./find.ts";
 import { printFacts, printRows } from "./output.ts";
 import { commandOf, type Part, required, requireYes, yes_option } from "./parts.ts";
 
@@ -15,6 +18,13 @@ const condition = {
   if: { value: "EXPRESSION", help: `As in 'user.department == "Sales"'` },
   group: { value: "GROUP", many: true, help: "A group to fill, by name or id; may be given again" },
 };
+
+/** Ids of the groups that an option names. */
+const groupsOf = (client: Client, given: Given, option: string): Promise<string[]> =>
+  Promise.all(given.texts(option).map(async (group) => (await findGroup(client, group)).id));
+/** Ids of the people whom an option names. */
+const peopleOf = (client: Client, given: Given, option: string): Promise<string[]> =>
+  Promise.all(given.texts(option).map(async (user) => (await findUser(client, user)).id));
 
 const list: Part = {
   usage: { name: "rules list", words: "", summary: "Lists group rules.", options: {} },
@@ -46,7 +56,7 @@ const add: Part = {
   least: 1,
   run: async (client, given, [name = ""]) => {
     for (const option of ["if", "group"]) required(add.usage, given, option);
-    const groupIds = await Promise.all(given.texts("group").map(async (group) => (await findGroup(client, group)).id));
+    const groupIds = await groupsOf(client, given, "group");
     const rule = await client.send<Rule>("POST", "/api/v1/groups/rules", {
       type: "group_rule",
       name,
@@ -74,7 +84,7 @@ const preview: Part = {
   run: async (client, given) => {
     required(preview.usage, given, "if");
     const rule = given.text("rule");
-    const group_ids = await Promise.all(given.texts("group").map(async (group) => (await findGroup(client, group)).id));
+    const group_ids = await groupsOf(client, given, "group");
     const rule_id = rule === undefined ? null : (await findRule(client, rule)).id;
     const found = await client.send<Preview>("POST", "/admin/v1/rules/preview", {
       rule_id,
@@ -90,6 +100,85 @@ const preview: Part = {
     ]);
   },
 };
+
+/** As many names as one reads; of more it is said how many. */
+const names_max = 20;
+
+/** What a rule is, in words. */
+async function tell(client: Client, given: Given, rule: Rule): Promise<void> {
+  const { groupIds } = rule.actions.assignUserToGroups;
+  const { exclude } = rule.conditions.people.users;
+  const named = async (ids: readonly string[], name: (id: string) => Promise<string>) => {
+    const names = await Promise.all(ids.slice(0, names_max).map(name));
+    return ids.length > names_max ? `${names.join(", ")} and ${ids.length - names_max} more` : names.join(", ");
+  };
+  printFacts(given, rule, [
+    ["id", rule.id],
+    ["name", rule.name],
+    ["status", rule.status],
+    ["if", rule.conditions.expression.value],
+    ["groups", await named(groupIds, async (id) => (await client.get<Group>(`/api/v1/groups/${id}`)).profile.name)],
+    ["leaves alone", await named(exclude, async (id) => String((await findUser(client, id)).profile["login"]))],
+  ]);
+}
+
+const show: Part = {
+  usage: { name: "rules show", words: "RULE", summary: "Shows a rule, and whom it leaves alone.", options: {} },
+  least: 1,
+  run: async (client, given, [text = ""]) => tell(client, given, await findRule(client, text)),
+};
+
+const change: Part = {
+  usage: {
+    name: "rules change",
+    words: "RULE",
+    summary: "Changes a rule, active or not; what is not given stays as it is.",
+    options: {
+      ...{ name: { value: "NAME", help: "What it is called from now on" }, if: condition.if },
+      group: {
+        value: "GROUP",
+        many: true,
+        help: "A group to fill, instead of those that it fills; may be given again",
+      },
+      except: { value: "PERSON", many: true, help: "Whom it is to leave alone; may be given again" },
+      include: { value: "PERSON", many: true, help: "Whom it is not to leave alone any more; may be given again" },
+      ...yes_option,
+    },
+  },
+  least: 1,
+  run: async (client, given, [text = ""]) => {
+    const rule = await findRule(client, text);
+    const { expression, people } = rule.conditions;
+    const value = given.text("if") ?? expression.value;
+    const groups = await groupsOf(client, given, "group");
+    const groupIds = groups.length > 0 ? groups : rule.actions.assignUserToGroups.groupIds;
+    const again = new Set(await peopleOf(client, given, "include"));
+    const except = [...people.users.exclude, ...(await peopleOf(client, given, "except"))];
+    const exclude = [...new Set(except)].filter((id) => !again.has(id));
+    if (rule.status === "ACTIVE" && !given.flag("yes")) {
+      const leaving = await leavingBy(client, { rule_id: rule.id, expression: value, group_ids: groupIds, exclude });
+      requireYes(given, leaving, `${leaving} people would leave the groups that ${rule.name} put them in`);
+    }
+    const after = await client.send<Rule>("PUT", `/api/v1/groups/rules/${rule.id}`, {
+      type: "group_rule",
+      name: given.text("name") ?? rule.name,
+      conditions: { people: { users: { exclude } }, expression: { value, type: "urn:okta:expression:1.0" } },
+      actions: { assignUserToGroups: { groupIds } },
+    });
+    await tell(client, given, after);
+  },
+};
+
+/** How many would leave by a rule. @throws CliError where only people one by one can be judged, with how to go on. */
+async function leavingBy(client: Client, input: object): Promise<number> {
+  try {
+    return (await client.send<Preview>("POST", "/admin/v1/rules/preview", input)).leaving;
+  } catch (error) {
+    if (!(error instanceof CliError) || !error.message.includes("person by person")) throw error;
+    const { exit_code, message, status, code } = error;
+    throw new CliError(exit_code, `${message}. Nothing was done: say --yes to change it all the same`, status, code);
+  }
+}
 
 function turn(word: "activate" | "deactivate", summary: string): Part {
   return {
@@ -133,8 +222,10 @@ export const { run } = commandOf(
   "rules",
   {
     list,
+    show,
     add,
     preview,
+    change,
     activate: turn("activate", "Lets a rule act."),
     deactivate: turn("deactivate", "Stops a rule; who it put in groups stays."),
     delete: remove,

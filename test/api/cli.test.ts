@@ -136,16 +136,39 @@ describe("the command line", () => {
     for (const [words, told] of [
       [["apps", "licence", "Badges", "--ends", "2020-01-01"], "11 people would lose Badges"],
       [["unassign", "Badges", "--group", "Crowd"], "to 11 people"],
+      [["rules", "change", "Crowd rule", "--if", "false"], "11 people would leave"],
       [["rules", "delete", "Crowd rule", "--remove-users"], "11 people would leave"],
       [["groups", "delete", "Crowd"], "11 people would leave Crowd, which gives 1 apps"],
     ] as const) {
       const asked = await node.cli(...words);
       expect([asked.code, asked.err], words.join(" ")).toEqual([4, expect.stringContaining(told)]);
-      if (words[0] === "apps" || words[0] === "unassign") continue;
+      if (words[0] === "apps" || words[0] === "unassign" || words[1] === "change") continue;
       if (words[0] === "rules") await node.cli("rules", "deactivate", "Crowd rule");
       const done = await node.cli(...words, "--yes");
       expect(done.code, done.err).toBe(0);
     }
+  });
+
+  test("a rule is changed in part, and keeps whom it leaves alone, who are shown", async () => {
+    await node.cli("groups", "add", "Night shift");
+    const nia = ["--first", "Nia", "--last", "Owl", "--set", "department=Night"];
+    expect((await node.cli("users", "add", "nia@example.com", ...nia)).code).toBe(0);
+    await node.cli("rules", "add", "Night rule", "--if", 'user.department == "Night"', "--group", "Night shift");
+    const excepted = await node.cli("rules", "change", "Night rule", "--except", "nia@example.com");
+    expect([excepted.code, excepted.out]).toEqual([0, expect.stringMatching(/leaves alone +nia@example\.com/)]);
+    const members = async () => (await node.cli("groups", "members", "Night shift")).out.includes("nia@example.com");
+    await expect.poll(members, { timeout: 20_000 }).toBe(false);
+    const renamed = await node.cli("rules", "change", "Night rule", "--name", "Late rule");
+    expect(renamed.code, renamed.err).toBe(0);
+    const shown = await node.cli("rules", "show", "Late rule");
+    for (const told of [/status +ACTIVE/, /if +user\.department == "Night"/, /groups +Night shift/, /alone +nia@/])
+      expect(shown.out, shown.err).toMatch(told);
+    const wrong = await node.cli("rules", "change", "Late rule", "--if", 'user.departmnt == "Night"');
+    expect([wrong.code, wrong.err]).toEqual([4, expect.stringContaining("departmnt")]);
+    expect((await node.cli("rules", "change", "Night rule", "--name", "x")).code).toBe(3);
+    const again = await node.cli("rules", "change", "Late rule", "--include", "nia@example.com", "--json");
+    expect(JSON.parse(again.out).conditions.people.users.exclude).toEqual([]);
+    await expect.poll(members, { timeout: 20_000 }).toBe(true);
   });
 
   test("a source is connected, mapped, tried, imported; refused rows are told with line and reason", async () => {
