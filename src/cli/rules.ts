@@ -1,7 +1,7 @@
 /** tenure rules: conditions that fill groups. */
 import type { Given } from "./args.ts";
 import type { Client } from "./client.ts";
-import { CliError } from "./errors.ts";
+import { CliError, exit_codes } from "./errors.ts";
 import { findGroup, findRule, findUser, type Group, type Rule } from "./find.ts";
 import { printFacts, printRows } from "./output.ts";
 import { commandOf, type Part, required, requireYes, yes_option } from "./parts.ts";
@@ -24,7 +24,12 @@ const groupsOf = (client: Client, given: Given, option: string): Promise<string[
   Promise.all(given.texts(option).map(async (group) => (await findGroup(client, group)).id));
 /** Ids of the people whom an option names. */
 const peopleOf = (client: Client, given: Given, option: string): Promise<string[]> =>
-  Promise.all(given.texts(option).map(async (user) => (await findUser(client, user)).id));
+  Promise.all(
+    given.texts(option).map(async (user) => {
+      if (user.trim() === "") throw new CliError(exit_codes.usage, `--${option} takes a login or an id, not nothing`);
+      return (await findUser(client, user)).id;
+    }),
+  );
 
 const list: Part = {
   usage: { name: "rules list", words: "", summary: "Lists group rules.", options: {} },
@@ -117,9 +122,19 @@ async function tell(client: Client, given: Given, rule: Rule): Promise<void> {
     ["name", rule.name],
     ["status", rule.status],
     ["if", rule.conditions.expression.value],
-    ["groups", await named(groupIds, async (id) => (await client.get<Group>(`/api/v1/groups/${id}`)).profile.name)],
+    ["groups", await named(groupIds, (id) => groupName(client, id))],
     ["leaves alone", await named(exclude, async (id) => String((await findUser(client, id)).profile["login"]))],
   ]);
+}
+
+/** A group that was deleted leaves its rule without it: that is what one looks for. */
+async function groupName(client: Client, id: string): Promise<string> {
+  try {
+    return (await client.get<Group>(`/api/v1/groups/${id}`)).profile.name;
+  } catch (error) {
+    if (error instanceof CliError && error.status === 404) return `${id} (deleted)`;
+    throw error;
+  }
 }
 
 const show: Part = {
@@ -147,14 +162,16 @@ const change: Part = {
   },
   least: 1,
   run: async (client, given, [text = ""]) => {
+    if (["name", "if", "group", "except", "include"].every((option) => given.texts(option).length === 0)) {
+      const what = "say what is to change: --name, --if, --group, --except or --include";
+      throw new CliError(exit_codes.usage, `tenure rules change: ${what}`);
+    }
     const rule = await findRule(client, text);
     const { expression, people } = rule.conditions;
     const value = given.text("if") ?? expression.value;
     const groups = await groupsOf(client, given, "group");
     const groupIds = groups.length > 0 ? groups : rule.actions.assignUserToGroups.groupIds;
-    const again = new Set(await peopleOf(client, given, "include"));
-    const except = [...people.users.exclude, ...(await peopleOf(client, given, "except"))];
-    const exclude = [...new Set(except)].filter((id) => !again.has(id));
+    const exclude = await exceptionsAfter(client, given, people.users.exclude);
     if (rule.status === "ACTIVE" && !given.flag("yes")) {
       const leaving = await leavingBy(client, { rule_id: rule.id, expression: value, group_ids: groupIds, exclude });
       requireYes(given, leaving, `${leaving} people would leave the groups that ${rule.name} put them in`);
@@ -168,6 +185,14 @@ const change: Part = {
     await tell(client, given, after);
   },
 };
+
+/** Whom a rule leaves alone when it is changed. @throws CliError for somebody who is to be left alone and not to be. */
+async function exceptionsAfter(client: Client, given: Given, before: readonly string[]): Promise<string[]> {
+  const [except, include] = [await peopleOf(client, given, "except"), await peopleOf(client, given, "include")];
+  if (except.some((id) => include.includes(id)))
+    throw new CliError(exit_codes.usage, "the same person is given to --except and to --include");
+  return [...new Set([...before, ...except])].filter((id) => !include.includes(id));
+}
 
 /** How many would leave by a rule. @throws CliError where only people one by one can be judged, with how to go on. */
 async function leavingBy(client: Client, input: object): Promise<number> {

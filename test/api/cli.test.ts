@@ -166,9 +166,21 @@ describe("the command line", () => {
     const wrong = await node.cli("rules", "change", "Late rule", "--if", 'user.departmnt == "Night"');
     expect([wrong.code, wrong.err]).toEqual([4, expect.stringContaining("departmnt")]);
     expect((await node.cli("rules", "change", "Night rule", "--name", "x")).code).toBe(3);
+    const both = ["--except", "nia@example.com", "--include", "nia@example.com"];
+    for (const [words, told] of [
+      [[], "say what is to change"],
+      [["--except", ""], "--except takes a login or an id"],
+      [both, "the same person"],
+    ] as const) {
+      const refused = await node.cli("rules", "change", "Late rule", ...words);
+      expect([refused.code, refused.err]).toEqual([2, expect.stringContaining(told)]);
+    }
     const again = await node.cli("rules", "change", "Late rule", "--include", "nia@example.com", "--json");
     expect(JSON.parse(again.out).conditions.people.users.exclude).toEqual([]);
     await expect.poll(members, { timeout: 20_000 }).toBe(true);
+    await node.cli("groups", "delete", "Night shift", "--yes");
+    const broken = await node.cli("rules", "show", "Late rule");
+    expect(broken.out, broken.err).toMatch(/status +INVALID\n(?:.*\n)*groups +00g\w+ \(deleted\)/);
   });
 
   test("a source is connected, mapped, tried, imported; refused rows are told with line and reason", async () => {
