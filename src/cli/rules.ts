@@ -172,7 +172,9 @@ const change: Part = {
     const groups = await groupsOf(client, given, "group");
     const groupIds = groups.length > 0 ? groups : rule.actions.assignUserToGroups.groupIds;
     const exclude = await exceptionsAfter(client, given, people.users.exclude);
-    if (rule.status === "ACTIVE" && !given.flag("yes")) {
+    // Nobody leaves by a name, or because they are not left alone any more.
+    const takes = ["if", "group", "except"].some((option) => given.texts(option).length > 0);
+    if (takes && rule.status === "ACTIVE" && !given.flag("yes")) {
       const leaving = await leavingBy(client, { rule_id: rule.id, expression: value, group_ids: groupIds, exclude });
       requireYes(given, leaving, `${leaving} people would leave the groups that ${rule.name} put them in`);
     }
